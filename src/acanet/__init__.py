@@ -1,0 +1,46 @@
+"""Speaker verification with asymmetric cross attention: from a recording to a decision.
+
+recording --audio--> waveform --speech--> enough of it? --Encoder--> embedding --scoring--> score -> decision
+
+>>> from acanet import Encoder                            # doctest: +SKIP
+>>> encoder = Encoder.load()                              # the model that ships
+>>> encoder.verify("enrolment.wav", "test.wav").score     # a cosine
+0.71
+"""
+
+from acanet.encoder import Encoder
+from acanet.errors import (
+    AcanetError,
+    BadAudio,
+    BadConfig,
+    BadManifest,
+    BadTrials,
+    MissingExtra,
+    ModelMismatch,
+    NoSpeech,
+    NotCalibrated,
+    SeenInTraining,
+    TooShort,
+    UnknownModel,
+)
+from acanet.scoring.decide import Verification
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "AcanetError",
+    "BadAudio",
+    "BadConfig",
+    "BadManifest",
+    "BadTrials",
+    "Encoder",
+    "MissingExtra",
+    "ModelMismatch",
+    "NoSpeech",
+    "NotCalibrated",
+    "SeenInTraining",
+    "TooShort",
+    "UnknownModel",
+    "Verification",
+    "__version__",
+]

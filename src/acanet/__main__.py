@@ -1,0 +1,5 @@
+"""`python -m acanet` is `acanet`."""
+
+from acanet.cli import main
+
+main()

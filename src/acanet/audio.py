@@ -1,0 +1,312 @@
+"""Recordings: a path, the bytes of a file or an array in; a mono waveform or a telling `BadAudio` out.
+
+Files are decoded in blocks that are mixed to mono at once, so memory follows the samples that a file really
+holds, never what its header claims.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import re
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import soundfile
+import soxr
+from numpy.typing import NDArray
+
+from acanet.errors import BadAudio
+
+Waveform = NDArray[np.float32]
+Source = str | os.PathLike[str] | bytes | NDArray[Any]
+
+LOWEST_RATE, HIGHEST_RATE = 4000, 384_000
+MOST_CHANNELS = 64
+MOST_SAMPLES = 2**28
+"""Longest waveform at its own rate: 1 GiB of float32, 4.6 hours at 16 kHz."""
+LOUDEST = 8.0
+"""Floating-point samples beyond this are not on the scale of [-1, 1]."""
+
+_BLOCK = 2**20
+_CONTAINERS = {".m4a", ".mp4", ".m4b", ".mov", ".3gp", ".aac", ".webm", ".mkv", ".wma", ".amr"}
+_CONTAINER_MAGIC = re.compile(rb"....ftyp|\x1a\x45\xdf\xa3|\x30\x26\xb2\x75\x8e\x66\xcf\x11|#!AMR", re.DOTALL)
+_CUT_OFF = re.compile(r"^\s*(?:data|SSND|Data Size)\s*:\s*(\d+) \(should be (\d+)\)", re.MULTILINE)
+_LENGTH_UNKNOWN = {0xFFFFFFFF, 0x80000000, 0x7FFFFFFF, 0x7FFFF000}
+"""Data sizes that writers to a pipe (ffmpeg, arecord, sox) put where they cannot know the length."""
+
+
+class AudioWarning(UserWarning):
+    """A recording that can be used, but lost something that speaker verification needs."""
+
+
+def decode(
+    source: Source, rate: int | None = None, *, start: float = 0.0, duration: float | None = None
+) -> tuple[Waveform, int]:
+    """The mean of the channels of a recording, at its own rate.
+
+    Args:
+        source: a path, the bytes of a whole file (wav, flac, ogg, opus, mp3, ...) or an array, (samples,),
+            (channels, samples) or (samples, channels): the shorter axis is the channels. Integers are scaled
+            by the range of their type.
+        rate: samples a second of an array; files know their own.
+        start: where to begin, in seconds.
+        duration: seconds to read, fewer where the recording ends earlier; None: to the end.
+
+    Returns:
+        The waveform, (samples,), float32 in [-1, 1] (lossy files overshoot a little), and its rate.
+
+    Raises:
+        BadAudio: what cannot be read, or holds no samples, or samples that no microphone gives.
+    """
+    if not (np.isfinite(start) and start >= 0):
+        raise BadAudio(describe(source), f"start is {start}; it has to be 0 s or later")
+    if duration is not None and not (np.isfinite(duration) and duration > 0):
+        raise BadAudio(describe(source), f"duration is {duration}; it has to be more than 0 s")
+    if isinstance(source, np.ndarray):
+        waveform, rate = _from_array(source, rate, start, duration)
+    else:
+        with _open(source) as stream:
+            _check_container(stream, describe(source))
+            waveform, rate = _from_stream(stream, describe(source), start, duration)
+    _check_samples(waveform, describe(source))
+    return waveform, rate
+
+
+def load(
+    source: Source,
+    rate: int,
+    *,
+    source_rate: int | None = None,
+    start: float = 0.0,
+    duration: float | None = None,
+) -> Waveform:
+    """A recording as a mono waveform at the rate that a model wants.
+
+    Args:
+        source: as in `decode`.
+        rate: samples a second to give.
+        source_rate: samples a second of an array.
+        start: where to begin, in seconds.
+        duration: seconds to read; None: to the end.
+
+    Returns:
+        The waveform, (samples,), float32.
+
+    Raises:
+        BadAudio: as in `decode`.
+
+    Warns:
+        AudioWarning: of telephone bandwidth and of clipping.
+    """
+    waveform, have = decode(source, source_rate, start=start, duration=duration)
+    if rate > 8000 and is_narrow_band(waveform, have):
+        message = f"{describe(source)}: nothing above 4 kHz (telephone band); expect more errors"
+        warnings.warn(message, AudioWarning, stacklevel=2)
+    share = clipped_share(waveform)
+    if share > 0.001:
+        message = f"{describe(source)}: {share:.1%} of the samples are clipped; record at a lower level"
+        warnings.warn(message, AudioWarning, stacklevel=2)
+    return resample(waveform, have, rate)
+
+
+def resample(waveform: Waveform, have: int, want: int) -> Waveform:
+    """The waveform, (samples,), at `want` instead of `have` samples a second (soxr, "HQ")."""
+    if have == want:
+        return waveform
+    resampled: Waveform = soxr.resample(waveform, have, want, quality="HQ")
+    return resampled
+
+
+def content_hash(waveform: Waveform) -> str:
+    """What a recording sounds like, as 16 hex digits: SHA-256 of its samples in 16 bit.
+
+    Of a waveform from `decode`, so at the rate of the file: a wav and the flac made of it agree.
+    """
+    pcm = np.clip(np.rint(waveform * 32768.0), -32768, 32767).astype("<i2")
+    return hashlib.sha256(pcm.tobytes()).hexdigest()[:16]
+
+
+def describe(source: Source) -> str:
+    """How errors and warnings name a source: its path, `<bytes, 1234>` or `<array (16000,)>`."""
+    if isinstance(source, np.ndarray):
+        return f"<array {source.shape}>"
+    if isinstance(source, bytes):
+        return f"<bytes, {len(source)}>"
+    return os.fspath(source)
+
+
+def is_narrow_band(waveform: Waveform, rate: int) -> bool:
+    """Whether a waveform, (samples,), has the bandwidth of a telephone, at whatever rate it is stored.
+
+    So is every waveform at up to 8 kHz, and one at 16 kHz or more whose energy above 4.2 kHz is more than
+    50 dB under that below. The energy is that of at most 128 windows, spread evenly.
+    """
+    if rate <= 8000:
+        return True
+    size = round(rate * 0.032)
+    if rate < 16000 or len(waveform) < size:
+        return False
+    starts = np.linspace(0, len(waveform) - size, min(128, 2 * len(waveform) // size)).astype(int)
+    windows = np.stack([waveform[at : at + size] for at in starts]) * np.hanning(size).astype(np.float32)
+    power = np.square(np.abs(np.fft.rfft(windows))).sum(axis=0)
+    edge = round(4200 * size / rate)
+    return bool(power[edge:].sum() < 1e-5 * power[:edge].sum())
+
+
+def clipped_share(waveform: Waveform) -> float:
+    """The share of samples of a waveform, (samples,), that lie in runs of three or more at its very peak."""
+    peak = max(waveform.max(), -waveform.min())
+    if peak < 0.05:
+        return 0.0
+    at_peak = np.abs(waveform) >= peak - 2**-15
+    runs = at_peak[:-2] & at_peak[1:-1] & at_peak[2:]
+    return float((runs.sum() + 2 * (np.diff(runs.astype(np.int8)) == 1).sum()) / len(waveform))
+
+
+def _open(source: str | os.PathLike[str] | bytes) -> BinaryIO:
+    """The bytes of a file as a stream, or BadAudio where there can be none."""
+    if isinstance(source, bytes):
+        return io.BytesIO(source)
+    name, path = describe(source), Path(source)
+    try:
+        if path.is_dir():
+            raise BadAudio(name, "this is a folder; give the path of a recording")
+        if path.exists() and not path.is_file():
+            raise BadAudio(name, "this is a device or a pipe; give a file")
+        # By descriptor: soundfile would take the name's suffix for the format.
+        return open(os.open(path, os.O_RDONLY), "rb")
+    except FileNotFoundError:
+        raise BadAudio(name, "there is no such file") from None
+    except (OSError, ValueError) as error:
+        raise BadAudio(name, f"cannot be opened: {error}") from None
+
+
+def _check_container(stream: BinaryIO, name: str) -> None:
+    """Refuse empty files, and containers that soundfile does not read but sometimes takes for mp3."""
+    magic = stream.read(12)
+    stream.seek(0)
+    if not magic:
+        raise BadAudio(name, "the file is empty (0 bytes)")
+    if Path(name).suffix.lower() in _CONTAINERS or _CONTAINER_MAGIC.match(magic):
+        file = "recording.m4a" if name.startswith("<") else name
+        raise BadAudio(name, f"this format needs conversion first: ffmpeg -i {file} recording.wav")
+
+
+def _from_stream(stream: BinaryIO, name: str, start: float, duration: float | None) -> tuple[Waveform, int]:
+    try:
+        with soundfile.SoundFile(stream) as file:
+            rate = _checked_rate(file.samplerate, name)
+            _check_layout(file, name)
+            first, count = _piece(file.frames, rate, start, duration, name)
+            file.seek(first)
+            blocks = list(_mono_blocks(file, count))
+    except soundfile.LibsndfileError as error:
+        reason = error.error_string.rstrip(".")
+        raise BadAudio(name, f"not a recording that can be read, or a broken one ({reason})") from None
+    waveform = np.concatenate(blocks) if blocks else np.empty(0, np.float32)
+    if len(waveform) < 0.95 * count:
+        raise BadAudio(name, f"cut off: {len(waveform)} samples where the header promises {count}")
+    return waveform, rate
+
+
+def _check_layout(file: soundfile.SoundFile, name: str) -> None:
+    """Refuse what a header says before any sample is read."""
+    if file.channels > MOST_CHANNELS:
+        raise BadAudio(name, f"{file.channels} channels; at most {MOST_CHANNELS} make sense")
+    if file.frames <= 0:
+        raise BadAudio(name, "there is a header but no samples")
+    if file.frames >= 2**62:
+        raise BadAudio(name, "the header does not say how long it is; rewrite it: ffmpeg -i in.flac out.wav")
+    for claimed, held in _CUT_OFF.findall(file.extra_info):
+        if int(claimed) > int(held) and int(claimed) not in _LENGTH_UNKNOWN:
+            raise BadAudio(name, f"cut off: the header promises {claimed} bytes of samples, the file has {held}")
+
+
+def _mono_blocks(file: soundfile.SoundFile, count: int) -> Iterator[Waveform]:
+    """Up to `count` samples from here on, each block mixed to mono before the next is read."""
+    size = _BLOCK // file.channels
+    while count > 0:
+        block = file.read(min(size, count), dtype="float32", always_2d=True)
+        if not len(block):
+            return
+        count -= len(block)
+        yield block[:, 0] if file.channels == 1 else block.mean(axis=1)
+
+
+def _from_array(array: NDArray[Any], rate: int | None, start: float, duration: float | None) -> tuple[Waveform, int]:
+    name = describe(array)
+    if rate is None:
+        raise BadAudio(name, "an array needs its rate in samples a second")
+    rate = _checked_rate(rate, name)
+    if array.ndim not in (1, 2):
+        raise BadAudio(name, "an array has to be (samples,), (channels, samples) or (samples, channels)")
+    if not array.size:
+        raise BadAudio(name, "the array is empty")
+    channels = np.atleast_2d(array)
+    if channels.shape[0] > channels.shape[1]:
+        channels = channels.T
+    if len(channels) > MOST_CHANNELS:
+        raise BadAudio(name, f"{len(channels)} channels; at most {MOST_CHANNELS} make sense")
+    first, count = _piece(channels.shape[1], rate, start, duration, name)
+    waveform = _to_float(channels[:, first : first + count], name).mean(axis=0, dtype=np.float32)
+    return waveform, rate
+
+
+def _to_float(samples: NDArray[Any], name: str) -> NDArray[np.floating[Any]]:
+    """Samples of any integer or floating type on the scale of [-1, 1]."""
+    if samples.dtype.kind == "f":
+        with np.errstate(over="ignore"):
+            return samples.astype(np.float32)
+    if samples.dtype.kind not in "iu":
+        raise BadAudio(name, f"samples are {samples.dtype}, not integers or floating-point numbers")
+    half = 2.0 ** (8 * samples.dtype.itemsize - 1)
+    centred = samples.astype(np.float64) - (half if samples.dtype.kind == "u" else 0.0)
+    peak = np.abs(centred).max()
+    if half > 2**15 and 0 < peak <= 2**15:
+        raise BadAudio(
+            name,
+            f"samples are {samples.dtype} but none is beyond {peak:.0f}: "
+            "if they are 16-bit values, pass array.astype('int16')",
+        )
+    return centred / half
+
+
+def _piece(total: int, rate: int, start: float, duration: float | None, name: str) -> tuple[int, int]:
+    """First sample and number of samples of a piece of a recording of `total` samples."""
+    first = round(start * rate)
+    if first >= total:
+        raise BadAudio(name, f"start is {start:g} s, but the recording has only {total / rate:g} s")
+    count = total - first if duration is None else min(total - first, max(1, round(duration * rate)))
+    if count > MOST_SAMPLES:
+        raise BadAudio(
+            name,
+            f"{count / rate / 3600:.1f} hours at {rate} Hz; read pieces of up to "
+            f"{MOST_SAMPLES / rate / 3600:.1f} hours with start and duration",
+        )
+    return first, count
+
+
+def _checked_rate(rate: int, name: str) -> int:
+    if not LOWEST_RATE <= rate <= HIGHEST_RATE:
+        raise BadAudio(name, f"{rate} samples a second; {LOWEST_RATE} to {HIGHEST_RATE} can be used")
+    return rate
+
+
+def _check_samples(waveform: Waveform, name: str) -> None:
+    """Refuse samples that are not finite, or on another scale than [-1, 1]."""
+    if not len(waveform):
+        raise BadAudio(name, "there are no samples")
+    peak = max(waveform.max(), -waveform.min())
+    if not np.isfinite(peak):
+        bad = int((~np.isfinite(waveform)).sum())
+        raise BadAudio(name, f"{bad} samples are not finite (NaN or infinite)")
+    if peak > LOUDEST:
+        raise BadAudio(
+            name,
+            f"samples reach {peak:g}, far beyond 1: if they are 16-bit values, divide them by 32768",
+        )

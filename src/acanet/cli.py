@@ -1,0 +1,247 @@
+"""The command line: one function a command; what a command needs is imported inside it."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import traceback
+import warnings
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from acanet.errors import AcanetError, NotCalibrated
+
+app = typer.Typer(
+    help="Speaker verification with asymmetric cross attention: from a recording to a decision.",
+    epilog="Exit codes: 0 done, or the same speaker; 1 not the same; 2 wrong use or input; 3 no or too little speech; "
+    "4 no decision; 70 an internal error.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+out, err = Console(highlight=False), Console(stderr=True, highlight=False)
+
+INTERNAL_ERROR, INTERRUPTED = 70, 130
+
+ModelOption = Annotated[
+    str, typer.Option("--model", "-m", help="`default`, the folder of a bundle, or of a training run.")
+]
+
+
+class Kind(StrEnum):
+    """Layouts that `prepare` reads."""
+
+    folder = "folder"
+    jsonl = "jsonl"
+    csv = "csv"
+
+
+@app.command()
+def verify(
+    enrolment: Annotated[Path, typer.Argument(help="A recording of the person claimed.")],
+    test: Annotated[Path, typer.Argument(help="The recording in question.")],
+    threshold: Annotated[
+        float | None, typer.Option(min=-1.0, max=1.0, help="Score from which on the voices count as the same.")
+    ] = None,
+    model: ModelOption = "default",
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
+) -> None:
+    """Is this the same voice? Exit 0: yes, 1: no, 4: no threshold, so no decision."""
+    from acanet.encoder import Encoder
+
+    encoder = Encoder.load(model)
+    result = encoder.verify(enrolment, test, threshold=threshold)
+    same = None if threshold is None else result.same
+    if as_json:
+        fields = {"score": round(result.score, 6), "threshold": threshold, "same": same}
+        about = {
+            "enrolment": str(enrolment),
+            "test": str(test),
+            "model": encoder.name,
+            "fingerprint": encoder.fingerprint,
+        }
+        typer.echo(json.dumps(fields | about))
+    else:
+        verdict = {None: "no decision", True: "same speaker", False: "not the same speaker"}[same]
+        out.print(f"score {result.score:.4f}: {verdict}")
+    if same is None:
+        raise NotCalibrated
+    raise typer.Exit(0 if same else 1)
+
+
+@app.command()
+def embed(
+    files: Annotated[list[Path], typer.Argument(help="Recordings.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="An .npz file: embeddings, files, fingerprint.")],
+    model: ModelOption = "default",
+) -> None:
+    """Embed recordings; files that cannot be are named and decide the exit code, the others are written."""
+    import numpy as np
+    from rich.progress import track
+
+    from acanet.encoder import Encoder
+
+    if output.suffix != ".npz":
+        raise typer.BadParameter(f"{output} does not end in .npz", param_hint="--output")
+    encoder = Encoder.load(model)
+    embeddings, failures = {}, []
+    for file in track(files, "Embedding", console=err, disable=not err.is_terminal):
+        try:
+            embeddings[str(file)] = encoder.embed(file)
+        except AcanetError as error:
+            failures.append(error)
+            _complain(error)
+    if embeddings:
+        scratch = output.with_name(output.name + ".part")
+        with scratch.open("wb") as stream:
+            np.savez(
+                stream,
+                embeddings=np.stack(list(embeddings.values())),
+                files=np.array(list(embeddings)),
+                fingerprint=np.array(encoder.fingerprint),
+            )
+        os.replace(scratch, output)
+        out.print(f"{len(embeddings)} embeddings of {encoder.dim} numbers in {output}")
+    if failures:
+        err.print(f"{len(failures)} of {len(files)} files could not be embedded")
+        raise typer.Exit(failures[0].exit_code)
+
+
+@app.command()
+def prepare(
+    kind: Annotated[Kind, typer.Argument(help="How the source is laid out.")],
+    source: Annotated[Path, typer.Argument(help="A folder of speakers' folders, or a .jsonl or .csv manifest.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="A new folder: train.jsonl, dev.jsonl, a report.")],
+    dev: Annotated[
+        float, typer.Option(min=0.0, max=0.5, help="Share of the speakers kept for choosing checkpoints.")
+    ] = 0.1,
+    seed: Annotated[int, typer.Option(min=0, help="Decides which speakers those are.")] = 0,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that decode.")] = 2,
+) -> None:
+    """Check recordings and write manifests to train on, with speakers apart in train and dev."""
+    from acanet.data.prepare import prepare as prepare_corpus
+
+    report = prepare_corpus(kind.value, source, output, dev=dev, seed=seed, workers=workers, progress=True)
+    out.print(report.summary())
+
+
+@app.command()
+def train(
+    recipe: Annotated[Path, typer.Argument(help="YAML; see recipes/.")],
+    output: Annotated[Path, typer.Option("--out", "-o", help="Folder of the run.")],
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="key.below=value, laid over the recipe; may be given often.")
+    ] = None,
+    init: Annotated[
+        str | None, typer.Option(help="Start from this model (`default` or a folder): new head, lower rate.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
+) -> None:
+    """Train a model. Ctrl-C saves; --resume goes on as if nothing had happened."""
+    from acanet.bundle import Bundle
+    from acanet.training.config import read_recipe
+    from acanet.training.loop import train as train_model
+
+    chosen = read_recipe(recipe, tuple(settings or ()))
+    start = None if init is None else Bundle.load(init)
+    outcome = train_model(chosen, output, resume=resume, init=start, console=err)
+    if not outcome.finished:
+        err.print(f"stopped and saved after step {outcome.step}; the same command with --resume goes on")
+        raise typer.Exit(INTERRUPTED)
+    assert outcome.best is not None  # the last step looks at dev
+    out.print(f"dev EER {outcome.best.eer:.2%} at step {outcome.best.step}; the model is in {output / 'best'}")
+    if outcome.before is not None:
+        out.print(f"dev EER was {outcome.before:.2%} before")
+
+
+@app.command()
+def evaluate(
+    model: Annotated[str, typer.Argument(help="`default`, the folder of a bundle, or of a training run.")],
+    trials: Annotated[
+        Path, typer.Argument(help="`label enrol test` or `enrol test target|nontarget` a line; .gz too.")
+    ],
+    audio_root: Annotated[Path | None, typer.Option(help="Where the paths in the list start.")] = None,
+    manifest: Annotated[
+        Path | None, typer.Option(help="Resolves the names in the list and knows the speakers.")
+    ] = None,
+    report: Annotated[Path | None, typer.Option(help="Folder for card.json, scores, det.png, histogram.png.")] = None,
+    seen: Annotated[bool, typer.Option("--seen", help="Report on training data too; the card says so.")] = False,
+    seed: Annotated[int, typer.Option(min=0, help="Of the bootstrap.")] = 0,
+) -> None:
+    """Score a trial list: EER and minDCF with 95 % intervals, by bootstrap over speakers."""
+    from acanet.encoder import Encoder
+    from acanet.evaluation.evaluate import evaluate as evaluate_model
+    from acanet.evaluation.report import summary, write_report
+
+    if audio_root is None and manifest is None:
+        raise typer.BadParameter("give --audio-root or --manifest, so that the names in the list can be found")
+    result = evaluate_model(Encoder.load(model), trials, manifest=manifest, audio_root=audio_root, seen=seen, seed=seed)
+    if report is not None:
+        write_report(report, result)
+    for line in summary(result.card):
+        out.print(line, markup=False)
+    if report is not None:
+        out.print(f"report in {report}")
+
+
+@app.command()
+def models(as_json: Annotated[bool, typer.Option("--json", help="A JSON list on standard output.")] = False) -> None:
+    """List the architectures that can be trained, with their sizes."""
+    from dataclasses import asdict
+
+    from acanet.models.registry import model_names, model_size
+
+    sizes = [model_size(name) for name in model_names()]
+    if as_json:
+        typer.echo(json.dumps([asdict(size) for size in sizes], indent=2))
+        return
+    table = Table("model", "parameters", "multiply-adds, 3 s", "multiply-adds, 60 s", box=None)
+    for size in sizes:
+        table.add_row(size.name, f"{size.parameters:,}", f"{size.macs_3s / 1e9:.2f} G", f"{size.macs_60s / 1e9:.2f} G")
+    out.print(table)
+
+
+@app.command()
+def demo(
+    output: Annotated[Path, typer.Option("--out", "-o", help="Folder for everything that the demo makes.")] = Path(
+        "demo"
+    ),
+) -> None:
+    """Make voices, train a small ACA-Net on them, evaluate it on other voices, verify two pairs: a few minutes."""
+    from acanet.demo import run_demo
+
+    run_demo(output, out)
+
+
+def main() -> None:
+    """Run the command line; every outcome has an exit code, and errors are for people."""
+    warnings.showwarning = _show_warning
+    try:
+        app()
+    except AcanetError as error:
+        _complain(error)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        err.print("interrupted")
+        sys.exit(INTERRUPTED)
+    except Exception:
+        traceback.print_exc()
+        err.print("internal error: please report it with the lines above")
+        sys.exit(INTERNAL_ERROR)
+
+
+def _complain(error: AcanetError) -> None:
+    err.print(f"error: {error}", markup=False, soft_wrap=True)
+
+
+def _show_warning(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, *_: Any, **__: Any
+) -> None:
+    if category.__module__.startswith("acanet"):
+        err.print(f"warning: {message}", markup=False, soft_wrap=True)

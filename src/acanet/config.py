@@ -1,0 +1,264 @@
+"""Typed, strict, torch-free configurations: what a model is, as data that travels with its weights.
+
+An unknown key is an error that names the nearest known one. Every config is frozen, so it can be shared and hashed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError, model_validator
+
+from acanet.errors import BadConfig, nearest
+
+
+class Strict(BaseModel):
+    """A frozen config that refuses unknown keys and names the nearest known one."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_unknown_keys(cls, data: Any) -> Any:
+        if isinstance(data, Mapping):
+            for key in data:
+                if key not in cls.model_fields:
+                    near = nearest(str(key), cls.model_fields)
+                    known = ", ".join(cls.model_fields)
+                    raise ValueError(
+                        f"unknown key {key!r}" + (f", did you mean {near!r}?" if near else f"; known are {known}")
+                    )
+        return data
+
+    @classmethod
+    def parse(cls, data: Any, source: str | Path) -> Self:
+        """Read a mapping.
+
+        Args:
+            data: what a JSON or YAML file held.
+            source: where it came from, for the error.
+
+        Raises:
+            BadConfig: with one line for each wrong key or value.
+        """
+        try:
+            return cls.model_validate(data)
+        except ValidationError as error:
+            raise BadConfig(source, map(_explain, error.errors())) from None
+
+    def as_json(self) -> str:
+        """The config as JSON that `parse` reads back to an equal config."""
+        return json.dumps(self.model_dump(mode="json"), indent=2) + "\n"
+
+
+def _explain(error: Any) -> str:
+    where = ".".join(str(part) for part in error["loc"])
+    message = error["msg"].removeprefix("Value error, ")
+    return f"{where}: {message}" if where else message
+
+
+class FrontEndConfig(Strict):
+    """How a waveform becomes log-mel features.
+
+    `kaldi` is Kaldi's fbank (povey window, pre-emphasis 0.97, samples scaled to 16 bit, natural logarithm);
+    `speechbrain` is what SpeechBrain's ECAPA weights were trained on (Hamming window, centred, decibels, top 80 dB).
+    """
+
+    kind: Literal["kaldi", "speechbrain"] = "kaldi"
+    rate: PositiveInt = Field(16000, description="samples a second")
+    window_ms: PositiveFloat = 25.0
+    hop_ms: PositiveFloat = 10.0
+    mels: PositiveInt = 80
+    low_hz: Annotated[float, Field(ge=0)] = 20.0
+    high_hz: PositiveFloat | None = Field(None, description="None: half the rate")
+    remove_mean: bool = Field(True, description="subtract the utterance's mean of each bin")
+
+    @property
+    def window(self) -> int:
+        """Samples in a window."""
+        return round(self.rate * self.window_ms / 1000)
+
+    @property
+    def hop(self) -> int:
+        """Samples from one window to the next."""
+        return round(self.rate * self.hop_ms / 1000)
+
+
+# Frame encoders: (batch, frames, mels) -> (batch, frames', channels)
+
+
+class PointwiseFrames(Strict):
+    """A 1x1 TDNN block: ACA-Net's own frames."""
+
+    kind: Literal["pointwise"] = "pointwise"
+    channels: PositiveInt = 256
+
+
+class ConvolutionFrames(Strict):
+    """A strided stem and inverted depthwise blocks: local context at half the frame rate."""
+
+    kind: Literal["convolution"] = "convolution"
+    channels: PositiveInt = 256
+    hidden: PositiveInt = 512
+    stem_kernel: PositiveInt = 5
+    stride: PositiveInt = 2
+    kernel: PositiveInt = 7
+    dilations: tuple[PositiveInt, ...] = (1, 2, 3, 1)
+
+    @model_validator(mode="after")
+    def _odd_kernels(self) -> Self:
+        if self.kernel % 2 == 0 or self.stem_kernel % 2 == 0:
+            raise ValueError("kernel and stem_kernel must be odd, so that frames keep their place")
+        return self
+
+
+class EcapaFrames(Strict):
+    """ECAPA-TDNN's SE-Res2Net blocks and multi-layer feature aggregation, in SpeechBrain's form."""
+
+    kind: Literal["ecapa"] = "ecapa"
+    channels: PositiveInt = 1024
+    out_channels: PositiveInt = 3072
+    kernels: tuple[PositiveInt, ...] = (5, 3, 3, 3)
+    dilations: tuple[PositiveInt, ...] = (1, 2, 3, 4)
+    res2net_scale: PositiveInt = 8
+    se_channels: PositiveInt = 128
+
+    @model_validator(mode="after")
+    def _same_depth(self) -> Self:
+        if len(self.kernels) != len(self.dilations):
+            raise ValueError(f"{len(self.kernels)} kernels but {len(self.dilations)} dilations")
+        if self.channels % self.res2net_scale:
+            raise ValueError(f"channels {self.channels} is not a multiple of res2net_scale {self.res2net_scale}")
+        return self
+
+
+FramesConfig = Annotated[PointwiseFrames | ConvolutionFrames | EcapaFrames, Field(discriminator="kind")]
+
+
+# Aggregators: (batch, frames, channels) -> (batch, features) or (batch, latents, features)
+
+
+class MlaAggregator(Strict):
+    """ACA-Net's Multi-Layer Aggregation blocks, as published.
+
+    `positions`: the sinusoidal code along time, none at all, or that of position 0 on every frame (`first`: what the
+    authors' code does to the first row of a batch, so that their checkpoints keep their meaning).
+    """
+
+    kind: Literal["mla"] = "mla"
+    latents: PositiveInt = 192
+    blocks: PositiveInt = 2
+    aca_layers: PositiveInt = 2
+    latent_layers: PositiveInt = 3
+    heads: PositiveInt = 8
+    aca_mlp: PositiveInt = 256
+    latent_mlp: PositiveInt = 256
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2
+    positions: Literal["time", "none", "first"] = "time"
+
+
+class AcaStatisticsAggregator(Strict):
+    """Second-order ACA: each latent passes mean and standard deviation of the frames under its attention."""
+
+    kind: Literal["aca-statistics"] = "aca-statistics"
+    latents: PositiveInt = 64
+    latent_layers: PositiveInt = 1
+    heads: PositiveInt = 8
+    mlp: PositiveInt = 256
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
+
+
+class MeanPooling(Strict):
+    """The mean over time."""
+
+    kind: Literal["mean"] = "mean"
+
+
+class StatisticsPooling(Strict):
+    """Mean and standard deviation over time."""
+
+    kind: Literal["statistics"] = "statistics"
+
+
+class AttentiveStatisticsPooling(Strict):
+    """Mean and standard deviation under a learned weight for each channel and frame (ECAPA's form)."""
+
+    kind: Literal["attentive-statistics"] = "attentive-statistics"
+    channels: PositiveInt = 128
+
+
+AggregatorConfig = Annotated[
+    MlaAggregator | AcaStatisticsAggregator | MeanPooling | StatisticsPooling | AttentiveStatisticsPooling,
+    Field(discriminator="kind"),
+]
+
+
+# Heads: what the aggregator gives -> (batch, dim)
+
+
+class SharedReadout(Strict):
+    """One vector read out of every latent, so that each latent is one number of the embedding (the paper's)."""
+
+    kind: Literal["shared-readout"] = "shared-readout"
+
+
+class OwnReadout(Strict):
+    """A read-out matrix of its own for each latent."""
+
+    kind: Literal["own-readout"] = "own-readout"
+    dim: PositiveInt = 192
+
+
+class LinearHead(Strict):
+    """Batch norm and a linear layer, for aggregators that give one vector."""
+
+    kind: Literal["linear"] = "linear"
+    dim: PositiveInt = 192
+
+
+HeadConfig = Annotated[SharedReadout | OwnReadout | LinearHead, Field(discriminator="kind")]
+
+
+class ModelConfig(Strict):
+    """What every model has; a model of your own derives its config from this (see `register_model`)."""
+
+    front_end: FrontEndConfig = FrontEndConfig()
+
+
+class ExtractorConfig(ModelConfig):
+    """Frames -> aggregator -> head."""
+
+    frames: FramesConfig
+    aggregator: AggregatorConfig
+    head: HeadConfig
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> Self:
+        by_latents = isinstance(self.aggregator, MlaAggregator | AcaStatisticsAggregator)
+        if by_latents == isinstance(self.head, LinearHead):
+            fitting = "'shared-readout' or 'own-readout'" if by_latents else "'linear'"
+            raise ValueError(f"aggregator {self.aggregator.kind!r} needs head {fitting}, not {self.head.kind!r}")
+        if isinstance(self.aggregator, MlaAggregator | AcaStatisticsAggregator):
+            if self.frames_channels % self.aggregator.heads:
+                raise ValueError(
+                    f"{self.frames_channels} channels of frames do not divide into {self.aggregator.heads} heads"
+                )
+            if isinstance(self.head, OwnReadout) and self.head.dim % self.aggregator.latents:
+                raise ValueError(f"head.dim {self.head.dim} is not a multiple of {self.aggregator.latents} latents")
+        return self
+
+    @property
+    def dim(self) -> int:
+        """Numbers in an embedding."""
+        if isinstance(self.head, SharedReadout):
+            assert isinstance(self.aggregator, MlaAggregator | AcaStatisticsAggregator)  # _parts_fit saw to it
+            return self.aggregator.latents
+        return self.head.dim
+
+    @property
+    def frames_channels(self) -> int:
+        """Channels that the frame encoder gives."""
+        return self.frames.out_channels if isinstance(self.frames, EcapaFrames) else self.frames.channels

@@ -1,0 +1,1 @@
+"""Recordings and who speaks in them: manifests, corpora, trials, synthetic voices."""

@@ -1,0 +1,106 @@
+"""Decoded audio on disk, 16 bit, mapped into memory: training reads crops without decoding anything."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.progress import track
+
+from acanet.audio import Waveform, content_hash, decode, resample
+from acanet.data.manifest import Utterance
+
+_SCALE = 32768.0
+
+
+@dataclass(frozen=True)
+class AudioCache:
+    """Utterances by number, in the order of the manifests that the cache was made from."""
+
+    path: Path
+    offsets: tuple[int, ...]  # of every utterance, and the end of the last one, in samples
+    hashes: tuple[str, ...]  # content hash of every utterance
+
+    def samples(self, utterance: int) -> int:
+        """Length of an utterance in samples."""
+        return self.offsets[utterance + 1] - self.offsets[utterance]
+
+    def read(self, utterance: int, start: int, samples: int) -> Waveform:
+        """(samples,) float32 in [-1, 1] from `start`; an utterance that ends earlier begins again."""
+        length = self.samples(utterance)
+        first = self.offsets[utterance]
+        if start + samples <= length:
+            pcm = self._pcm[first + start : first + start + samples]
+        else:
+            pcm = self._pcm[first + np.arange(start, start + samples) % length]
+        return pcm.astype(np.float32) / np.float32(_SCALE)
+
+    @cached_property
+    def _pcm(self) -> NDArray[np.int16]:
+        return np.memmap(self.path, dtype="<i2", mode="r")
+
+
+def build_cache(utterances: Sequence[Utterance], folder: Path, rate: int, workers: int) -> AudioCache:
+    """Decode utterances into one file in `folder`, or find the file that an earlier call made of the same ones.
+
+    Args:
+        utterances: what to decode.
+        folder: where caches live; each is named by a hash of what is in it.
+        rate: samples a second to keep.
+        workers: processes to decode with; 0 decodes in this one.
+
+    Raises:
+        BadAudio: when a file cannot be decoded; nothing is left behind.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    base = folder / _key(utterances, rate)
+    audio, index = base.with_suffix(".i16"), base.with_suffix(".json")
+    if not index.exists():
+        _decode_all(utterances, rate, workers, audio, index)
+    stored = json.loads(index.read_text(encoding="utf-8"))
+    return AudioCache(audio, tuple(stored["offsets"]), tuple(stored["hashes"]))
+
+
+def _decode_all(utterances: Sequence[Utterance], rate: int, workers: int, audio: Path, index: Path) -> None:
+    scratch = audio.with_suffix(f".{os.getpid()}.part")
+    offsets, hashes = [0], []
+    rates = [rate] * len(utterances)
+    pool = ProcessPoolExecutor(workers) if workers else None
+    try:
+        decoded = pool.map(_decode, utterances, rates, chunksize=8) if pool else map(_decode, utterances, rates)
+        with scratch.open("wb") as file:
+            for pcm, content in track(decoded, "Decoding", len(utterances)):
+                file.write(pcm.tobytes())
+                offsets.append(offsets[-1] + len(pcm))
+                hashes.append(content)
+        os.replace(scratch, audio)
+        scratch.write_text(json.dumps({"offsets": offsets, "hashes": hashes}), encoding="utf-8")
+        os.replace(scratch, index)
+    finally:
+        scratch.unlink(missing_ok=True)
+        if pool:
+            pool.shutdown(cancel_futures=True)
+
+
+def _decode(utterance: Utterance, rate: int) -> tuple[NDArray[np.int16], str]:
+    waveform, have = decode(utterance.path, start=utterance.start, duration=utterance.duration)
+    scaled = np.rint(resample(waveform, have, rate) * _SCALE)
+    return np.clip(scaled, -_SCALE, _SCALE - 1).astype("<i2"), content_hash(waveform)
+
+
+def _key(utterances: Sequence[Utterance], rate: int) -> str:
+    """Names the cache by the files' paths, sizes and times, so that changed audio is decoded anew."""
+    digest = hashlib.sha256(str(rate).encode())
+    for utterance in utterances:
+        facts = utterance.path.stat() if utterance.path.exists() else None
+        file = (facts.st_size, facts.st_mtime_ns) if facts else None
+        digest.update(repr((str(utterance.path), utterance.start, utterance.duration, file)).encode())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,130 @@
+"""Everything that acanet raises on purpose: what came in, and what to do about it.
+
+Each error knows the exit code that the command line answers with:
+
+    AcanetError              2   wrong use or input
+      BadAudio               2   a recording that cannot be read or holds no usable samples
+      BadManifest            2   a line of a manifest
+      BadTrials              2   a line of a trial list
+      BadConfig              2   a key or value of a configuration or recipe
+      UnknownModel           2   a model name that the registry does not have
+      ModelMismatch          2   two things made by different models
+      SeenInTraining         2   evaluation data that the model was trained on
+      MissingExtra           2   an optional dependency that is not installed
+      NoSpeech               3   a recording without speech
+      TooShort               3   a recording with too little speech
+      NotCalibrated          4   a decision asked of scores without calibration or threshold
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from pathlib import Path
+
+
+class AcanetError(Exception):
+    """Base of all errors that acanet raises on purpose."""
+
+    exit_code = 2
+
+
+class BadAudio(AcanetError):
+    """A recording that cannot be read, is empty, or holds samples that are not finite."""
+
+    def __init__(self, source: str, reason: str) -> None:
+        super().__init__(f"{source}: {reason}")
+        self.source, self.reason = source, reason
+
+
+class NoSpeech(AcanetError):
+    """A recording in which no speech was found; silence and noise never get a score."""
+
+    exit_code = 3
+
+    def __init__(self, source: str, seconds: float) -> None:
+        super().__init__(f"{source}: no speech in {seconds:.2f} s of audio; give a recording of somebody talking")
+        self.source, self.seconds = source, seconds
+
+
+class TooShort(AcanetError):
+    """A recording with less speech (seconds) than the model needs."""
+
+    exit_code = 3
+
+    def __init__(self, source: str, speech: float, needed: float) -> None:
+        super().__init__(
+            f"{source}: {speech:.2f} s of speech, at least {needed:.2f} s are needed; give a longer recording"
+        )
+        self.source, self.speech, self.needed = source, speech, needed
+
+
+class _BadLine(AcanetError):
+    def __init__(self, path: str | Path, line: int | None, reason: str) -> None:
+        super().__init__(f"{path}{'' if line is None else f', line {line}'}: {reason}")
+        self.path, self.line, self.reason = Path(path), line, reason
+
+
+class BadManifest(_BadLine):
+    """A manifest that cannot be used; `line` counts from 1, or is None for the file as a whole."""
+
+
+class BadTrials(_BadLine):
+    """A trial list that cannot be used; `line` counts from 1, or is None for the file as a whole."""
+
+
+class BadConfig(AcanetError):
+    """A configuration or recipe with an unknown key or a wrong value."""
+
+    def __init__(self, source: str | Path, problems: Iterable[str]) -> None:
+        self.source, self.problems = str(source), list(problems)
+        super().__init__(f"{source}: " + "; ".join(self.problems))
+
+
+class UnknownModel(AcanetError):
+    """A model name that is not registered; `near` is the closest registered name, if any."""
+
+    def __init__(self, name: str, known: Iterable[str]) -> None:
+        self.name, self.near = name, nearest(name, known)
+        hint = f"did you mean {self.near!r}? " if self.near else ""
+        super().__init__(f"unknown model {name!r}; {hint}`acanet models` lists them all")
+
+
+class ModelMismatch(AcanetError):
+    """Two things that were made by different models, or weights that do not fit an architecture."""
+
+    def __init__(self, have: str, want: str) -> None:
+        super().__init__(f"have {have}, want {want}")
+        self.have, self.want = have, want
+
+
+class SeenInTraining(AcanetError):
+    """Evaluation data that the model's provenance says it was trained on."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(
+            f"{what}: a figure on them says nothing about new voices. "
+            "Choose other data, or pass --seen to report it anyway (the card will say so)"
+        )
+
+
+class MissingExtra(AcanetError):
+    """An optional dependency that is not installed."""
+
+    def __init__(self, package: str, extra: str) -> None:
+        super().__init__(f"this needs {package}, which is not installed: pip install 'acanet[{extra}]'")
+        self.package, self.extra = package, extra
+
+
+class NotCalibrated(AcanetError):
+    """A decision was asked for, but there is neither a calibration nor a threshold."""
+
+    exit_code = 4
+
+    def __init__(self) -> None:
+        super().__init__("no decision: this model has no calibration; give --threshold to decide on the score")
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """The known word closest to `word`, or None when none is close."""
+    return next(iter(difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)), None)

@@ -1,0 +1,1 @@
+"""Torch modules: waveform -> embedding."""

@@ -1,0 +1,85 @@
+"""Every extractor is a frame encoder, an aggregator and a head; a config says which."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+from acanet import config as c
+from acanet.models.ecapa import Ecapa
+from acanet.models.frames import Convolution, Pointwise
+from acanet.models.frontend import FrontEnd, frame_mask
+from acanet.models.heads import LinearHeadModule, OwnReadoutHead, SharedReadoutHead
+from acanet.models.latents import AcaStatistics, Mla
+from acanet.models.pooling import AttentiveStatistics, Mean, Statistics
+
+_FRAMES: dict[type, Callable[..., nn.Module]] = {
+    c.PointwiseFrames: Pointwise,
+    c.ConvolutionFrames: Convolution,
+    c.EcapaFrames: Ecapa,
+}
+_AGGREGATORS: dict[type, Callable[[int, Any], nn.Module]] = {
+    c.MlaAggregator: Mla,
+    c.AcaStatisticsAggregator: AcaStatistics,
+    c.MeanPooling: lambda channels, _: Mean(channels),
+    c.StatisticsPooling: lambda channels, _: Statistics(channels),
+    c.AttentiveStatisticsPooling: AttentiveStatistics,
+}
+
+
+class Extractor(nn.Module):
+    """Waveform -> embedding.
+
+    `forward` is the network alone (features -> embedding as the head gives it, what training wants); `embed` goes the
+    whole way to embeddings of unit length.
+    """
+
+    def __init__(self, config: c.ExtractorConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.front_end = FrontEnd(config.front_end)
+        self.frames = _FRAMES[type(config.frames)](config.front_end.mels, config.frames)
+        aggregator: Any = _AGGREGATORS[type(config.aggregator)](config.frames_channels, config.aggregator)
+        self.aggregator = aggregator
+        self.head = _head(config, aggregator.features)
+
+    @property
+    def dim(self) -> int:
+        """Numbers in an embedding."""
+        return self.config.dim
+
+    @property
+    def exact_when_padded(self) -> bool:
+        """Whether a row of a padded batch gives the embedding that it gives alone."""
+        return not isinstance(self.config.frames, c.EcapaFrames)
+
+    def forward(self, features: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Features -> embeddings, not of unit length.
+
+        Args:
+            features: (batch, frames, mels), zero in padded frames.
+            lengths: (batch,) frames of each row; None when no row is padded.
+
+        Returns:
+            (batch, dim).
+        """
+        mask = None if lengths is None else frame_mask(lengths, features.shape[1])
+        frames, mask = self.frames(features, mask)
+        embeddings: Tensor = self.head(self.aggregator(frames, mask))
+        return embeddings
+
+    def embed(self, waveforms: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Waveforms (batch, samples) and, when padded, samples of each row -> (batch, dim) of unit length."""
+        return functional.normalize(self(*self.front_end(waveforms, lengths)))
+
+
+def _head(config: c.ExtractorConfig, features: int) -> nn.Module:
+    if isinstance(config.head, c.LinearHead):
+        return LinearHeadModule(features, config.head)
+    assert isinstance(config.aggregator, c.MlaAggregator | c.AcaStatisticsAggregator)  # ExtractorConfig saw to it
+    if isinstance(config.head, c.OwnReadout):
+        return OwnReadoutHead(config.aggregator.latents, features, config.head)
+    return SharedReadoutHead(config.aggregator.latents, features)

@@ -1,0 +1,73 @@
+"""Frame encoders that are local in time: (batch, frames, mels) -> (batch, frames', channels).
+
+Every encoder takes `mask`: (batch, frames) bool, true where a frame is real, or None when all are; it returns the mask
+of its own frames too. Padded frames never reach a real one. (ECAPA's frames have a file of their own.)
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from acanet.config import ConvolutionFrames, PointwiseFrames
+from acanet.models.layers import FrameNorm, TimeConv
+
+
+class Pointwise(nn.Module):
+    """Linear, ReLU, batch norm on every frame alone: ACA-Net's 1x1 TDNN block."""
+
+    def __init__(self, mels: int, config: PointwiseFrames) -> None:
+        super().__init__()
+        self.linear = nn.Linear(mels, config.channels)
+        self.norm = FrameNorm(config.channels)
+
+    def forward(self, features: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """(batch, frames, mels) -> (batch, frames, channels)."""
+        return self.norm(self.linear(features).relu()), mask
+
+
+class InvertedBlock(nn.Module):
+    """Depthwise convolution over time, then an expansion and back for each frame; residual."""
+
+    def __init__(self, channels: int, hidden: int, kernel: int, dilation: int) -> None:
+        super().__init__()
+        self.depthwise = TimeConv(
+            channels,
+            channels,
+            kernel,
+            padding=dilation * (kernel // 2),
+            dilation=dilation,
+            groups=channels,
+            bias=False,
+        )
+        self.norm = FrameNorm(channels)
+        self.expand = nn.Linear(channels, hidden)
+        self.activation = nn.GELU()
+        self.project = nn.Linear(hidden, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, frames, channels), zero in padded frames -> the same shape."""
+        return x + self.project(self.activation(self.expand(self.norm(self.depthwise(x)))))
+
+
+class Convolution(nn.Module):
+    """A strided convolution, inverted depthwise blocks, batch norm."""
+
+    def __init__(self, mels: int, config: ConvolutionFrames) -> None:
+        super().__init__()
+        self.stride = config.stride
+        self.stem = TimeConv(
+            mels, config.channels, config.stem_kernel, stride=config.stride, padding=config.stem_kernel // 2
+        )
+        self.stem_norm = FrameNorm(config.channels)
+        self.blocks = nn.ModuleList(
+            InvertedBlock(config.channels, config.hidden, config.kernel, dilation) for dilation in config.dilations
+        )
+        self.norm = FrameNorm(config.channels)
+
+    def forward(self, features: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """(batch, frames, mels) -> (batch, ceil(frames / stride), channels)."""
+        x = self.stem_norm(self.stem(features).relu())
+        mask = None if mask is None else mask[:, :: self.stride]
+        for block in self.blocks:
+            x = block(x if mask is None else x * mask.unsqueeze(2))
+        return self.norm(x), mask

@@ -1,0 +1,48 @@
+"""What the aggregator gives -> the embedding (batch, dim), not yet of unit length."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from acanet.config import LinearHead, OwnReadout
+
+
+class SharedReadoutHead(nn.Module):
+    """One number for each latent, by one shared vector, then batch norm."""
+
+    def __init__(self, latents: int, features: int) -> None:
+        super().__init__()
+        self.readout = nn.Linear(features, 1)
+        self.norm = nn.BatchNorm1d(latents)
+
+    def forward(self, latents: Tensor) -> Tensor:
+        """(batch, latents, features) -> (batch, latents)."""
+        return self.norm(self.readout(latents).squeeze(-1))
+
+
+class OwnReadoutHead(nn.Module):
+    """dim / latents numbers for each latent by a matrix of its own, then batch norm."""
+
+    def __init__(self, latents: int, features: int, config: OwnReadout) -> None:
+        super().__init__()
+        self.readout = nn.Parameter(torch.randn(latents, features, config.dim // latents) / features**0.5)
+        self.norm = nn.BatchNorm1d(config.dim)
+
+    def forward(self, latents: Tensor) -> Tensor:
+        """(batch, latents, features) -> (batch, dim)."""
+        numbers = latents.transpose(0, 1) @ self.readout  # (latents, batch, dim / latents)
+        return self.norm(numbers.transpose(0, 1).flatten(1))
+
+
+class LinearHeadModule(nn.Module):
+    """Batch norm and a linear layer: (batch, features) -> (batch, dim)."""
+
+    def __init__(self, features: int, config: LinearHead) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm1d(features)
+        self.linear = nn.Linear(features, config.dim)
+
+    def forward(self, vector: Tensor) -> Tensor:
+        """(batch, features) -> (batch, dim)."""
+        return self.linear(self.norm(vector))

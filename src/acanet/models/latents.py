@@ -1,0 +1,197 @@
+"""The idea of the paper: a few learned latents attend to the whole utterance, however long it is.
+
+Asymmetric cross attention (ACA) has one head, so all that it does to the frames is linear. Frames are normalised once
+for all layers; key and value projections are folded onto the latents' side, and no projection of a frame is left:
+
+    scores = (l Wq + bq) Wk' z'       z = normalise(frames), Wk' = Wk diag(gamma); the key bias cancels in the softmax
+    output = (A z) diag(gamma) Wv' Wo' + constant
+
+Source: Yip et al., "ACA-Net: Towards Lightweight Speaker Verification using Asymmetric Cross Attention",
+Interspeech 2023, section 2; parameters and arithmetic of the authors' code (see `weights.py`).
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from acanet.config import AcaStatisticsAggregator, MlaAggregator
+
+_VARIANCE_FLOOR = 1e-4
+
+
+class Mlp(nn.Sequential):
+    """LayerNorm, Linear, GELU, Linear, dropout: the residual branch after an attention."""
+
+    def __init__(self, dim: int, hidden: int, dropout: float) -> None:
+        super().__init__(
+            nn.LayerNorm(dim), nn.Linear(dim, hidden), nn.GELU(), nn.Linear(hidden, dim), nn.Dropout(dropout)
+        )
+
+
+class AcaLayer(nn.Module):
+    """Latents (batch, latents, dim) attend to normalised frames (batch, frames, dim) with one head."""
+
+    def __init__(self, dim: int, mlp: int, dropout: float) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(dim)
+        self.query, self.key, self.value = (_projection(dim) for _ in range(3))
+        self.out = _projection(dim, plain=True)
+        self.mlp = Mlp(dim, mlp, dropout)
+
+    def forward(self, latents: Tensor, normalised: Tensor, mask: Tensor | None) -> Tensor:
+        """One pass over the frames.
+
+        Args:
+            latents: (batch or 1, latents, dim).
+            normalised: (batch, frames, dim), zero mean and unit variance, without this layer's gain and offset.
+            mask: (batch, 1, frames) bool, true where a frame is real.
+        """
+        key = self.key.weight * self.norm.weight / math.sqrt(latents.shape[-1])
+        query = latents @ (self.query.weight.T @ key) + self.query.bias @ key
+        heard = functional.scaled_dot_product_attention(
+            query.expand(len(normalised), -1, -1), normalised, normalised, mask, scale=1.0
+        )
+        value = self.out.weight @ (self.value.weight * self.norm.weight)
+        constant = self.out.weight @ (self.value.weight @ self.norm.bias + self.value.bias) + self.out.bias
+        latents = latents + functional.linear(heard, value, constant)
+        return latents + self.mlp(latents)
+
+
+class LatentLayer(nn.Module):
+    """Latents (batch, latents, dim) attend to themselves with several heads.
+
+    Keys and values are normalised; queries are too when `norm_queries` (the paper's are not).
+    """
+
+    def __init__(self, dim: int, heads: int, mlp: int, dropout: float, *, norm_queries: bool = False) -> None:
+        super().__init__()
+        self.heads = heads
+        self.norm_queries = nn.LayerNorm(dim) if norm_queries else nn.Identity()
+        self.norm = nn.LayerNorm(dim)
+        self.query, self.key, self.value = (_projection(dim) for _ in range(3))
+        self.out = _projection(dim, plain=True)
+        self.mlp = Mlp(dim, mlp, dropout)
+
+    def forward(self, latents: Tensor) -> Tensor:
+        """(batch, latents, dim) -> (batch, latents, dim)."""
+        normalised = self.norm(latents)
+        heard = functional.scaled_dot_product_attention(
+            self._by_head(self.query(self.norm_queries(latents))),
+            self._by_head(functional.linear(normalised, self.key.weight)),  # the key bias cancels in the softmax
+            self._by_head(self.value(normalised)),
+        )
+        latents = latents + self.out(heard.transpose(1, 2).flatten(2))
+        return latents + self.mlp(latents)
+
+    def _by_head(self, x: Tensor) -> Tensor:
+        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)  # (batch, heads, latents, dim / heads)
+
+
+class MlaBlock(nn.Module):
+    """ACA layers, a latent transformer, and the aggregation of all its layers."""
+
+    def __init__(self, dim: int, config: MlaAggregator) -> None:
+        super().__init__()
+        self.aca = nn.ModuleList(AcaLayer(dim, config.aca_mlp, config.dropout) for _ in range(config.aca_layers))
+        self.transformer = nn.ModuleList(
+            LatentLayer(dim, config.heads, config.latent_mlp, config.dropout) for _ in range(config.latent_layers)
+        )
+        self.aggregate = nn.Linear(dim * (config.latent_layers + 1), dim)
+
+    def forward(self, latents: Tensor, normalised: Tensor, mask: Tensor | None) -> Tensor:
+        """(batch or 1, latents, dim) and frames -> (batch, latents, dim)."""
+        for aca in self.aca:
+            latents = aca(latents, normalised, mask)
+        seen = [latents]
+        for layer in self.transformer:
+            seen.append(layer(seen[-1]))
+        return functional.relu(self.aggregate(torch.cat(seen, dim=-1)))
+
+
+class Mla(nn.Module):
+    """ACA-Net's aggregator: (batch, frames, dim) -> (batch, latents, dim)."""
+
+    def __init__(self, dim: int, config: MlaAggregator) -> None:
+        super().__init__()
+        self.positions = config.positions
+        self.latents = nn.Parameter(nn.init.trunc_normal_(torch.empty(config.latents, dim), std=0.02, a=-2.0, b=2.0))
+        self.blocks = nn.ModuleList(MlaBlock(dim, config) for _ in range(config.blocks))
+        self.features = dim
+
+    def forward(self, frames: Tensor, mask: Tensor | None) -> Tensor:
+        """`mask`: (batch, frames) bool, true where a frame is real; None when all are."""
+        if self.positions != "none":
+            code = sinusoids(frames.shape[1] if self.positions == "time" else 1, frames.shape[2])
+            frames = frames + code.to(frames)
+        normalised = functional.layer_norm(frames, frames.shape[-1:])
+        latents = self.latents.unsqueeze(0)
+        for block in self.blocks:
+            latents = block(latents, normalised, None if mask is None else mask.unsqueeze(1))
+        return latents
+
+
+class AcaStatistics(nn.Module):
+    """Second-order ACA: (batch, frames, dim) -> (batch, latents, features).
+
+    Each latent passes the mean and the standard deviation of the frames under its attention (sums of z and of z
+    squared, so folding, chunks and a running softmax serve here too). A latent transformer then compares what the
+    latents heard; each latent's features are its statistics and its state before and after every layer.
+    """
+
+    def __init__(self, dim: int, config: AcaStatisticsAggregator) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(dim, bias=False)  # an offset of the keys would cancel in the softmax
+        self.latents = nn.Parameter(torch.randn(config.latents, dim))
+        self.norm_statistics = LatentNorm(config.latents, 2 * dim)
+        self.hear = nn.Linear(2 * dim, dim)
+        self.transformer = nn.ModuleList(
+            LatentLayer(dim, config.heads, config.mlp, config.dropout, norm_queries=True)
+            for _ in range(config.latent_layers)
+        )
+        self.norm_states = LatentNorm(config.latents, dim * (config.latent_layers + 1))
+        self.features = dim * (config.latent_layers + 3)
+
+    def forward(self, frames: Tensor, mask: Tensor | None) -> Tensor:
+        """`mask`: (batch, frames) bool, true where a frame is real; None when all are."""
+        scores = self.latents @ self.norm(frames).transpose(1, 2) / math.sqrt(frames.shape[-1])
+        if mask is not None:
+            scores = scores.masked_fill(~mask.unsqueeze(1), -math.inf)
+        attention = scores.softmax(dim=-1)  # (batch, latents, frames)
+        mean = attention @ frames
+        variance = attention @ frames.square() - mean.square()
+        statistics = self.norm_statistics(torch.cat([mean, variance.clamp(min=_VARIANCE_FLOOR).sqrt()], dim=-1))
+        states = [self.latents + self.hear(statistics)]
+        for layer in self.transformer:
+            states.append(layer(states[-1]))
+        return torch.cat([statistics, self.norm_states(torch.cat(states, dim=-1))], dim=-1)
+
+
+class LatentNorm(nn.BatchNorm1d):
+    """Batch norm with statistics of its own for each feature of each latent: (batch, latents, features)."""
+
+    def __init__(self, latents: int, features: int) -> None:
+        super().__init__(latents * features)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, latents, features) -> (batch, latents, features)."""
+        return super().forward(x.flatten(1)).view_as(x)
+
+
+def sinusoids(frames: int, dim: int) -> Tensor:
+    """(frames, dim): sine and cosine of the frame's number at dim / 2 rates (Vaswani et al. 2017, section 3.5)."""
+    rates = torch.exp(torch.arange(0, dim, 2).float() * (-math.log(10000.0) / dim))
+    phase = torch.arange(frames).float().unsqueeze(1) * rates
+    return torch.stack([phase.sin(), phase.cos()], dim=-1).flatten(1)
+
+
+def _projection(dim: int, *, plain: bool = False) -> nn.Linear:
+    """A square projection, started as nn.MultiheadAttention starts its own: inputs by Glorot over all three."""
+    linear = nn.Linear(dim, dim)
+    if not plain:
+        nn.init.uniform_(linear.weight, -math.sqrt(1.5 / dim), math.sqrt(1.5 / dim))
+    nn.init.zeros_(linear.bias)
+    return linear

@@ -1,0 +1,82 @@
+"""What ACA replaces: fixed functions of time, (batch, frames, channels) -> (batch, features).
+
+Every pooling takes `mask`: (batch, frames) bool, true where a frame is real, or None when all are.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from acanet.config import AttentiveStatisticsPooling
+from acanet.models.layers import FrameNorm
+
+_VARIANCE_FLOOR = 1e-12
+
+
+class Mean(nn.Module):
+    """The mean over real frames."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.features = channels
+
+    def forward(self, frames: Tensor, mask: Tensor | None) -> Tensor:
+        """(batch, frames, channels) -> (batch, channels)."""
+        weights = _even_weights(frames, mask)
+        return (weights * frames).sum(dim=1)
+
+
+class Statistics(nn.Module):
+    """Mean and standard deviation over real frames."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.features = 2 * channels
+
+    def forward(self, frames: Tensor, mask: Tensor | None) -> Tensor:
+        """(batch, frames, channels) -> (batch, 2 * channels)."""
+        return torch.cat(_statistics(frames, _even_weights(frames, mask)), dim=1)
+
+
+class AttentiveStatistics(nn.Module):
+    """Mean and standard deviation under a weight of its own for each channel and frame.
+
+    The weights also see the utterance's plain mean and deviation (global context). Source: Desplanques et al.,
+    "ECAPA-TDNN", Interspeech 2020, section 3.2; arithmetic of SpeechBrain's AttentiveStatisticsPooling.
+    """
+
+    def __init__(self, channels: int, config: AttentiveStatisticsPooling) -> None:
+        super().__init__()
+        self.squeeze = nn.Linear(3 * channels, config.channels)
+        self.norm = FrameNorm(config.channels)
+        self.expand = nn.Linear(config.channels, channels)
+        self.features = 2 * channels
+
+    def forward(self, frames: Tensor, mask: Tensor | None) -> Tensor:
+        """(batch, frames, channels) -> (batch, 2 * channels)."""
+        local, from_mean, from_deviation = self.squeeze.weight.chunk(3, dim=1)
+        mean, deviation = _statistics(frames, _even_weights(frames, mask))
+        context = mean @ from_mean.T + deviation @ from_deviation.T + self.squeeze.bias
+        hidden = torch.relu(frames @ local.T + context.unsqueeze(1))
+        scores = self.expand(self.norm(hidden).tanh())
+        if mask is not None:
+            scores = scores.masked_fill(~mask.unsqueeze(2), -math.inf)
+        return torch.cat(_statistics(frames, scores.softmax(dim=1)), dim=1)
+
+
+def _even_weights(frames: Tensor, mask: Tensor | None) -> Tensor:
+    """(batch, frames, 1), the same for every real frame, adding up to one."""
+    if mask is None:
+        return frames.new_full((1, 1, 1), 1 / frames.shape[1])
+    real = mask.unsqueeze(2).to(frames)
+    return real / real.sum(dim=1, keepdim=True)
+
+
+def _statistics(frames: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+    """Weighted mean and standard deviation over time, (batch, channels) each."""
+    mean = (weights * frames).sum(dim=1)
+    variance = (weights * (frames - mean.unsqueeze(1)).square()).sum(dim=1)
+    return mean, variance.clamp(min=_VARIANCE_FLOOR).sqrt()

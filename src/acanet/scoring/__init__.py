@@ -1,0 +1,1 @@
+"""From embeddings to decisions, in numpy alone."""

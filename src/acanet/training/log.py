@@ -1,0 +1,122 @@
+"""What a run tells people while it goes: a progress bar or lines, CSV, TensorBoard."""
+
+from __future__ import annotations
+
+import csv
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from torch import Tensor
+from torch.utils.tensorboard import SummaryWriter
+
+from acanet.training.checkpoint import DevRow
+
+_COLUMNS = ("step", "loss", "accuracy", "rate", "margin", "utterances_per_second", "waiting_share", "seconds")
+
+
+class Log:
+    """Collects steps and reports every `every` of them.
+
+    Args:
+        folder: of the run; gets `log.csv`, `dev.csv` and `tensorboard/`.
+        console: where the progress goes; a bar on a terminal, lines elsewhere.
+        start: steps done before; rows of later steps, left by a run that was killed, are dropped.
+    """
+
+    def __init__(self, folder: Path, console: Console, *, start: int, steps: int, batch: int, every: int) -> None:
+        self.folder, self.console, self.batch, self.every, self.steps = folder, console, batch, every, steps
+        _keep_rows(folder / "log.csv", start)
+        self._file = (folder / "log.csv").open("a", newline="", encoding="utf-8")
+        self._csv = csv.writer(self._file)
+        if self._file.tell() == 0:
+            self._csv.writerow(_COLUMNS)
+        self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=start + 1)
+        self._bar = Progress(
+            TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}"),
+            TimeRemainingColumn(), TextColumn("{task.fields[now]}"), console=console,
+        )  # fmt: skip
+        self._task = self._bar.add_task("Training", total=steps, completed=start, now="")
+        self._began = self._since = time.perf_counter()
+        self._waiting, self._losses, self._right = 0.0, [], []  # type: float, list[Tensor], list[Tensor]
+        self._done_before, self._step = start, start
+
+    def __enter__(self) -> Self:
+        if self.console.is_terminal:
+            self._bar.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._bar.stop()
+        self._file.close()
+        self._board.close()
+
+    def step(self, step: int, loss: Tensor, right: Tensor, rate: float, margin: float, waited: float) -> None:
+        """Take note of a step that is done; `waited` are seconds spent waiting for its batch."""
+        self._losses.append(loss)
+        self._right.append(right)
+        self._waiting += waited
+        self._step = step
+        self._bar.update(self._task, completed=step)
+        if step % self.every == 0 or step == self.steps:
+            self._report(step, rate, margin)
+
+    def dev(self, history: Sequence[DevRow]) -> None:
+        """Take note of a look at the dev set, the last of all so far."""
+        scratch = self.folder / "dev.csv.part"
+        with scratch.open("w", newline="", encoding="utf-8") as file:
+            rows = csv.writer(file)
+            rows.writerow(("step", "eer"))
+            rows.writerows((row.step, row.eer) for row in history)
+        os.replace(scratch, self.folder / "dev.csv")
+        last, best = history[-1], min(row.eer for row in history)
+        self._board.add_scalar("dev/eer", last.eer, last.step)
+        self.console.print(
+            f"step {last.step}: dev EER {last.eer:.2%} (best {best:.2%})", highlight=False, soft_wrap=True
+        )
+        self._since = time.perf_counter()
+
+    def _report(self, step: int, rate: float, margin: float) -> None:
+        now = time.perf_counter()
+        count, spent = len(self._losses), now - self._since
+        loss = sum(float(value) for value in self._losses) / count
+        accuracy = sum(float(value) for value in self._right) / count
+        speed, share = count * self.batch / spent, min(1.0, self._waiting / spent)
+        self._csv.writerow(
+            (step, f"{loss:.4f}", f"{accuracy:.4f}", f"{rate:.3e}", f"{margin:.3f}",
+             f"{speed:.1f}", f"{share:.3f}", f"{now - self._began:.1f}")
+        )  # fmt: skip
+        self._file.flush()
+        for name, value in {"loss": loss, "accuracy": accuracy, "rate": rate, "margin": margin}.items():
+            self._board.add_scalar(f"train/{name}", value, step)
+        self._board.add_scalar("speed/utterances_per_second", speed, step)
+        self._board.add_scalar("speed/waiting_share", share, step)
+        line = f"loss {loss:.3f}, accuracy {accuracy:.1%}, {speed:.0f} utterances/s, {share:.0%} waiting for data"
+        self._bar.update(self._task, now=line)
+        if not self.console.is_terminal:
+            left = (now - self._began) / (step - self._done_before) * (self.steps - step)
+            self.console.print(
+                f"step {step}/{self.steps}: {line}, {_clock(left)} left", highlight=False, soft_wrap=True
+            )
+        self._losses, self._right, self._waiting, self._since = [], [], 0.0, now
+
+
+def _clock(seconds: float) -> str:
+    minutes, seconds = divmod(int(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02d}:{seconds:02d}"
+
+
+def _keep_rows(path: Path, last: int) -> None:
+    """Drop the rows of steps after `last` from a log, if there is one."""
+    if not path.exists():
+        return
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    kept = [line for line in lines[1:] if line.endswith("\n") and int(line.split(",")[0]) <= last]
+    scratch = path.with_suffix(".part")
+    scratch.write_text("".join(lines[:1] + kept), encoding="utf-8")
+    os.replace(scratch, path)

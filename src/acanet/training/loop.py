@@ -1,0 +1,315 @@
+"""The training loop: batches in, a checkpoint and the best model out.
+
+Every random draw derives from (seed, step, place), so a run that was stopped in any way and resumed ends with the same
+weights, bit by bit, as one that was not.
+"""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from accelerate.utils import set_seed
+from rich.console import Console
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from acanet.bundle import Bundle, BundleConfig, Provenance, write_bundle
+from acanet.data.augment import spec_masks
+from acanet.data.batches import CropPlan, Purpose, TrainingBatches, generator
+from acanet.data.cache import build_cache
+from acanet.data.manifest import Utterance, read_manifest
+from acanet.errors import AcanetError, BadConfig, BadManifest, ModelMismatch
+from acanet.models.inference import load_model
+from acanet.models.registry import build_model, model_config
+from acanet.training.checkpoint import DevRow, State, load_state, save_state
+from acanet.training.config import Augment, Data, Recipe, read_recipe, recipe_yaml
+from acanet.training.dev import DevSet
+from acanet.training.log import Log
+from acanet.training.losses import AngularMarginSoftmax
+from acanet.training.schedule import margin_at, rate_at
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a run ended.
+
+    Attributes:
+        finished: false when it was interrupted; it can be resumed.
+        step: steps done.
+        best: the look at the dev set that chose the model, if there was one.
+        before: dev EER of the weights that it started from (`init` only).
+        folder: of the run; the model is in `best/`.
+    """
+
+    finished: bool
+    step: int
+    best: DevRow | None
+    before: float | None
+    folder: Path
+
+
+def train(
+    recipe: Recipe, out: Path, *, resume: bool = False, init: Bundle | None = None, console: Console | None = None
+) -> Outcome:
+    """Train a model.
+
+    Args:
+        recipe: everything that decides the run.
+        out: folder of the run: `recipe.yaml`, `last.pt`, `best/` (a bundle), `log.csv`, `dev.csv`, `tensorboard/`.
+        resume: go on from `last.pt`; with none there yet, start.
+        init: start from this model's weights, with a new head and a lower rate for the old layers.
+        console: where progress goes.
+
+    Raises:
+        AcanetError: when `out` holds a run already and `resume` is false.
+        BadConfig: when the run in `out` was started with another recipe.
+        BadManifest: when training and dev share a speaker, or an id stands twice.
+        ModelMismatch: when `init` is another architecture than the recipe's.
+    """
+    console = console or Console(stderr=True)
+    _claim(out, recipe, resume)
+    run = _Run(recipe, out, init)
+    if (out / "last.pt").exists():
+        run.restore(load_state(out / "last.pt"))
+        console.print(f"resuming after step {run.step}", highlight=False)
+    before = None
+    if init is not None:
+        before = run.dev.eer(load_model(init.name, init.config.model, init.weights()).to(run.accelerator.device))
+        console.print(f"dev EER of {init.folder} before training: {before:.2%}", highlight=False)
+    finished = run.go(console)
+    best = min(run.history, key=lambda row: row.eer, default=None)
+    return Outcome(finished, run.step, best, before, out)
+
+
+class _Run:
+    def __init__(self, recipe: Recipe, out: Path, init: Bundle | None) -> None:
+        self.recipe, self.out = recipe, out
+        set_seed(recipe.seed)
+        utterances = _training_utterances(recipe.data)
+        config = model_config(recipe.model.name, recipe.model.change)
+        rate = config.front_end.rate
+        self.dev = DevSet(recipe.dev.manifest, recipe.dev.trials, recipe.data.cache, rate, recipe.data.workers)
+        speakers = sorted({utterance.speaker for utterance in utterances})
+        _check_disjoint(speakers, self.dev.speakers, recipe.dev.manifest)
+        cache = build_cache(utterances, recipe.data.cache, rate, recipe.data.workers)
+        self.accelerator = Accelerator(
+            cpu=not torch.cuda.is_available(), mixed_precision="bf16" if torch.cuda.is_available() else "no"
+        )
+        number = {speaker: i for i, speaker in enumerate(speakers)}
+        self.batches = TrainingBatches(
+            cache,
+            [number[utterance.speaker] for utterance in utterances],
+            _crop_plan(recipe.data, recipe.augment, rate),
+            recipe.seed,
+            recipe.steps,
+            (self.accelerator.process_index, self.accelerator.num_processes),
+        )
+        self.bundle_config = BundleConfig(
+            name=recipe.model.name, model=config.model_dump(mode="json"), licence=recipe.licence
+        )
+        self.provenance = Provenance(
+            data=tuple(path.name for path in recipe.data.train),
+            speakers=frozenset(speakers),
+            audio=frozenset(cache.hashes),
+        )
+        model = build_model(recipe.model.name, config)
+        if init is not None:
+            _check_same(init, recipe)
+            model = load_model(init.name, init.config.model, init.weights())
+            self.provenance = init.provenance | self.provenance
+        loss = AngularMarginSoftmax(
+            model.dim, self.batches.classes, scale=recipe.loss.scale, sub_centres=recipe.loss.sub_centres
+        )
+        share = recipe.optimizer.init_rate if init is not None else 1.0
+        groups = [{"params": model.parameters(), "share": share}, {"params": loss.parameters(), "share": 1.0}]
+        optimizer = torch.optim.AdamW(groups, lr=recipe.optimizer.rate, weight_decay=recipe.optimizer.weight_decay)
+        self.model, self.loss, self.optimizer = self.accelerator.prepare(model, loss, optimizer)
+        self.front_end = self.accelerator.unwrap_model(self.model).front_end
+        self.step = 0
+        self.history: list[DevRow] = []
+
+    def go(self, console: Console) -> bool:
+        """Train to the end, or until somebody presses Ctrl-C; returns whether the end was reached."""
+        recipe = self.recipe
+        loader: Iterable[tuple[Tensor, Tensor]] = DataLoader(
+            self.batches,  # type: ignore[arg-type]
+            batch_size=None,
+            sampler=range(self.step, recipe.steps),
+            num_workers=recipe.data.workers,
+            worker_init_fn=_worker_started,
+            pin_memory=self.accelerator.device.type == "cuda",
+        )
+        log = Log(
+            self.out, console, start=self.step, steps=recipe.steps, batch=recipe.data.batch, every=recipe.log_every
+        )
+        with log, _interrupts() as stopped:
+            waiting = time.perf_counter()
+            for waveforms, classes in loader:
+                waited = time.perf_counter() - waiting
+                loss, right = self._learn(waveforms, classes)
+                rate, margin = self._rate(), self._margin()
+                self.step += 1
+                log.step(self.step, loss, right, rate, margin, waited)
+                last = self.step == recipe.steps
+                if last or self.step % recipe.dev_every == 0:
+                    self._look_at_dev()
+                    log.dev(self.history)
+                if last or stopped or self.step % recipe.save_every == 0:
+                    self._save()
+                if stopped and not last:
+                    return False
+                waiting = time.perf_counter()
+        return True
+
+    def restore(self, state: State) -> None:
+        """Go back to a saved state."""
+        self.accelerator.unwrap_model(self.model).load_state_dict(state.model)
+        self.accelerator.unwrap_model(self.loss).load_state_dict(state.loss)
+        self.optimizer.load_state_dict(state.optimizer)
+        self.step, self.history = state.step, state.history
+
+    def _learn(self, waveforms: Tensor, classes: Tensor) -> tuple[Tensor, Tensor]:
+        """One step; returns its loss and accuracy."""
+        torch.manual_seed(int(generator(self.recipe.seed, Purpose.MODEL, self.step).integers(2**62)))
+        self.model.train()
+        device = self.accelerator.device
+        with torch.no_grad():
+            features, _ = self.front_end(waveforms.to(device))
+            features = features.masked_fill(self._hidden(features.shape).to(device), 0.0)
+        with self.accelerator.autocast():
+            embeddings = self.model(features)
+        loss, right = self.loss(embeddings, classes.to(device), self._margin())
+        for group in self.optimizer.param_groups:
+            group["lr"] = self._rate() * group["share"]
+        self.optimizer.zero_grad(set_to_none=True)
+        self.accelerator.backward(loss)
+        parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
+        self.accelerator.clip_grad_norm_(parameters, self.recipe.optimizer.clip)
+        self.optimizer.step()
+        return loss.detach(), right
+
+    def _hidden(self, shape: torch.Size) -> Tensor:
+        """(batch, frames, mels), true where SpecAugment hides; the features' mean is 0 there."""
+        config, rng = self.recipe.augment, generator(self.recipe.seed, Purpose.SPEC, self.step)
+        hidden = np.zeros(shape, dtype=bool)
+        for row in range(shape[0]):
+            if rng.random() < config.spec:
+                hidden[row] = spec_masks(
+                    rng, (shape[1], shape[2]), config.spec_masks, config.spec_frames, config.spec_mels
+                )
+        return torch.from_numpy(hidden)
+
+    def _rate(self) -> float:
+        return rate_at(self.step, self.recipe.steps, self.recipe.optimizer)
+
+    def _margin(self) -> float:
+        return margin_at(self.step, self.recipe.steps, self.recipe.loss)
+
+    def _look_at_dev(self) -> None:
+        """Take the dev EER, and keep the model when it is the best so far."""
+        model = self.accelerator.unwrap_model(self.model)
+        row = DevRow(self.step, self.dev.eer(model))
+        if row.eer < min((other.eer for other in self.history), default=2.0):
+            weights = {name: value.cpu().numpy() for name, value in model.state_dict().items()}
+            card = _card(self.recipe, row, self.provenance)
+            write_bundle(self.out / "best", self.bundle_config, weights, self.provenance, card)
+        self.history.append(row)
+
+    def _save(self) -> None:
+        state = State(
+            step=self.step,
+            model=self.accelerator.unwrap_model(self.model).state_dict(),
+            loss=self.accelerator.unwrap_model(self.loss).state_dict(),
+            optimizer=self.optimizer.state_dict(),
+            history=self.history,
+        )
+        save_state(state, self.out / "last.pt")
+
+
+def _claim(out: Path, recipe: Recipe, resume: bool) -> None:
+    """Make the folder of the run, or see that the run in it is this one."""
+    path = out / "recipe.yaml"
+    if not path.exists():
+        out.mkdir(parents=True, exist_ok=True)
+        path.write_text(recipe_yaml(recipe), encoding="utf-8")
+        return
+    if not resume:
+        raise AcanetError(f"{out} holds a run already; add --resume to go on with it, or choose another --out")
+    ours, theirs = recipe.model_dump(), read_recipe(path).model_dump()
+    different = [f"{key} is {ours[key]}, the run has {theirs[key]}" for key in ours if ours[key] != theirs[key]]
+    if different:
+        raise BadConfig(f"{out} was started with another recipe", different)
+
+
+def _training_utterances(data: Data) -> list[Utterance]:
+    utterances = [utterance for path in data.train for utterance in read_manifest(path)]
+    if len({utterance.speaker for utterance in utterances}) < 2:
+        raise BadManifest(data.train[0], None, "only one speaker; training needs two or more")
+    return utterances
+
+
+def _check_disjoint(speakers: list[str], dev: frozenset[str], manifest: Path) -> None:
+    if shared := sorted(dev.intersection(speakers)):
+        reason = f"{len(shared)} dev speakers are trained on too ({', '.join(shared[:3])}); make them disjoint"
+        raise BadManifest(manifest, None, reason)
+
+
+def _check_same(init: Bundle, recipe: Recipe) -> None:
+    if init.name != recipe.model.name:
+        raise ModelMismatch(f"model {init.name} to start from", f"{recipe.model.name}, as the recipe says")
+
+
+def _crop_plan(data: Data, augment: Augment, rate: int) -> CropPlan:
+    return CropPlan(
+        batch=data.batch,
+        crop_samples=(round(data.crop_seconds.low * rate), round(data.crop_seconds.high * rate)),
+        speed=augment.speed,
+        speeds=augment.speeds,
+        noise=augment.noise,
+        noise_snr_db=(augment.noise_snr_db.low, augment.noise_snr_db.high),
+        babble=augment.babble,
+        babble_snr_db=(augment.babble_snr_db.low, augment.babble_snr_db.high),
+        babble_speakers=(round(augment.babble_speakers.low), round(augment.babble_speakers.high)),
+        gain=augment.gain,
+        gain_db=(augment.gain_db.low, augment.gain_db.high),
+    )
+
+
+def _card(recipe: Recipe, best: DevRow, provenance: Provenance) -> str:
+    return f"""# {recipe.model.name}
+
+Chosen at step {best.step} of {recipe.steps}: EER {best.eer:.2%} on `{recipe.dev.manifest.name}`, which chose it and so
+says little about other voices. Evaluate it on a list of its own: `acanet evaluate`.
+
+Trained on {len(provenance.speakers)} speakers, {len(provenance.audio)} utterances: {", ".join(provenance.data)}.
+Licence: {recipe.licence}.
+
+```yaml
+{recipe_yaml(recipe)}```
+"""
+
+
+def _worker_started(_: Any) -> None:
+    """Ctrl-C reaches the whole group; only the main process decides what it means."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    torch.set_num_threads(1)
+
+
+@contextmanager
+def _interrupts() -> Iterator[list[int]]:
+    """A list that gets an entry on Ctrl-C, instead of an exception in the middle of a step."""
+    caught: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _: caught.append(number))
+    try:
+        yield caught
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,0 +1,90 @@
+"""What all tests share."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+TRAINED, HELD_OUT = ("s000", "s001", "s002", "s003"), ("s004", "s005")
+TINY_MODEL = {
+    "frames": {"channels": 16, "hidden": 16, "dilations": [1, 2]},
+    "aggregator": {"latents": 4, "heads": 2, "mlp": 16},
+    "head": {"dim": 16},
+}
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """Real recordings, golden tensors and trial lists: `../shared`, or what ACANET_SHARED names."""
+    folder = Path(os.environ.get("ACANET_SHARED", ROOT.parent / "shared"))
+    if not folder.is_dir():
+        pytest.skip(f"no recordings at {folder}")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def voices(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of six synthetic voices, s000 to s005, with three recordings of about 2 s each. Read only."""
+    from acanet.data.synthetic import write_corpus
+
+    return write_corpus(tmp_path_factory.mktemp("corpus") / "voices", 6, 3, seconds=(1.6, 2.4))
+
+
+@pytest.fixture(scope="session")
+def tiny_recipe(voices: Path) -> dict[str, Any]:
+    """A recipe that trains a tiny ACA-Net on four of `voices`, and chooses on the other two. Copy it to change it."""
+    folder = voices.parent
+    for name, speakers in (("train", TRAINED), ("dev", HELD_OUT)):
+        files = [file for speaker in speakers for file in sorted((voices / speaker).glob("*.wav"))]
+        lines = [json.dumps({"path": str(file), "speaker": file.parent.name}) + "\n" for file in files]
+        (folder / f"{name}.jsonl").write_text("".join(lines), encoding="utf-8")
+    return {
+        "model": {"name": "acanet-local", "change": TINY_MODEL},
+        "data": {
+            "train": [str(folder / "train.jsonl")],
+            "cache": str(folder / "cache"),
+            "batch": 8,
+            "crop_seconds": [0.5, 0.8],
+            "workers": 0,
+        },
+        "dev": {"manifest": str(folder / "dev.jsonl")},
+        "optimizer": {"rate": 0.01},
+        "steps": 4,
+        "log_every": 1,
+        "licence": "Apache-2.0",
+    }
+
+
+@pytest.fixture(scope="session")
+def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle with the tiny ACA-Net of `tiny_recipe` and random weights. Read only."""
+    import torch
+
+    from acanet.bundle import BundleConfig, Provenance, write_bundle
+    from acanet.models.registry import build_model, model_config
+
+    config = model_config("acanet-local", TINY_MODEL)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = build_model("acanet-local", config)
+    return write_bundle(
+        tmp_path_factory.mktemp("models") / "tiny",
+        BundleConfig(name="acanet-local", model=config.model_dump(mode="json"), licence="Apache-2.0"),
+        {name: value.numpy() for name, value in model.state_dict().items()},
+        Provenance(data=("old.jsonl",), speakers=frozenset({"zoe"}), audio=frozenset({"00ff"})),
+        "# tiny\n",
+    ).folder
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark every test that needs `shared` as speech, before -m selects."""
+    for item in items:
+        if "shared" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.speech)

@@ -1,0 +1,209 @@
+"""Training batches: functions of seed and step alone, with every speaker equally often."""
+
+from __future__ import annotations
+
+import multiprocessing
+import operator
+from collections import Counter
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from acanet.data.batches import CropPlan, Purpose, TrainingBatches, generator
+from acanet.data.cache import AudioCache
+
+PLAIN = CropPlan(
+    batch=4,
+    crop_samples=(1600, 1600),
+    speed=0.0,
+    speeds=(0.9, 1.1),
+    noise=0.0,
+    noise_snr_db=(5.0, 25.0),
+    babble=0.0,
+    babble_snr_db=(8.0, 25.0),
+    babble_speakers=(2, 3),
+    gain=0.0,
+    gain_db=(-20.0, 6.0),
+)
+EVERYTHING = replace(PLAIN, crop_samples=(1200, 2000), speed=0.5, noise=0.5, babble=0.5, gain=0.5)
+
+
+def write_cache(folder, utterances):
+    """A cache of those utterances, int16 each."""
+    path = folder / "audio.i16"
+    path.write_bytes(np.concatenate(utterances).astype("<i2").tobytes())
+    offsets = np.cumsum([0, *(len(utterance) for utterance in utterances)])
+    return AudioCache(path, tuple(int(offset) for offset in offsets), tuple(map(str, range(len(utterances)))))
+
+
+@pytest.fixture
+def speech(tmp_path):
+    """Noise: 11 utterances of 6 speakers, and who speaks each."""
+    rng = np.random.default_rng(0)
+    speakers = [0, 1, 2, 2, 3, 3, 3, 4, 5, 0, 1]
+    lengths = rng.integers(800, 5000, len(speakers))
+    return write_cache(tmp_path, [rng.normal(0, 2000, length) for length in lengths]), speakers
+
+
+@pytest.fixture
+def numbered(tmp_path):
+    """Utterances of which every sample is the utterance's number from 1: 7 of 3 speakers."""
+    speakers = [0, 0, 0, 1, 2, 2, 2]
+    return write_cache(tmp_path, [np.full(2000 + i, i + 1) for i in range(7)]), speakers
+
+
+def utterances_of(waveforms):
+    """Numbers of the utterances in a batch from `numbered`."""
+    return [round(float(row[0]) * 32768) - 1 for row in waveforms]
+
+
+def assert_same(batch, other):
+    np.testing.assert_array_equal(batch[0], other[0])
+    np.testing.assert_array_equal(batch[1], other[1])
+
+
+@pytest.mark.parametrize("plan", [PLAIN, EVERYTHING], ids=["plain", "everything"])
+def test_a_batch_is_crops_of_one_length(speech, plan):
+    batches = TrainingBatches(*speech, plan, seed=1, steps=20)
+    assert len(batches) == 20
+    lengths = set()
+    for step in range(20):
+        waveforms, classes = batches[step]
+        assert (waveforms.dtype, classes.dtype) == (np.float32, np.int64)
+        assert len(waveforms) == len(classes) == plan.batch
+        assert np.isfinite(waveforms).all()
+        assert plan.crop_samples[0] <= waveforms.shape[1] <= plan.crop_samples[1]
+        assert 0 <= classes.min() <= classes.max() < batches.classes
+        lengths.add(waveforms.shape[1])
+    assert (len(lengths) > 5) == (plan is EVERYTHING)
+
+
+def test_a_step_gives_the_same_batch_in_any_order(speech):
+    forwards = TrainingBatches(*speech, EVERYTHING, seed=1, steps=30)
+    backwards = TrainingBatches(*speech, EVERYTHING, seed=1, steps=30)
+    first = [forwards[step] for step in range(30)]
+    for step in reversed(range(30)):
+        assert_same(backwards[step], first[step])
+
+
+def test_a_step_gives_the_same_batch_in_any_process(speech):
+    batches = TrainingBatches(*speech, EVERYTHING, seed=1, steps=30)
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        for step, there in zip((7, 2), pool.map(operator.getitem, [batches, batches], (7, 2)), strict=True):
+            assert_same(there, batches[step])
+
+
+def test_steps_and_seeds_differ(speech):
+    plan = replace(EVERYTHING, crop_samples=(1600, 1600))
+    batches = TrainingBatches(*speech, plan, seed=1, steps=12)
+    other = TrainingBatches(*speech, plan, seed=2, steps=12)
+    seen = [batches[step][0] for step in range(12)] + [other[step][0] for step in range(12)]
+    assert len({waveforms.tobytes() for waveforms in seen}) == 24
+
+
+def test_every_speaker_comes_once_in_every_round(speech):
+    batches = TrainingBatches(*speech, PLAIN, seed=3, steps=9)
+    classes = np.concatenate([batches[step][1] for step in range(9)]).reshape(6, 6)
+    assert all(sorted(turn) == list(range(6)) for turn in classes.tolist())
+    assert len({tuple(turn) for turn in classes.tolist()}) > 1
+
+
+def test_a_speakers_utterances_come_equally_often(numbered):
+    cache, speakers = numbered
+    batches = TrainingBatches(cache, speakers, PLAIN, seed=3, steps=9)  # 12 rounds of 3 speakers
+    seen = Counter()
+    for step in range(9):
+        waveforms, classes = batches[step]
+        found = utterances_of(waveforms)
+        assert [speakers[utterance] for utterance in found] == classes.tolist()
+        seen.update(found)
+    assert seen == {0: 4, 1: 4, 2: 4, 3: 12, 4: 4, 5: 4, 6: 4}
+
+
+def test_crops_come_from_anywhere_in_an_utterance(tmp_path):
+    cache = write_cache(tmp_path, [np.arange(1000), np.arange(1000)])
+    plan = replace(PLAIN, crop_samples=(900, 900))
+    batches = TrainingBatches(cache, [0, 1], plan, seed=0, steps=300)
+    starts = {round(float(row[0]) * 32768) for step in range(300) for row in batches[step][0]}
+    assert starts == set(range(101))
+
+
+def test_short_utterances_begin_anywhere_and_repeat(tmp_path):
+    cache = write_cache(tmp_path, [np.arange(70), np.arange(70)])
+    batches = TrainingBatches(cache, [0, 1], PLAIN, seed=0, steps=100)
+    starts = set()
+    for step in range(100):
+        rows = np.rint(batches[step][0] * 32768).astype(int)
+        starts.update(rows[:, 0])
+        np.testing.assert_array_equal(np.diff(rows, axis=1) % 70, 1)
+        np.testing.assert_array_equal(rows[:, 70:], rows[:, :-70])
+    assert starts == set(range(70))
+
+
+def test_a_speaker_at_another_speed_is_another_class(tmp_path):
+    hz = [400, 800, 1600]
+    tones = [8000 * np.sin(2 * np.pi * f * np.arange(16000) / 16000) for f in hz]
+    plan = replace(PLAIN, crop_samples=(8000, 8000), speed=0.6)
+    batches = TrainingBatches(write_cache(tmp_path, tones), [0, 1, 2], plan, seed=0, steps=30)
+    assert batches.classes == 9
+    seen = Counter()
+    for step in range(30):
+        for waveform, label in zip(*batches[step], strict=True):
+            speed, speaker = divmod(int(label), 3)
+            loudest = np.abs(np.fft.rfft(waveform * np.hanning(8000))).argmax() * 2
+            assert loudest == pytest.approx(hz[speaker] * (1.0, *plan.speeds)[speed], abs=3)
+            seen[speed] += 1
+    assert seen[0] / 120 == pytest.approx(0.4, abs=0.15)
+    assert min(seen[1], seen[2]) > 15
+
+
+def test_without_other_speeds_classes_are_speakers(speech):
+    assert TrainingBatches(*speech, PLAIN, seed=0, steps=1).classes == 6
+
+
+def test_babble_is_other_speakers(tmp_path):
+    hz = [400, 800, 1600, 3200]
+    tones = [8000 * np.sin(2 * np.pi * f * np.arange(16000) / 16000) for f in hz]
+    plan = replace(PLAIN, crop_samples=(8000, 8000), babble=1.0, babble_snr_db=(10.0, 10.0))
+    batches = TrainingBatches(write_cache(tmp_path, tones), [0, 1, 2, 3], plan, seed=0, steps=10)
+    for step in range(10):
+        for waveform, label in zip(*batches[step], strict=True):
+            powers = np.abs(np.fft.rfft(waveform))[[f // 2 for f in hz]] ** 2
+            own, others = powers[label], np.delete(powers, label)
+            others = others[others > 1e-4 * own]
+            assert len(others) in (2, 3)
+            np.testing.assert_allclose(others, others[0], rtol=0.02)
+            assert own / others.sum() == pytest.approx(10.0, rel=0.02)
+
+
+@pytest.mark.parametrize(("change", "expected"), [({"gain": 1.0, "gain_db": (-6.0, -6.0)}, -6.0), ({}, 0.0)])
+def test_gain_is_applied_when_asked(numbered, change, expected):
+    plain = TrainingBatches(*numbered, PLAIN, seed=0, steps=3)
+    changed = TrainingBatches(*numbered, replace(PLAIN, **change), seed=0, steps=3)
+    for step in range(3):
+        np.testing.assert_allclose(changed[step][0], plain[step][0] * 10 ** (expected / 20), rtol=1e-5)
+
+
+@pytest.mark.parametrize("world", [2, 3, 4])
+def test_parts_together_are_the_batch(speech, world):
+    whole = TrainingBatches(*speech, EVERYTHING, seed=1, steps=5)
+    parts = [TrainingBatches(*speech, EVERYTHING, seed=1, steps=5, part=(rank, world)) for rank in range(world)]
+    for step in range(5):
+        waveforms, classes = whole[step]
+        for rank, part in enumerate(parts):
+            assert_same(part[step], (waveforms[rank::world], classes[rank::world]))
+
+
+def test_draws_for_different_purposes_differ():
+    draws = {generator(0, purpose, 5).random() for purpose in Purpose}
+    assert len(draws) == len(Purpose)
+    assert generator(0, Purpose.CROP, 5).random() == generator(0, Purpose.CROP, 5).random()
+
+
+def test_one_speaker_has_no_babble(tmp_path):
+    cache = write_cache(tmp_path, [np.arange(2000)])
+    babbling = TrainingBatches(cache, [0], replace(PLAIN, babble=1.0), seed=0, steps=1)
+    waveforms, _ = babbling[0]
+    assert np.isfinite(waveforms).all()

@@ -1,0 +1,285 @@
+"""Configs and recipes: strict, and helpful about what is wrong."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+from conftest import ROOT
+
+from acanet.config import (
+    EcapaFrames,
+    ExtractorConfig,
+    FrontEndConfig,
+    LinearHead,
+    MlaAggregator,
+    OwnReadout,
+    PointwiseFrames,
+    SharedReadout,
+)
+from acanet.errors import BadConfig
+from acanet.models.registry import model_config, model_names
+from acanet.training.config import Range, Recipe, read_recipe, recipe_yaml
+
+ACANET = {"frames": {"kind": "pointwise"}, "aggregator": {"kind": "mla"}, "head": {"kind": "shared-readout"}}
+SMALLEST = {"data": {"train": ["train.jsonl"]}, "dev": {"manifest": "dev.jsonl"}}
+
+
+def changed(tree, path, value):
+    """A copy of nested mappings with one key (dotted) set."""
+    key, _, below = path.partition(".")
+    return {**tree, key: changed(tree.get(key, {}), below, value) if below else value}
+
+
+def problem(function, *arguments):
+    """The one problem of the BadConfig that a call raises."""
+    with pytest.raises(BadConfig) as caught:
+        function(*arguments)
+    (message,) = caught.value.problems
+    return message
+
+
+# Model configs
+
+
+@pytest.mark.parametrize("name", model_names())
+def test_registered_configs_survive_json(name):
+    config = model_config(name)
+    assert type(config).parse(json.loads(config.as_json()), "test") == config
+
+
+def test_defaults_are_the_papers():
+    config = ExtractorConfig.parse(ACANET, "test")
+    assert config == model_config("acanet")
+    assert (config.front_end.window, config.front_end.hop) == (400, 160)
+    assert config.frames_channels == 256
+    assert (FrontEndConfig(rate=8000).window, FrontEndConfig(rate=8000).hop) == (200, 80)
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("front_ends", "unknown key 'front_ends', did you mean 'front_end'?"),
+        ("front_end.melz", "front_end: unknown key 'melz', did you mean 'mels'?"),
+        ("frames.chanels", "frames.pointwise: unknown key 'chanels', did you mean 'channels'?"),
+        ("aggregator.latent", "aggregator.mla: unknown key 'latent', did you mean 'latents'?"),
+        ("aggregator.zzz", "aggregator.mla: unknown key 'zzz'; known are kind, latents, blocks"),
+    ],
+)
+def test_an_unknown_key_gets_the_nearest(path, message):
+    assert problem(ExtractorConfig.parse, changed(ACANET, path, 1), "test").startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "where"),
+    [
+        ("front_end.mels", 0, "front_end.mels"),
+        ("front_end.low_hz", float("nan"), "front_end.low_hz"),
+        ("frames.channels", "many", "frames.pointwise.channels"),
+        ("frames.channels", 2.5, "frames.pointwise.channels"),
+        ("frames.kind", "pointwize", "frames"),
+        ("aggregator.dropout", 1.0, "aggregator.mla.dropout"),
+        ("aggregator.positions", "second", "aggregator.mla.positions"),
+        ("head", None, "head"),
+    ],
+)
+def test_a_wrong_value_is_named(path, value, where):
+    assert problem(ExtractorConfig.parse, changed(ACANET, path, value), "test").startswith(f"{where}: ")
+
+
+def test_every_wrong_value_is_named_at_once():
+    data = changed(changed(ACANET, "front_end.mels", 0), "aggregator.dropout", 2)
+    with pytest.raises(BadConfig, match="model.json") as caught:
+        ExtractorConfig.parse(data, "model.json")
+    assert [line.split(":")[0] for line in caught.value.problems] == ["front_end.mels", "aggregator.mla.dropout"]
+
+
+def test_not_a_mapping():
+    assert "dictionary" in problem(ExtractorConfig.parse, ["frames"], "test")
+
+
+@pytest.mark.parametrize(
+    ("parts", "message"),
+    [
+        ((PointwiseFrames(), MlaAggregator(), LinearHead()), "aggregator 'mla' needs head 'shared-readout' or"),
+        ((PointwiseFrames(channels=100), MlaAggregator(), SharedReadout()), "100 channels .* into 8 heads"),
+        ((PointwiseFrames(), MlaAggregator(latents=50), OwnReadout(dim=192)), "192 is not a multiple of 50"),
+    ],
+)
+def test_parts_have_to_fit(parts, message):
+    frames, aggregator, head = (part.model_dump() for part in parts)
+    with pytest.raises(BadConfig, match=message):
+        ExtractorConfig.parse({"frames": frames, "aggregator": aggregator, "head": head}, "test")
+
+
+@pytest.mark.parametrize(
+    ("frames", "message"),
+    [
+        ({"kind": "convolution", "kernel": 4}, "must be odd"),
+        ({"kind": "convolution", "stem_kernel": 2}, "must be odd"),
+        ({"kind": "ecapa", "kernels": [5, 3]}, "2 kernels but 4 dilations"),
+        ({"kind": "ecapa", "channels": 100}, "100 is not a multiple of res2net_scale 8"),
+    ],
+)
+def test_frames_that_cannot_be_built(frames, message):
+    assert message in problem(ExtractorConfig.parse, ACANET | {"frames": frames}, "test")
+
+
+def test_channels_of_ecapas_frames_are_those_that_come_out():
+    frames = EcapaFrames(channels=512, out_channels=256)
+    assert ExtractorConfig(frames=frames, aggregator=MlaAggregator(), head=SharedReadout()).frames_channels == 256
+
+
+def test_configs_are_frozen_and_hashable():
+    config = model_config("acanet")
+    with pytest.raises(ValueError, match="frozen"):
+        config.front_end = FrontEndConfig(rate=8000)
+    assert len({config, model_config("acanet"), model_config("acanet-local")}) == 2
+
+
+# Recipes
+
+
+@pytest.fixture
+def recipe_file(tmp_path):
+    """Writes a recipe and gives its path."""
+
+    def write(data=SMALLEST):
+        path = tmp_path / "recipe.yaml"
+        path.write_text(data if isinstance(data, str) else yaml.safe_dump(data), encoding="utf-8")
+        return path
+
+    return write
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "recipes").glob("*.yaml")), ids=lambda path: path.stem)
+def test_recipes_of_the_repository(path):
+    recipe = read_recipe(path)
+    model_config(recipe.model.name, recipe.model.change)
+    assert recipe.licence != "unknown"
+
+
+def test_there_are_recipes():
+    assert list((ROOT / "recipes").glob("*.yaml"))
+
+
+def test_paths_count_from_the_recipe(recipe_file, tmp_path):
+    data = changed(changed(SMALLEST, "dev.trials", "/lists/dev.trials"), "data.train", ["a.jsonl", "../b.jsonl"])
+    recipe = read_recipe(recipe_file(data))
+    assert recipe.data.train == (tmp_path / "a.jsonl", tmp_path / "../b.jsonl")
+    assert recipe.data.cache == tmp_path / "cache"
+    assert recipe.dev.manifest == tmp_path / "dev.jsonl"
+    assert recipe.dev.trials == Path("/lists/dev.trials")
+
+
+def test_no_trials_stay_none(recipe_file):
+    assert read_recipe(recipe_file()).dev.trials is None
+
+
+def test_paths_in_settings_count_from_the_working_directory(recipe_file, tmp_path, monkeypatch):
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    settings = ("data.train=[x.jsonl, /y.jsonl]", "dev.manifest=z.jsonl", "data.cache=/tmp/c", "dev.trials=null")
+    recipe = read_recipe(recipe_file(), settings)
+    assert recipe.data.train == (tmp_path / "elsewhere/x.jsonl", Path("/y.jsonl"))
+    assert recipe.data.cache == Path("/tmp/c")
+    assert recipe.dev.manifest == tmp_path / "elsewhere/z.jsonl"
+    assert recipe.dev.trials is None
+
+
+def test_settings_lie_over_the_recipe(recipe_file):
+    settings = (
+        "steps=7",
+        "model.name=acanet",
+        "model.change.aggregator.positions=none",
+        "optimizer.rate=1e-3",
+        "augment.noise_snr_db=[0, 5]",
+        "steps=8",
+    )
+    recipe = read_recipe(recipe_file(changed(SMALLEST, "steps", 3)), settings)
+    assert recipe.steps == 8
+    assert recipe.model.name == "acanet"
+    assert recipe.model.change == {"aggregator": {"positions": "none"}}
+    assert recipe.optimizer.rate == 0.001
+    assert recipe.augment.noise_snr_db == Range(low=0, high=5)
+
+
+def test_a_recipe_spelt_out_reads_back(recipe_file, tmp_path):
+    recipe = read_recipe(recipe_file(), ("augment.speeds=[0.8]", "model.change={head: {dim: 64}}", "loss.margin=0.3"))
+    again = tmp_path / "elsewhere.yaml"
+    again.write_text(recipe_yaml(recipe), encoding="utf-8")
+    assert read_recipe(again) == recipe
+    assert set(yaml.safe_load(recipe_yaml(recipe))) == set(Recipe.model_fields)
+
+
+TYPOS = [
+    ("stepz", "unknown key 'stepz', did you mean 'steps'?"),
+    ("model.nam", "model: unknown key 'nam', did you mean 'name'?"),
+    ("data.crop_second", "data: unknown key 'crop_second', did you mean 'crop_seconds'?"),
+    ("data.crop_seconds.hihg", "data.crop_seconds: unknown key 'hihg', did you mean 'high'?"),
+    ("dev.trial", "dev: unknown key 'trial', did you mean 'trials'?"),
+    ("augment.nois", "augment: unknown key 'nois', did you mean 'noise'?"),
+    ("augment.gain_db.lo", "augment.gain_db: unknown key 'lo', did you mean 'low'?"),
+    ("loss.margn", "loss: unknown key 'margn', did you mean 'margin'?"),
+    ("optimizer.weight_dekay", "optimizer: unknown key 'weight_dekay', did you mean 'weight_decay'?"),
+]
+
+
+@pytest.mark.parametrize(("path", "message"), TYPOS)
+def test_a_typo_in_a_recipe_gets_the_nearest(recipe_file, path, message):
+    assert problem(read_recipe, recipe_file(changed(SMALLEST, path, 1))) == message
+
+
+@pytest.mark.parametrize(("path", "message"), TYPOS)
+def test_a_typo_in_a_setting_gets_the_nearest(recipe_file, path, message):
+    assert problem(read_recipe, recipe_file(), (f"{path}=1",)) == message
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("steps", 0, "steps: "),
+        ("steps", "some", "steps: "),
+        ("augment.noise", 1.5, "augment.noise: "),
+        ("augment.noise_snr_db", [9, 3], "augment.noise_snr_db: from 9.0 to 3.0 is the wrong way round"),
+        ("data.train", [], "data.train: "),
+        ("data.batch", -1, "data.batch: "),
+        ("data.crop_seconds", [1, 2, 3], "data.crop_seconds: "),
+        ("loss.margin", float("inf"), "loss.margin: "),
+        ("loss.margin_rise", [0.4, 0.1], "loss"),
+        ("optimizer.clip", 0, "optimizer.clip: "),
+        ("dev", "dev.jsonl", "dev: "),
+    ],
+)
+def test_a_wrong_value_in_a_recipe_is_named(recipe_file, path, value, message):
+    assert problem(read_recipe, recipe_file(changed(SMALLEST, path, value))).startswith(message)
+
+
+def test_what_a_recipe_lacks_is_named(recipe_file):
+    assert problem(read_recipe, recipe_file({"data": {"train": ["a"]}})) == "dev: Field required"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("", "a mapping"), ("- steps", "a mapping"), ("steps: [1", "not YAML"), ("steps: \t1\n\t2", "not YAML")],
+)
+def test_what_is_not_a_recipe(recipe_file, text, message):
+    assert message in problem(read_recipe, recipe_file(text))
+
+
+def test_no_such_recipe(tmp_path):
+    assert problem(read_recipe, tmp_path / "none.yaml") == "no such recipe"
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("steps", "'steps' is not key=value"),
+        ("data.train.first=3", "'train' holds a value, it has no 'first'"),
+        ("steps=[1", "not YAML"),
+    ],
+)
+def test_a_setting_that_cannot_be_laid_over(recipe_file, setting, message):
+    assert message in problem(read_recipe, recipe_file(), (setting,))

@@ -1,0 +1,189 @@
+from __future__ import annotations
+
+import gzip
+import hashlib
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from acanet.data.manifest import Utterance
+from acanet.data.trials import Trials, check_labels, read_trials, resolve, speakers_from_targets
+from acanet.errors import BadTrials
+
+VOXCELEB = "1 anna/1.wav anna/2.wav\n0 anna/1.wav bo/1.wav\n"
+
+
+def write(tmp_path: Path, text: str | bytes, name: str = "trials") -> Path:
+    path = tmp_path / name
+    path.write_bytes(text.encode() if isinstance(text, str) else text)
+    return path
+
+
+def read(tmp_path: Path, text: str) -> Trials:
+    return read_trials(write(tmp_path, text))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        VOXCELEB,
+        "target anna/1.wav anna/2.wav\nnontarget anna/1.wav bo/1.wav\n",
+        "anna/1.wav anna/2.wav target\nanna/1.wav bo/1.wav nontarget\n",
+        "1\tanna/1.wav  anna/2.wav \r\n0 anna/1.wav bo/1.wav\r\n\r\n",
+        "\ufeff" + VOXCELEB.rstrip(),
+    ],
+    ids=["voxceleb", "words in front", "kaldi", "tabs, CRLF, blank end", "byte order mark, no last newline"],
+)
+def test_every_form_reads_the_same(tmp_path: Path, text: str) -> None:
+    trials = read(tmp_path, text)
+    assert trials.names == ["anna/1.wav", "anna/2.wav", "bo/1.wav"]
+    assert trials.enrol.tolist() == [0, 0]
+    assert trials.test.tolist() == [1, 2]
+    assert trials.target.tolist() == [True, False]
+    assert len(trials) == 2
+
+
+def test_gzip_gives_the_same_trials_and_digest(tmp_path: Path) -> None:
+    plain = read(tmp_path, VOXCELEB)
+    packed = read_trials(write(tmp_path, gzip.compress(VOXCELEB.encode()), "trials.gz"))
+    assert packed.names == plain.names
+    assert packed.sha256 == plain.sha256 == hashlib.sha256(VOXCELEB.encode()).hexdigest()
+
+
+def test_names_that_look_like_labels(tmp_path: Path) -> None:
+    trials = read(tmp_path, "1 0 target\n1 2 nontarget\n")
+    assert trials.names == ["1", "0", "2"]
+    assert trials.target.tolist() == [True, False]
+
+
+def test_names_beyond_ascii_keep_their_ideographic_space(tmp_path: Path) -> None:
+    assert read(tmp_path, "1 山\u3000田 b\n0 山\u3000田 c\n").names[0] == "山\u3000田"
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "words"),
+    [
+        ("", None, "no trials"),
+        (" \n\n", None, "no trials"),
+        ("1 a b\n1 a c\n", None, "all 2 trials are target"),
+        ("a b nontarget\n", None, "all 1 trials are nontarget"),
+        ("yes a b\n", 1, "'yes a b'; expected '1 enrol test' or '0 enrol test' or 'enrol test target'"),
+        ("1 a\n", 1, "expected '1 enrol test'"),
+        ("1 a b\n0 a c\n2 a d\n", 3, "unknown label '2'; expected '1 enrol test' or '0 enrol test'"),
+        ("1 a b\n0 a\n", 2, "2 fields ('0 a'); expected '1 enrol test'"),
+        ("1 a b\n\n0 a c\n", 2, "0 fields (a blank line)"),
+        ("1 a b\na c nontarget\n", 2, "unknown label 'a'; expected '1 enrol test'"),
+        ("a b target\n0 a c\n", 2, "unknown label 'c'; expected 'enrol test target'"),
+        ("1 a b\nnontarget a c\n", 2, "unknown label 'nontarget'; expected '1 enrol test'"),
+    ],
+)
+def test_a_bad_list_names_its_line_and_what_was_expected(
+    tmp_path: Path, text: str, line: int | None, words: str
+) -> None:
+    with pytest.raises(BadTrials) as caught:
+        read(tmp_path, text)
+    assert caught.value.line == line
+    assert words in caught.value.reason
+    assert str(tmp_path / "trials") in str(caught.value)
+
+
+def test_bad_bytes_name_their_line(tmp_path: Path) -> None:
+    with pytest.raises(BadTrials, match="line 2: not UTF-8: byte 0xff"):
+        read_trials(write(tmp_path, b"1 a b\n0 a \xff\n"))
+
+
+@pytest.mark.parametrize("data", [gzip.compress(VOXCELEB.encode())[:-9], b"\x1f\x8bnothing of the kind"])
+def test_broken_gzip(tmp_path: Path, data: bytes) -> None:
+    with pytest.raises(BadTrials, match="cannot be read"):
+        read_trials(write(tmp_path, data))
+
+
+def test_no_such_list(tmp_path: Path) -> None:
+    with pytest.raises(BadTrials, match="there is no such file"):
+        read_trials(tmp_path / "trials")
+    with pytest.raises(BadTrials, match="cannot be read"):
+        read_trials(tmp_path)
+
+
+def utterance(id: str, path: str, recording: str, speaker: str = "anna") -> Utterance:
+    return Utterance(id=id, path=Path(path), speaker=speaker, recording=recording)
+
+
+def test_names_are_cut_ids_recording_ids_or_paths(tmp_path: Path) -> None:
+    trials = read(tmp_path, "1 cut rec\n0 cut c.wav\n0 cut /data/d.wav\n")
+    manifest = [
+        utterance("cut", "/data/a.wav", "ra"),
+        utterance("b", "/data/b.wav", "rec"),
+        utterance("c", "/data/c.wav", "rc"),
+        utterance("d", "/data/d.wav", "rd"),
+    ]
+    assert resolve(trials, manifest=manifest, audio_root=Path("/data")) == manifest
+
+
+def test_a_cut_id_comes_before_a_recording_id(tmp_path: Path) -> None:
+    trials = read(tmp_path, "1 a b\n0 a a\n")
+    manifest = [utterance("b", "/1.wav", "a"), utterance("a", "/2.wav", "b")]
+    assert [found.id for found in resolve(trials, manifest=manifest)] == ["a", "b"]
+
+
+def test_unknown_names_are_counted_and_the_first_ones_shown(tmp_path: Path) -> None:
+    trials = read(tmp_path, "1 a a\n0 a v\n0 a w\n0 x y\n")
+    with pytest.raises(BadTrials) as caught:
+        resolve(trials, manifest=[utterance("a", "/a.wav", "a")])
+    assert caught.value.line == 2
+    assert "4 of 5 names are not found in the manifest" in caught.value.reason
+    assert caught.value.reason.endswith("('v', 'w', 'x', ...)")
+
+
+def test_a_recording_of_several_cuts_is_not_a_name(tmp_path: Path) -> None:
+    manifest = [utterance("a", "/r.wav", "r"), utterance("b", "/r.wav", "r")]
+    for name in ("r", "/r.wav"):
+        with pytest.raises(BadTrials, match=r"line 2: .*several utterances; name the cut instead"):
+            resolve(read(tmp_path, f"1 a b\n0 a {name}\n"), manifest=manifest)
+
+
+def test_names_below_an_audio_root(tmp_path: Path) -> None:
+    for name in ("anna/1.wav", "anna/2.wav", "bo/1.wav"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    trials = read(tmp_path, VOXCELEB)
+    found = resolve(trials, audio_root=tmp_path)
+    assert [item.path for item in found] == [tmp_path / name for name in trials.names]
+    (tmp_path / "bo/1.wav").unlink()
+    with pytest.raises(BadTrials, match=r"line 2: 1 of 3 names are not found as files below .*'bo/1\.wav'"):
+        resolve(trials, audio_root=tmp_path)
+
+
+def test_resolving_needs_a_manifest_or_a_root(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="manifest"):
+        resolve(read(tmp_path, VOXCELEB))
+
+
+def test_speakers_are_the_components_of_the_target_trials(tmp_path: Path) -> None:
+    # e-c and a-c come late and join what looked like three speakers; f has nontarget trials only.
+    trials = read(tmp_path, "1 a b\n1 d d2\n1 c g\n1 e h\n1 e c\n0 a f\n1 a c\n0 d f\n")
+    speakers = dict(zip(trials.names, speakers_from_targets(trials).tolist(), strict=True))
+    assert speakers == {"a": 0, "b": 0, "d": 1, "d2": 1, "c": 0, "g": 0, "e": 0, "h": 0, "f": 2}
+
+
+def test_labels_that_contradict_the_speakers(tmp_path: Path) -> None:
+    trials = read(tmp_path, "1 a b\n0 a c\n0 b c\n")
+    check_labels(trials, np.array([0, 0, 1]))
+    with pytest.raises(BadTrials, match="line 1: a target trial, but 'a' and 'b' are of two speakers"):
+        check_labels(trials, np.array([0, 1, 2]))
+    with pytest.raises(BadTrials, match=r"line 2: a nontarget trial, but .* one and the same .*2 such lines"):
+        check_labels(trials, np.array([0, 0, 0]))
+
+
+@pytest.mark.speech
+def test_the_list_of_speechocean762_reads_fast(shared: Path) -> None:
+    began = time.perf_counter()
+    trials = read_trials(shared / "protocols/speechocean762/test.trials")
+    speakers = speakers_from_targets(trials)
+    assert time.perf_counter() - began < 2
+    assert (len(trials), int(trials.target.sum()), len(trials.names)) == (88000, 8000, 924)
+    # A folder a speaker: the components find exactly these.
+    folders = np.unique([name.split("/")[1] for name in trials.names], return_inverse=True)[1]
+    assert len(set(zip(folders.tolist(), speakers.tolist(), strict=True))) == 44 == speakers.max() + 1
