@@ -139,7 +139,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one(everything, uninterrupted, tm
             env=os.environ | {"OMP_NUM_THREADS": "1"},
             stdout=subprocess.DEVNULL,
             stderr=told,
-            start_new_session=True,
+            process_group=0,
             timeout=300,
             check=False,
         )
