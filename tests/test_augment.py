@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -70,7 +72,7 @@ def slope(noise):
     density = np.abs(np.fft.rfft(noise)) ** 2
     hz = np.fft.rfftfreq(len(noise), 1 / RATE)
     edges = 62.5 * 2.0 ** np.arange(8)
-    decibels = [10 * np.log10(density[(hz >= a) & (hz < b)].mean()) for a, b in zip(edges, edges[1:], strict=False)]
+    decibels = [10 * np.log10(density[(hz >= a) & (hz < b)].mean()) for a, b in itertools.pairwise(edges)]
     return np.polyfit(np.arange(7), decibels, 1)[0]
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import ROOT
 
 from acanet.config import (
     EcapaFrames,
@@ -22,6 +21,7 @@ from acanet.config import (
 from acanet.errors import BadConfig
 from acanet.models.registry import model_config, model_names
 from acanet.training.config import Range, Recipe, read_recipe, recipe_yaml
+from conftest import ROOT
 
 ACANET = {"frames": {"kind": "pointwise"}, "aggregator": {"kind": "mla"}, "head": {"kind": "shared-readout"}}
 SMALLEST = {"data": {"train": ["train.jsonl"]}, "dev": {"manifest": "dev.jsonl"}}
@@ -91,7 +91,7 @@ def test_a_wrong_value_is_named(path, value, where):
 
 def test_every_wrong_value_is_named_at_once():
     data = changed(changed(ACANET, "front_end.mels", 0), "aggregator.dropout", 2)
-    with pytest.raises(BadConfig, match="model.json") as caught:
+    with pytest.raises(BadConfig, match=r"model\.json") as caught:
         ExtractorConfig.parse(data, "model.json")
     assert [line.split(":")[0] for line in caught.value.problems] == ["front_end.mels", "aggregator.mla.dropout"]
 
@@ -157,8 +157,8 @@ def recipe_file(tmp_path):
 @pytest.mark.parametrize("path", sorted((ROOT / "recipes").glob("*.yaml")), ids=lambda path: path.stem)
 def test_recipes_of_the_repository(path):
     recipe = read_recipe(path)
-    model_config(recipe.model.name, recipe.model.change)
-    assert recipe.licence != "unknown"
+    assert model_config(recipe.model.name, recipe.model.change)
+    assert all(path.is_absolute() for path in (*recipe.data.train, recipe.data.cache, recipe.dev.manifest))
 
 
 def test_there_are_recipes():

@@ -52,6 +52,7 @@ def small(name, **changes):
     parts = {part: SMALL_PARTS.get(type(getattr(config, part)), {}) for part in ("frames", "aggregator", "head")}
     for part, values in changes.items():
         parts[part] = parts[part] | values
+    torch.manual_seed(0)
     return shaken(build_model(name, model_config(name, parts)))
 
 
@@ -106,7 +107,7 @@ def test_an_utterance_alone_equals_itself_among_others(name):
     alone = torch.cat([torch.from_numpy(embed_waveforms(model, [utterance])) for utterance in utterances])
     together = torch.from_numpy(embed_waveforms(model, utterances))
     torch.testing.assert_close(together, alone, atol=1e-5, rtol=0)
-    assert (alone @ alone.T).fill_diagonal_(0).max() < 0.9999  # the utterances do differ
+    assert (alone[1:] - alone[:-1]).abs().amax(dim=1).min() > 1e-3  # the utterances do differ
 
 
 @pytest.mark.parametrize("name", [name for name in MODELS if not name.startswith("ecapa")])
@@ -161,6 +162,7 @@ def test_config_survives_json_and_rebuilds_the_architecture(name):
 
 
 def acanet_with_statistics():
+    torch.manual_seed(0)
     frames, aggregator, head = (
         kind(**SMALL_PARTS[kind]) for kind in (PointwiseFrames, AcaStatisticsAggregator, OwnReadout)
     )

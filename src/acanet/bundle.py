@@ -27,6 +27,7 @@ from acanet.errors import AcanetError, MissingExtra
 
 DEFAULT = Path(__file__).parent / "bundles" / "default"
 _FORMAT = 1
+_NOT_WHOLE = "the model is damaged; copy its whole folder again"
 
 
 class BundleConfig(Strict):
@@ -79,15 +80,9 @@ class Bundle:
         if not (folder / "config.json").is_file() and (folder / "best" / "config.json").is_file():
             folder = folder / "best"
         path = folder / "config.json"
-        try:
-            config = json.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            raise AcanetError(
-                f"{model}: no model there; give `default`, the folder of a bundle or of a training run"
-            ) from None
-        except ValueError as error:
-            raise AcanetError(f"{path}: not JSON ({error})") from None
-        return cls(folder, BundleConfig.parse(config, path))
+        if not path.is_file():
+            raise AcanetError(f"{model}: no model there; give `default`, the folder of a bundle or of a training run")
+        return cls(folder, BundleConfig.parse(_read_json(path), path))
 
     @property
     def name(self) -> str:
@@ -105,16 +100,35 @@ class Bundle:
     def provenance(self) -> Provenance:
         """What the model was trained on."""
         path = self.folder / "provenance.json"
-        return Provenance.parse(json.loads(path.read_text(encoding="utf-8")), path)
+        return Provenance.parse(_read_json(path), path)
 
     def weights(self) -> dict[str, NDArray[Any]]:
-        """Arrays by parameter name."""
+        """Arrays by parameter name.
+
+        Raises:
+            AcanetError: when the file is missing or damaged.
+            MissingExtra: without safetensors.
+        """
         try:
+            from safetensors import SafetensorError
             from safetensors.numpy import load_file
         except ModuleNotFoundError:
             raise MissingExtra("safetensors", "train") from None
-        weights: dict[str, NDArray[Any]] = load_file(self.folder / "model.safetensors")
+        path = self.folder / "model.safetensors"
+        try:
+            weights: dict[str, NDArray[Any]] = load_file(path)
+        except (FileNotFoundError, SafetensorError) as error:
+            raise AcanetError(f"{path}: {_NOT_WHOLE} ({error})") from None
         return weights
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise AcanetError(f"{path}: {_NOT_WHOLE} (there is no such file)") from None
+    except ValueError as error:
+        raise AcanetError(f"{path}: not JSON ({error})") from None
 
 
 def write_bundle(
@@ -143,7 +157,13 @@ def write_bundle(
         (fresh / "model.safetensors").write_bytes(save({k: np.ascontiguousarray(v) for k, v in weights.items()}))
         (fresh / "provenance.json").write_text(provenance.as_json(), encoding="utf-8")
         (fresh / "README.md").write_text(card, encoding="utf-8")
+        old = Path(scratch) / "old"
         if folder.exists():
-            os.replace(folder, Path(scratch) / "old")
-        os.replace(fresh, folder)
+            os.replace(folder, old)
+        try:
+            os.replace(fresh, folder)
+        except OSError:
+            if old.exists():
+                os.replace(old, folder)
+            raise
     return Bundle(folder, config)

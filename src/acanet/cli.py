@@ -25,7 +25,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-out, err = Console(highlight=False), Console(stderr=True, highlight=False)
+# Paths may hold brackets, and are there to be copied: no markup, no line breaks.
+out = Console(highlight=False, markup=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
 
 INTERNAL_ERROR, INTERRUPTED = 70, 130
 
@@ -185,7 +187,7 @@ def evaluate(
     if report is not None:
         write_report(report, result)
     for line in summary(result.card):
-        out.print(line, markup=False)
+        out.print(line)
     if report is not None:
         out.print(f"report in {report}")
 
@@ -230,6 +232,9 @@ def main() -> None:
     except KeyboardInterrupt:
         err.print("interrupted")
         sys.exit(INTERRUPTED)
+    except OSError as error:  # of files and folders that were named: no such folder, not allowed, disk full
+        err.print(f"error: {error}")
+        sys.exit(AcanetError.exit_code)
     except Exception:
         traceback.print_exc()
         err.print("internal error: please report it with the lines above")
@@ -237,11 +242,11 @@ def main() -> None:
 
 
 def _complain(error: AcanetError) -> None:
-    err.print(f"error: {error}", markup=False, soft_wrap=True)
+    err.print(f"error: {error}")
 
 
 def _show_warning(
     message: Warning | str, category: type[Warning], filename: str, lineno: int, *_: Any, **__: Any
 ) -> None:
     if category.__module__.startswith("acanet"):
-        err.print(f"warning: {message}", markup=False, soft_wrap=True)
+        err.print(f"warning: {message}")

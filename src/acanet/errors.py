@@ -21,12 +21,17 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 
 class AcanetError(Exception):
     """Base of all errors that acanet raises on purpose."""
 
     exit_code = 2
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel between processes by message and attributes: the arguments of `__init__` are others."""
+        return _revive, (type(self), self.args, vars(self))
 
 
 class BadAudio(AcanetError):
@@ -123,6 +128,12 @@ class NotCalibrated(AcanetError):
 
     def __init__(self) -> None:
         super().__init__("no decision: this model has no calibration; give --threshold to decide on the score")
+
+
+def _revive(kind: type[AcanetError], args: tuple[Any, ...], attributes: dict[str, Any]) -> AcanetError:
+    error = kind.__new__(kind, *args)
+    vars(error).update(attributes)
+    return error
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:

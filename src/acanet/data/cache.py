@@ -6,17 +6,18 @@ import hashlib
 import json
 import os
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from rich.console import Console
 from rich.progress import track
 
 from acanet.audio import Waveform, content_hash, decode, resample
 from acanet.data.manifest import Utterance
+from acanet.data.parallel import spread
 
 _SCALE = 32768.0
 
@@ -55,10 +56,11 @@ def build_cache(utterances: Sequence[Utterance], folder: Path, rate: int, worker
         utterances: what to decode.
         folder: where caches live; each is named by a hash of what is in it.
         rate: samples a second to keep.
-        workers: processes to decode with; 0 decodes in this one.
+        workers: processes to decode with; 0 or 1: this one.
 
     Raises:
         BadAudio: when a file cannot be decoded; nothing is left behind.
+        AcanetError: when a process dies.
     """
     folder.mkdir(parents=True, exist_ok=True)
     base = folder / _key(utterances, rate)
@@ -73,11 +75,10 @@ def _decode_all(utterances: Sequence[Utterance], rate: int, workers: int, audio:
     scratch = audio.with_suffix(f".{os.getpid()}.part")
     offsets, hashes = [0], []
     rates = [rate] * len(utterances)
-    pool = ProcessPoolExecutor(workers) if workers else None
     try:
-        decoded = pool.map(_decode, utterances, rates, chunksize=8) if pool else map(_decode, utterances, rates)
+        decoded = spread(_decode, utterances, rates, workers=workers)
         with scratch.open("wb") as file:
-            for pcm, content in track(decoded, "Decoding", len(utterances)):
+            for pcm, content in track(decoded, "Decoding", len(utterances), console=Console(stderr=True)):
                 file.write(pcm.tobytes())
                 offsets.append(offsets[-1] + len(pcm))
                 hashes.append(content)
@@ -86,8 +87,6 @@ def _decode_all(utterances: Sequence[Utterance], rate: int, workers: int, audio:
         os.replace(scratch, index)
     finally:
         scratch.unlink(missing_ok=True)
-        if pool:
-            pool.shutdown(cancel_futures=True)
 
 
 def _decode(utterance: Utterance, rate: int) -> tuple[NDArray[np.int16], str]:

@@ -9,14 +9,10 @@ import csv
 import importlib.util
 import json
 import math
-import multiprocessing
 import os
 import shutil
-import signal
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -31,6 +27,7 @@ from rich.text import Text
 from acanet.audio import Waveform, content_hash, decode
 from acanet.data.corpora import READERS, LeftOut
 from acanet.data.manifest import Utterance
+from acanet.data.parallel import spread
 from acanet.errors import AcanetError, BadAudio, BadConfig, BadManifest, MissingExtra
 
 Kind = Literal["folder", "jsonl", "csv"]
@@ -43,8 +40,6 @@ OVERRUN = 0.1
 """Seconds that a manifest may name beyond the end of a file (rounding); they are cut off."""
 OTHER_SPEAKER = "duplicate under another speaker"
 """The reason that tells of wrong labels."""
-
-_FILES_A_TASK = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,25 +235,8 @@ def _measure(utterances: Sequence[Utterance], workers: int, progress: bool) -> l
 def _measure_files(
     paths: Sequence[Path], pieces: Sequence[Sequence[Piece]], workers: int, progress: bool
 ) -> list[list[Finding]]:
-    def with_bar(results: Iterable[list[Finding]]) -> list[list[Finding]]:
-        console = Console(stderr=True)
-        return list(track(results, "decoding", len(paths), console=console, disable=not progress))
-
-    workers = min(workers, math.ceil(len(paths) / _FILES_A_TASK))
-    if workers <= 1:
-        return with_bar(map(_measure_file, paths, pieces))
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, context, initializer=_leave_interrupts_to_the_parent)
-    try:
-        return with_bar(pool.map(_measure_file, paths, pieces, chunksize=_FILES_A_TASK))
-    except BrokenProcessPool:
-        raise AcanetError("a decoding process died, most likely for lack of memory; try fewer workers") from None
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _leave_interrupts_to_the_parent() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    results = spread(_measure_file, paths, pieces, workers=workers)
+    return list(track(results, "decoding", len(paths), console=Console(stderr=True), disable=not progress))
 
 
 def _measure_file(path: Path, pieces: Sequence[Piece]) -> list[Finding]:

@@ -27,6 +27,7 @@ class State:
     loss: dict[str, Any]
     optimizer: dict[str, Any]
     history: list[DevRow] = field(default_factory=list)
+    init: str | None = None  # fingerprint of the model that the run started from
 
 
 def save_state(state: State, path: Path) -> None:

@@ -120,18 +120,19 @@ def read_recipe(path: Path, settings: tuple[str, ...] = ()) -> Recipe:
         BadConfig: naming the key, and the nearest known one when it is unknown.
     """
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise BadConfig(path, ["no such recipe"]) from None
-    except yaml.YAMLError as error:
-        raise BadConfig(path, [f"not YAML: {error}"]) from None
+    except UnicodeDecodeError:
+        raise BadConfig(path, ["not UTF-8"]) from None
+    data = _yaml(text, path)
     if not isinstance(data, dict):
         raise BadConfig(path, ["a recipe is a mapping of keys to values"])
     for setting in settings:
         key, sign, value = setting.partition("=")
         if not sign:
             raise BadConfig("--set", [f"{setting!r} is not key=value"])
-        _set(data, key.split("."), _absolute(key, yaml.safe_load(value)))
+        _set(data, key.split("."), _absolute(key, _yaml(value, f"--set {key}")))
     return _with_folder(Recipe.parse(data, path), path.parent)
 
 
@@ -143,12 +144,19 @@ def recipe_yaml(recipe: Recipe) -> str:
 _PATHS = {"data.train", "data.cache", "dev.manifest", "dev.trials"}
 
 
+def _yaml(text: str, source: str | Path) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise BadConfig(source, [f"not YAML: {error}"]) from None
+
+
 def _absolute(key: str, value: Any) -> Any:
     if key not in _PATHS:
         return value
     if isinstance(value, list):
-        return [str(Path(item).absolute()) for item in value]
-    return value and str(Path(value).absolute())
+        return [str(Path(str(item)).absolute()) for item in value]
+    return value and str(Path(str(value)).absolute())
 
 
 def _set(data: dict[str, Any], keys: list[str], value: Any) -> None:

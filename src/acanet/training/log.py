@@ -33,7 +33,7 @@ class Log:
         self.folder, self.console, self.batch, self.every, self.steps = folder, console, batch, every, steps
         _keep_rows(folder / "log.csv", start)
         self._file = (folder / "log.csv").open("a", newline="", encoding="utf-8")
-        self._csv = csv.writer(self._file)
+        self._csv = csv.writer(self._file, lineterminator="\n")
         if self._file.tell() == 0:
             self._csv.writerow(_COLUMNS)
         self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=start + 1)
@@ -52,7 +52,8 @@ class Log:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._bar.stop()
+        if self.console.is_terminal:
+            self._bar.stop()
         self._file.close()
         self._board.close()
 
@@ -70,7 +71,7 @@ class Log:
         """Take note of a look at the dev set, the last of all so far."""
         scratch = self.folder / "dev.csv.part"
         with scratch.open("w", newline="", encoding="utf-8") as file:
-            rows = csv.writer(file)
+            rows = csv.writer(file, lineterminator="\n")
             rows.writerow(("step", "eer"))
             rows.writerows((row.step, row.eer) for row in history)
         os.replace(scratch, self.folder / "dev.csv")

@@ -23,6 +23,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from acanet.bundle import Bundle, BundleConfig, Provenance, write_bundle
+from acanet.config import ModelConfig
 from acanet.data.augment import spec_masks
 from acanet.data.batches import CropPlan, Purpose, TrainingBatches, generator
 from acanet.data.cache import build_cache
@@ -71,20 +72,21 @@ def train(
 
     Raises:
         AcanetError: when `out` holds a run already and `resume` is false.
-        BadConfig: when the run in `out` was started with another recipe.
+        BadConfig: when the run in `out` was started with another recipe, or from another model.
         BadManifest: when training and dev share a speaker, or an id stands twice.
         ModelMismatch: when `init` is another architecture than the recipe's.
     """
     console = console or Console(stderr=True)
-    _claim(out, recipe, resume)
+    _check_free(out, recipe, resume)
     run = _Run(recipe, out, init)
+    _claim(out, recipe)
     if (out / "last.pt").exists():
         run.restore(load_state(out / "last.pt"))
         console.print(f"resuming after step {run.step}", highlight=False)
     before = None
     if init is not None:
         before = run.dev.eer(load_model(init.name, init.config.model, init.weights()).to(run.accelerator.device))
-        console.print(f"dev EER of {init.folder} before training: {before:.2%}", highlight=False)
+        console.print(f"dev EER of {init.folder} before training: {before:.2%}", highlight=False, markup=False)
     finished = run.go(console)
     best = min(run.history, key=lambda row: row.eer, default=None)
     return Outcome(finished, run.step, best, before, out)
@@ -93,6 +95,7 @@ def train(
 class _Run:
     def __init__(self, recipe: Recipe, out: Path, init: Bundle | None) -> None:
         self.recipe, self.out = recipe, out
+        self.init = None if init is None else init.fingerprint
         set_seed(recipe.seed)
         utterances = _training_utterances(recipe.data)
         config = model_config(recipe.model.name, recipe.model.change)
@@ -123,7 +126,7 @@ class _Run:
         )
         model = build_model(recipe.model.name, config)
         if init is not None:
-            _check_same(init, recipe)
+            _check_same(init, recipe.model.name, config)
             model = load_model(init.name, init.config.model, init.weights())
             self.provenance = init.provenance | self.provenance
         loss = AngularMarginSoftmax(
@@ -171,7 +174,15 @@ class _Run:
         return True
 
     def restore(self, state: State) -> None:
-        """Go back to a saved state."""
+        """Go back to a saved state.
+
+        Raises:
+            BadConfig: when it started from another model.
+        """
+        if state.init != self.init:
+            start = f"from model {state.init}" if state.init else "from fresh weights"
+            problem = f"the run started {start}; give --resume the same --init, or none where there was none"
+            raise BadConfig(self.out, [problem])
         self.accelerator.unwrap_model(self.model).load_state_dict(state.model)
         self.accelerator.unwrap_model(self.loss).load_state_dict(state.loss)
         self.optimizer.load_state_dict(state.optimizer)
@@ -231,23 +242,41 @@ class _Run:
             loss=self.accelerator.unwrap_model(self.loss).state_dict(),
             optimizer=self.optimizer.state_dict(),
             history=self.history,
+            init=self.init,
         )
         save_state(state, self.out / "last.pt")
 
 
-def _claim(out: Path, recipe: Recipe, resume: bool) -> None:
-    """Make the folder of the run, or see that the run in it is this one."""
+def _check_free(out: Path, recipe: Recipe, resume: bool) -> None:
+    """See that no run is in the folder, or that it is this one."""
+    path = out / "recipe.yaml"
+    if not path.exists():
+        return
+    if not resume:
+        raise AcanetError(f"{out} holds a run already; add --resume to go on with it, or choose another --out")
+    different = _differences(recipe.model_dump(mode="json"), read_recipe(path).model_dump(mode="json"))
+    if different:
+        problems = [f"{key} is {ours}, the run has {theirs}" for key, ours, theirs in different]
+        raise BadConfig(f"{out} was started with another recipe", problems)
+
+
+def _claim(out: Path, recipe: Recipe) -> None:
+    """Make the folder of the run, once everything that it needs was found to be there."""
     path = out / "recipe.yaml"
     if not path.exists():
         out.mkdir(parents=True, exist_ok=True)
         path.write_text(recipe_yaml(recipe), encoding="utf-8")
-        return
-    if not resume:
-        raise AcanetError(f"{out} holds a run already; add --resume to go on with it, or choose another --out")
-    ours, theirs = recipe.model_dump(), read_recipe(path).model_dump()
-    different = [f"{key} is {ours[key]}, the run has {theirs[key]}" for key in ours if ours[key] != theirs[key]]
-    if different:
-        raise BadConfig(f"{out} was started with another recipe", different)
+
+
+def _differences(ours: Any, theirs: Any, key: str = "") -> list[tuple[str, Any, Any]]:
+    """Where two nested configs differ: the dotted key and both values."""
+    if isinstance(ours, dict) and isinstance(theirs, dict):
+        return [
+            difference
+            for name in ours | theirs
+            for difference in _differences(ours.get(name), theirs.get(name), f"{key}.{name}" if key else name)
+        ]
+    return [] if ours == theirs else [(key, ours, theirs)]
 
 
 def _training_utterances(data: Data) -> list[Utterance]:
@@ -263,9 +292,15 @@ def _check_disjoint(speakers: list[str], dev: frozenset[str], manifest: Path) ->
         raise BadManifest(manifest, None, reason)
 
 
-def _check_same(init: Bundle, recipe: Recipe) -> None:
-    if init.name != recipe.model.name:
-        raise ModelMismatch(f"model {init.name} to start from", f"{recipe.model.name}, as the recipe says")
+def _check_same(init: Bundle, name: str, config: ModelConfig) -> None:
+    if init.name != name:
+        raise ModelMismatch(f"model {init.name} to start from", f"{name}, as the recipe says")
+    theirs = model_config(init.name, init.config.model)
+    different = _differences(config.model_dump(mode="json"), theirs.model_dump(mode="json"))
+    if different:
+        have = ", ".join(f"{key} {value}" for key, _, value in different)
+        want = ", ".join(f"{key} {value}" for key, value, _ in different)
+        raise ModelMismatch(f"{name} with {have} to start from", f"{want}, as model.change in the recipe says")
 
 
 def _crop_plan(data: Data, augment: Augment, rate: int) -> CropPlan:
@@ -285,6 +320,12 @@ def _crop_plan(data: Data, augment: Augment, rate: int) -> CropPlan:
 
 
 def _card(recipe: Recipe, best: DevRow, provenance: Provenance) -> str:
+    """The model card; files are named without their folders, which mean nothing elsewhere."""
+    train_names = tuple(Path(path.name) for path in recipe.data.train)
+    data = recipe.data.model_copy(update={"train": train_names, "cache": Path(recipe.data.cache.name)})
+    trials = recipe.dev.trials and Path(recipe.dev.trials.name)
+    dev = recipe.dev.model_copy(update={"manifest": Path(recipe.dev.manifest.name), "trials": trials})
+    portable = recipe.model_copy(update={"data": data, "dev": dev})
     return f"""# {recipe.model.name}
 
 Chosen at step {best.step} of {recipe.steps}: EER {best.eer:.2%} on `{recipe.dev.manifest.name}`, which chose it and so
@@ -294,7 +335,7 @@ Trained on {len(provenance.speakers)} speakers, {len(provenance.audio)} utteranc
 Licence: {recipe.licence}.
 
 ```yaml
-{recipe_yaml(recipe)}```
+{recipe_yaml(portable)}```
 """
 
 

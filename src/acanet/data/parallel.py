@@ -1,0 +1,40 @@
+"""Work spread over processes: fresh ones that leave Ctrl-C to the parent, and a clear word when one dies."""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from typing import Any, TypeVar
+
+from acanet.errors import AcanetError
+
+Result = TypeVar("Result")
+
+_CHUNK = 8  # items that travel to a process together
+
+
+def spread(function: Callable[..., Result], *arguments: Sequence[Any], workers: int) -> Iterator[Result]:
+    """`map` over processes, results in order; one worker, or little work, stays in this process.
+
+    Raises:
+        AcanetError: when a process dies.
+    """
+    workers = min(workers, -(-len(arguments[0]) // _CHUNK))
+    if workers <= 1:
+        yield from map(function, *arguments)
+        return
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(workers, context, initializer=_leave_interrupts_to_the_parent)
+    try:
+        yield from pool.map(function, *arguments, chunksize=_CHUNK)
+    except BrokenProcessPool:
+        raise AcanetError("a decoding process died, most likely for lack of memory; try fewer workers") from None
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _leave_interrupts_to_the_parent() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -1,0 +1,335 @@
+"""README and docs tell the truth: their code runs, their commands parse, their tables are those of the code."""
+
+from __future__ import annotations
+
+import doctest
+import importlib.util
+import json
+import re
+import shlex
+import shutil
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+import torch
+import typer
+import yaml
+
+import acanet
+from acanet import bundle, cli
+from acanet.config import AcaStatisticsAggregator, ExtractorConfig, MlaAggregator, Strict
+from acanet.encoder import Encoder
+from acanet.errors import AcanetError
+from acanet.evaluation.evaluate import evaluate
+from acanet.evaluation.report import Card, Counts, Measure, write_report
+from acanet.models import registry
+from acanet.models.registry import model_config, model_names, model_size
+from acanet.training.config import Range, Recipe, read_recipe
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+COMMANDS: dict[str, Any] = typer.main.get_command(cli.app).commands  # type: ignore[attr-defined]
+
+FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
+
+
+def blocks(page: Path, language: str) -> list[tuple[int, str]]:
+    """The code blocks in a language: the line before each, and its text."""
+    text = page.read_text("utf-8")
+    found = FENCE.finditer(text)
+    return [(text.count("\n", 0, match.start(2)), match[2]) for match in found if match[1] == language]
+
+
+def prose(page: Path) -> str:
+    """A page without its code blocks."""
+    return FENCE.sub("", page.read_text("utf-8"))
+
+
+def inline(page: Path) -> list[str]:
+    """What stands between backticks outside of code blocks, on one line or over two."""
+    return [" ".join(code.split()) for code in re.findall(r"`([^`]+)`", prose(page))]
+
+
+def rows(page: Path) -> list[list[str]]:
+    """The cells of every line of every table."""
+    lines = prose(page).splitlines()
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("|")]
+
+
+def named(page: Path) -> dict[str, list[str]]:
+    """The rows whose first cell is code, possibly with a remark: the other cells by that code."""
+    found = ((re.match(r"`([^`]+)`", row[0]), row[1:]) for row in rows(page))
+    return {match[1]: cells for match, cells in found if match}
+
+
+def shell_lines(page: Path) -> Iterator[list[str]]:
+    """The single commands of shell blocks and of inline code, without comments."""
+    scripts = [text.replace("\\\n", " ") for _, text in blocks(page, "sh")]
+    lines = [line for script in scripts for line in script.splitlines()]
+    lines += [code for code in inline(page) if re.match(r"(acanet|make|pip) ", code)]
+    for line in lines:
+        words = shlex.split(line, comments=True)
+        while "&&" in words:
+            yield words[: words.index("&&")]
+            words = words[words.index("&&") + 1 :]
+        if words:
+            yield words
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory, voices, tiny_bundle, tiny_recipe) -> Path:
+    """A folder with everything that the examples name."""
+    folder = tmp_path_factory.mktemp("desk")
+    shutil.copy(voices / "s004" / "000.wav", folder / "enrolment.wav")
+    shutil.copy(voices / "s004" / "001.wav", folder / "test.wav")
+    files = [path for speaker in ("s004", "s005") for path in sorted((voices / speaker).glob("*.wav"))]
+    entries = [
+        {"id": f"{file.parent.name}/{file.name}", "path": str(file), "speaker": file.parent.name} for file in files
+    ]
+    (folder / "test").mkdir()
+    manifest = folder / "test" / "train.jsonl"
+    manifest.write_text("".join(json.dumps(entry) + "\n" for entry in entries), encoding="utf-8")
+    trials = folder / "few.trials"
+    trials.write_text("1 s004/000.wav s004/001.wav\n0 s004/000.wav s005/000.wav\n", encoding="utf-8")
+    write_report(folder / "report", evaluate(Encoder.load(tiny_bundle), trials, manifest=manifest, replicates=10))
+    recipe = tiny_recipe | {"model": {"name": "acanet-local"}}
+    (folder / "recipe.yaml").write_text(yaml.safe_dump(recipe), encoding="utf-8")
+    torch.save(authors_weights(), folder / "authors.pt")
+    return folder
+
+
+def authors_weights() -> dict[str, torch.Tensor]:
+    """Random weights of ACA-Net in the layout of the authors' code."""
+    spec = importlib.util.spec_from_file_location("train_step", ROOT / "benchmarks" / "train_step.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.PlainAcaNet(80, 256, 400, MlaAggregator()).state_dict()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_python_blocks_run(page, desk, tiny_bundle, monkeypatch):
+    monkeypatch.chdir(desk)
+    monkeypatch.setattr(bundle, "DEFAULT", tiny_bundle)  # the model that ships takes longer
+    monkeypatch.setattr(registry, "_ENTRIES", dict(registry._ENTRIES))
+    found = blocks(page, "python")
+    assert found
+    for line, text in found:
+        code = compile("\n" * line + text, str(page), "exec", dont_inherit=True)
+        exec(code, {"__name__": "page"})
+
+
+def test_what_the_examples_leave_behind_is_of_use(desk, tiny_bundle, monkeypatch):
+    """Runs after the blocks: the trial list can be evaluated, the models can be loaded."""
+    test_python_blocks_run(ROOT / "docs" / "train.md", desk, tiny_bundle, monkeypatch)
+    manifest = desk / "test" / "train.jsonl"
+    card = evaluate(Encoder.load(tiny_bundle), desk / "test.trials", manifest=manifest, replicates=10).card
+    assert (card.counts.targets, card.counts.nontargets, card.counts.speakers) == (6, 9, 2)
+
+
+def test_consoles_show_what_comes_out():
+    page = ROOT / "docs" / "numbers.md"
+    text = "\n".join(text for _, text in blocks(page, "pycon"))
+    runner = doctest.DocTestRunner()
+    runner.run(doctest.DocTestParser().get_doctest(text, {}, page.name, str(page), 0))
+    assert runner.summarize(verbose=False) == (0, text.count(">>>"))
+    assert ">>>" in text
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_commands_exist_and_their_options_parse(page):
+    found = [words[1:] for words in shell_lines(page) if words[0] == "acanet"]
+    assert found
+    for name, *arguments in found:
+        assert name in COMMANDS
+        if arguments:
+            COMMANDS[name].make_context(name, list(arguments))  # raises for what it does not know
+
+
+def test_a_wrong_option_does_not_parse():
+    with pytest.raises(Exception, match="No such option: --treshold"):
+        COMMANDS["verify"].make_context("verify", ["a.wav", "b.wav", "--treshold", "0.5"])
+
+
+def test_options_named_in_the_text_exist():
+    options = {option for command in COMMANDS.values() for parameter in command.params for option in parameter.opts}
+    used = {word for page in PAGES for code in inline(page) for word in code.split() if word.startswith("--")}
+    assert {"--threshold", "--init"} <= used
+    assert used - options == set()
+
+
+def test_every_command_is_documented():
+    used = {words[1] for page in PAGES for words in shell_lines(page) if words[0] == "acanet"}
+    assert used == set(COMMANDS)
+
+
+def test_targets_of_make_and_extras_of_pip_exist():
+    targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    lines = [words for page in PAGES for words in shell_lines(page)]
+    made = {word for words in lines if words[0] == "make" for word in words[1:]}
+    extras = {re.sub(r".*\[(.*)\]", r"\1", word) for words in lines if words[0] == "pip" for word in words[2:]}
+    assert "demo" in made
+    assert made <= set(targets)
+    assert extras
+    assert extras <= set(project["optional-dependencies"])
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_settings_of_train_fit_a_recipe(page, tmp_path):
+    example = blocks(ROOT / "docs" / "train.md", "yaml")[0][1]
+    (tmp_path / "my.yaml").write_text(example, encoding="utf-8")
+    for words in shell_lines(page):
+        if words[:2] == ["acanet", "train"] and words[2:]:
+            given = COMMANDS["train"].make_context("train", words[2:]).params
+            folder = ROOT if given["recipe"].parts[0] == "recipes" else tmp_path
+            read_recipe(folder / given["recipe"], tuple(given["settings"] or ()))
+
+
+def recipe_keys(config: type[Strict], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Every key of a recipe with its default as YAML has it, or "required"."""
+    for name, field in config.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, Strict) and kind is not Range:
+            yield from recipe_keys(kind, f"{prefix}{name}.")
+            continue
+        default = "required" if field.is_required() else field.get_default(call_default_factory=True)
+        yield prefix + name, plain(default)
+
+
+def plain(value: Any) -> Any:
+    if isinstance(value, Range):
+        return [value.low, value.high]
+    if isinstance(value, tuple):
+        return list(value)
+    return str(value) if isinstance(value, Path) else value
+
+
+def test_every_recipe_key_is_documented_with_its_default():
+    table = named(ROOT / "docs" / "train.md")
+    written = {key: yaml.safe_load(cells[0].strip("`")) for key, cells in table.items() if len(cells) == 2}
+    assert written == dict(recipe_keys(Recipe))
+
+
+def test_every_field_of_the_card_is_documented():
+    page = ROOT / "docs" / "numbers.md"
+    fields = {
+        *Card.model_fields,
+        *(f"counts.{name}" for name in Counts.model_fields),
+        *(f"eer.{name}" for name in Measure.model_fields),
+    }
+    assert set(named(page)) == fields
+
+
+def test_sizes_in_the_table_are_those_of_the_models():
+    table = named(ROOT / "docs" / "model.md")
+    written = {name: cells for name, cells in table.items() if len(cells) == 5}
+    assert list(written) == model_names()
+    for name, (*sizes, frames, aggregator) in written.items():
+        size, config = model_size(name), model_config(name)
+        assert isinstance(config, ExtractorConfig)
+        giga = [f"{macs / 1e9:.2f} G" for macs in (size.macs_3s, size.macs_60s)]
+        assert sizes == [f"{size.parameters:,}", *giga]
+        assert (
+            frames.split(",")[0]
+            == {"pointwise": "1×1", "convolution": "convolution", "ecapa": "ECAPA"}[config.frames.kind]
+        )
+        kinds = {"mla": "MLA", "aca-statistics": "second-order ACA", "attentive-statistics": "attentive statistics"}
+        assert aggregator == kinds.get(config.aggregator.kind, config.aggregator.kind)
+
+
+def test_sizes_in_the_readme_are_those_of_the_models():
+    table = named(ROOT / "README.md")
+    for name in ("acanet", "acanet-local", "acanet-local-attentive"):
+        size = model_size(name)
+        assert table[name][:2] == [f"{size.parameters:,}", f"{size.macs_3s / 1e9:.2f} G"]
+
+
+def test_results_are_filled_in():
+    missing = {place for page in PAGES for place in re.findall(r"RESULT_\w+", page.read_text("utf-8"))}
+    assert missing == set()
+
+
+def test_numbers_of_the_folding_table():
+    """Multiply-adds of an ACA layer of the published network, without its MLP."""
+    config = model_config("acanet")
+    assert isinstance(config, ExtractorConfig)
+    assert isinstance(config.aggregator, MlaAggregator)
+    latents, dim = config.aggregator.latents, config.frames_channels
+
+    def millions(macs: int) -> str:
+        return f"{macs / 1e6:,.1f} M"
+
+    keys, attention, rest, total = (
+        row[3:] for row in rows(ROOT / "docs" / "model.md") if len(row) == 5 and " M" in row[3]
+    )
+    for column, frames in enumerate((298, 5998)):
+        projected, heard, fixed = 2 * frames * dim**2, 2 * latents * frames * dim, 2 * latents * dim**2
+        assert keys[column] == f"{millions(projected)} → 0"
+        assert attention[column] == millions(heard)
+        assert rest[column] == millions(fixed)
+        assert total[column] == f"{millions(projected + heard + fixed)} → {millions(heard + fixed)}"
+
+
+def test_how_far_a_frame_of_the_local_model_sees():
+    """89 frames of input, and 64 latents with 1024 features each, as the page says."""
+    config = model_config("acanet-local")
+    assert isinstance(config, ExtractorConfig)
+    assert isinstance(config.aggregator, AcaStatisticsAggregator)
+    model = registry.build_model("acanet-local").eval()
+    features = torch.randn(1, 301, 80, requires_grad=True)
+    model.frames(features, None)[0][0, 75].sum().backward()
+    assert features.grad is not None
+    assert int(features.grad[0].abs().sum(dim=1).count_nonzero()) == 89
+    assert tuple(model.head.readout.shape) == (64, 1024, 3)
+
+
+def test_errors_in_the_readme_have_their_exit_codes():
+    table = {}
+    for row in rows(ROOT / "README.md"):
+        if len(row) == 3 and row[0].startswith("`") and row[1].isdigit():
+            table |= dict.fromkeys(re.findall(r"`(\w+)`", row[0]), int(row[1]))
+    errors = {name: getattr(acanet, name) for name in acanet.__all__}
+    errors = {name: kind for name, kind in errors.items() if isinstance(kind, type) and issubclass(kind, AcanetError)}
+    assert table == {name: kind.exit_code for name, kind in errors.items() if kind is not AcanetError}
+    codes = {int(row[0]) for row in rows(ROOT / "README.md") if len(row) == 2 and row[0].isdigit()}
+    assert codes == {0, 1, cli.INTERNAL_ERROR, cli.INTERRUPTED, *(kind.exit_code for kind in errors.values())}
+
+
+def anchors(page: Path) -> set[str]:
+    """The names of a page's headings as links have them."""
+    return {
+        re.sub(r"\s", "-", re.sub(r"[^\w\s-]", "", heading.lower()).strip()) for heading in HEADING.findall(prose(page))
+    }
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page):
+    for target in LINK.findall(prose(page)):
+        if target.startswith("https://"):
+            continue
+        path, _, anchor = target.partition("#")
+        file = (page.parent / path).resolve() if path else page
+        assert file.is_file(), target
+        assert not anchor or anchor in anchors(file), target
+
+
+def test_the_site_has_all_pages():
+    site = yaml.safe_load((ROOT / "mkdocs.yml").read_text("utf-8"))
+    assert sorted(page for entry in site["nav"] for page in entry.values()) == [page.name for page in PAGES[1:]]
+
+
+@pytest.mark.parametrize("figure", sorted((ROOT / "docs" / "figures").glob("*.svg")), ids=lambda path: path.name)
+def test_figures_are_described_and_shown(figure):
+    root = ElementTree.parse(figure).getroot()
+    title = root.find("{http://www.w3.org/2000/svg}title")
+    assert title is not None
+    assert title.text
+    assert any(f"figures/{figure.name}" in page.read_text("utf-8") for page in PAGES)

@@ -1,0 +1,150 @@
+"""Recordings -> embeddings: the same for a path, bytes and an array, alone and in company."""
+
+from __future__ import annotations
+
+import shutil
+
+import numpy as np
+import pytest
+import soundfile
+
+from acanet.bundle import Bundle, write_bundle
+from acanet.encoder import Encoder
+from acanet.errors import AcanetError, BadAudio, ModelMismatch, NoSpeech, NotCalibrated, TooShort
+from acanet.models.registry import model_names
+
+RATE = 16000
+
+
+@pytest.fixture(scope="module")
+def encoder(tiny_bundle):
+    return Encoder.load(tiny_bundle)
+
+
+@pytest.fixture(scope="module")
+def recordings(voices):
+    return [voices / speaker / f"00{take}.wav" for speaker in ("s000", "s001", "s004") for take in (0, 1)]
+
+
+def samples(path):
+    return soundfile.read(path, dtype="float32")[0]
+
+
+def test_an_embedding_is_float32_of_unit_length(encoder, recordings):
+    embedding = encoder.embed(recordings[0])
+    assert (embedding.dtype, embedding.shape) == (np.float32, (16,))
+    assert encoder.dim == 16
+    assert np.linalg.norm(embedding) == pytest.approx(1, abs=1e-6)
+
+
+def test_path_bytes_and_array_give_the_same_embedding(encoder, recordings):
+    path = recordings[0]
+    expected = encoder.embed(path)
+    pcm = soundfile.read(path, dtype="int16")[0]
+    for source in (str(path), path.read_bytes(), samples(path), pcm, np.stack([samples(path)] * 2)):
+        np.testing.assert_array_equal(encoder.embed(source), expected)
+
+
+def test_an_array_has_the_rate_that_is_said(encoder, recordings):
+    waveform = samples(recordings[0])
+    np.testing.assert_array_equal(encoder.embed(waveform, rate=RATE), encoder.embed(waveform))
+    assert np.abs(encoder.embed(waveform, rate=RATE * 3 // 2) - encoder.embed(waveform)).max() > 1e-3
+
+
+def test_alone_and_in_a_batch_of_mixed_lengths(encoder, recordings):
+    waveforms = [samples(path)[: 9000 + 4001 * i] for i, path in enumerate(recordings)]
+    together = encoder.embed_waveforms(waveforms)
+    alone = np.stack([encoder.embed_waveforms([waveform])[0] for waveform in waveforms])
+    assert len({len(waveform) for waveform in waveforms}) == len(waveforms)
+    np.testing.assert_allclose(together, alone, rtol=0, atol=1e-5)
+    np.testing.assert_allclose(encoder.embed_waveforms(waveforms[::-1]), alone[::-1], rtol=0, atol=1e-5)
+
+
+def test_two_loads_embed_alike(encoder, tiny_bundle, recordings):
+    again = Encoder.load(str(tiny_bundle))
+    for _ in range(2):
+        np.testing.assert_array_equal(again.embed(recordings[1]), encoder.embed(recordings[1]))
+    assert again.fingerprint == encoder.fingerprint
+
+
+def test_verify_is_the_cosine_and_symmetric(encoder, recordings):
+    one, other = recordings[0], recordings[2]
+    score = encoder.verify(one, other).score
+    assert score == pytest.approx(float(encoder.embed(one) @ encoder.embed(other)), abs=1e-6)
+    assert score == encoder.verify(other, one).score
+    assert score < 0.99999
+
+
+def test_a_recording_is_like_itself(encoder, recordings):
+    result = encoder.verify(recordings[0], recordings[0].read_bytes(), threshold=0.999)
+    assert result.score == pytest.approx(1, abs=1e-6)
+    assert result.score <= 1
+    assert result.same
+
+
+def test_a_decision_needs_a_threshold(encoder, recordings):
+    undecided = encoder.verify(recordings[0], recordings[2])
+    with pytest.raises(NotCalibrated, match="--threshold"):
+        bool(undecided.same)
+    score = undecided.score
+    assert encoder.verify(recordings[0], recordings[2], threshold=score).same
+    assert not encoder.verify(recordings[0], recordings[2], threshold=float(np.nextafter(score, 2))).same
+
+
+@pytest.mark.parametrize(
+    ("source", "error", "named"),
+    [
+        (np.zeros(2 * RATE, np.float32), NoSpeech, r"<array \(32000,\)>: no speech in 2\.00 s"),
+        (np.random.default_rng(0).normal(0, 0.1, 2 * RATE).astype(np.float32), NoSpeech, "no speech"),
+        (np.random.default_rng(0).normal(0, 0.1, 800), TooShort, r"0\.05 s of speech, at least 0\.50 s"),
+        (np.full(RATE, np.nan, np.float32), BadAudio, "array"),
+        (np.zeros(0, np.float32), BadAudio, "array"),
+        (np.array(["speech"]), BadAudio, "array"),
+        (b"RIFF", BadAudio, "bytes, 4"),
+        ("nowhere.wav", BadAudio, r"nowhere\.wav"),
+    ],
+    ids=["silence", "noise", "0.05 s", "NaN", "empty", "text", "cut off", "missing"],
+)
+def test_what_has_no_embedding_says_why(encoder, source, error, named):
+    with pytest.raises(error, match=named):
+        encoder.embed(source)
+    with pytest.raises(error, match=named):
+        encoder.verify(source, source, threshold=-1.0)
+
+
+def test_an_encoder_tells_what_it_is(encoder, tiny_bundle):
+    assert encoder.name == "acanet-local"
+    assert encoder.name in model_names()
+    assert (encoder.rate, encoder.needed_seconds) == (RATE, 0.5)
+    assert encoder.training_speakers == {"zoe"}
+    assert encoder.training_audio == {"00ff"}
+    assert encoder.fingerprint == Bundle.load(tiny_bundle).fingerprint
+
+
+def test_a_model_with_other_needs(tiny_bundle, tmp_path, recordings):
+    bundle = Bundle.load(tiny_bundle)
+    config = bundle.config.model_copy(update={"needed_speech_seconds": 30.0})
+    write_bundle(tmp_path / "strict", config, bundle.weights(), bundle.provenance, "")
+    with pytest.raises(TooShort, match=r"at least 30\.00 s"):
+        Encoder.load(tmp_path / "strict").embed(recordings[0])
+
+
+def test_weights_of_another_size_are_refused(tiny_bundle, tmp_path):
+    bundle = Bundle.load(tiny_bundle)
+    weights = bundle.weights()
+    weights["aggregator.latents"] = weights["aggregator.latents"][:2]
+    write_bundle(tmp_path / "cut", bundle.config, weights, bundle.provenance, "")
+    with pytest.raises(ModelMismatch, match=r"aggregator\.latents"):
+        Encoder.load(tmp_path / "cut")
+
+
+@pytest.mark.parametrize("damage", ["cut off", "gone"])
+def test_damaged_weights_are_named(tiny_bundle, tmp_path, damage):
+    folder = shutil.copytree(tiny_bundle, tmp_path / "damaged")
+    path = folder / "model.safetensors"
+    if damage == "gone":
+        path.unlink()
+    else:
+        path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(AcanetError, match=r"model\.safetensors: "):
+        Encoder.load(folder)
