@@ -75,6 +75,13 @@ class Loss(Strict):
     margin_rise: tuple[Share, Share] = Field((0.1, 0.4), description="shares of the steps between which it rises")
     sub_centres: PositiveInt = 1
 
+    @model_validator(mode="after")
+    def _rises(self) -> Self:
+        begin, end = self.margin_rise
+        if begin > end:
+            raise ValueError(f"margin_rise from {begin} to {end} is the wrong way round")
+        return self
+
 
 class Optimizer(Strict):
     """AdamW with linear warm-up and cosine decay."""

@@ -21,4 +21,4 @@ def margin_at(step: int, steps: int, config: Loss) -> float:
     begin, end = (share * steps for share in config.margin_rise)
     if step >= end:
         return config.margin
-    return config.margin * max(0.0, step - begin) / (end - begin)
+    return 0.0 if step <= begin else config.margin * (step - begin) / (end - begin)
