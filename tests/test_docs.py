@@ -10,6 +10,7 @@ import shlex
 import shutil
 import tomllib
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -33,6 +34,8 @@ from acanet.training.config import Range, Recipe, read_recipe
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 COMMANDS: dict[str, Any] = typer.main.get_command(cli.app).commands  # type: ignore[attr-defined]
+
+size_of = cache(model_size)
 
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
@@ -233,7 +236,7 @@ def test_sizes_in_the_table_are_those_of_the_models():
     written = {name: cells for name, cells in table.items() if len(cells) == 5}
     assert list(written) == model_names()
     for name, (*sizes, frames, aggregator) in written.items():
-        size, config = model_size(name), model_config(name)
+        size, config = size_of(name), model_config(name)
         assert isinstance(config, ExtractorConfig)
         giga = [f"{macs / 1e9:.2f} G" for macs in (size.macs_3s, size.macs_60s)]
         assert sizes == [f"{size.parameters:,}", *giga]
@@ -248,7 +251,7 @@ def test_sizes_in_the_table_are_those_of_the_models():
 def test_sizes_in_the_readme_are_those_of_the_models():
     table = named(ROOT / "README.md")
     for name in ("acanet", "acanet-local", "acanet-local-attentive"):
-        size = model_size(name)
+        size = size_of(name)
         assert table[name][:2] == [f"{size.parameters:,}", f"{size.macs_3s / 1e9:.2f} G"]
 
 

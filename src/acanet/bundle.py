@@ -91,8 +91,9 @@ class Bundle:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 (first 16 hex digits) of everything that decides what an embedding is."""
-        digest = hashlib.sha256(self.config.as_json().encode())
+        """SHA-256 (first 16 hex digits) of everything that decides what an embedding is: not of card or licence."""
+        decides = self.config.model_dump(mode="json", exclude={"licence"})
+        digest = hashlib.sha256(json.dumps(decides, sort_keys=True).encode())
         digest.update((self.folder / "model.safetensors").read_bytes())
         return digest.hexdigest()[:16]
 
