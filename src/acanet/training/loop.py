@@ -22,17 +22,17 @@ from rich.console import Console
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from acanet.bundle import Bundle, BundleConfig, Provenance, write_bundle
+from acanet.bundle import Bundle, BundleConfig, write_bundle
 from acanet.config import ModelConfig
 from acanet.data.augment import spec_masks
-from acanet.data.batches import CropPlan, Purpose, TrainingBatches, generator
-from acanet.data.cache import build_cache
-from acanet.data.manifest import Utterance, read_manifest
-from acanet.errors import AcanetError, BadConfig, BadManifest, ModelMismatch
+from acanet.data.batches import Purpose, TrainingBatches, generator
+from acanet.errors import AcanetError, BadConfig, ModelMismatch
 from acanet.models.inference import load_model
 from acanet.models.registry import build_model, model_config
+from acanet.training.card import model_card
 from acanet.training.checkpoint import DevRow, State, load_state, save_state
-from acanet.training.config import Augment, Data, Recipe, read_recipe, recipe_yaml
+from acanet.training.config import Recipe, read_recipe, recipe_yaml
+from acanet.training.corpus import crop_plan, load_corpus
 from acanet.training.dev import DevSet
 from acanet.training.log import Log
 from acanet.training.losses import AngularMarginSoftmax
@@ -97,32 +97,23 @@ class _Run:
         self.recipe, self.out = recipe, out
         self.init = None if init is None else init.fingerprint
         set_seed(recipe.seed)
-        utterances = _training_utterances(recipe.data)
         config = model_config(recipe.model.name, recipe.model.change)
         rate = config.front_end.rate
         self.dev = DevSet(recipe.dev.manifest, recipe.dev.trials, recipe.data.cache, rate, recipe.data.workers)
-        speakers = sorted({utterance.speaker for utterance in utterances})
-        _check_disjoint(speakers, self.dev.speakers, recipe.dev.manifest)
-        cache = build_cache(utterances, recipe.data.cache, rate, recipe.data.workers)
-        self.accelerator = Accelerator(
-            cpu=not torch.cuda.is_available(), mixed_precision="bf16" if torch.cuda.is_available() else "no"
-        )
-        number = {speaker: i for i, speaker in enumerate(speakers)}
+        corpus = load_corpus(recipe.data, recipe.dev, self.dev.speakers, rate)
+        self.provenance = corpus.provenance
+        cuda = torch.cuda.is_available()
+        self.accelerator = Accelerator(cpu=not cuda, mixed_precision="bf16" if cuda else "no")
         self.batches = TrainingBatches(
-            cache,
-            [number[utterance.speaker] for utterance in utterances],
-            _crop_plan(recipe.data, recipe.augment, rate),
+            corpus.cache,
+            corpus.speakers,
+            crop_plan(recipe.data, recipe.augment, rate),
             recipe.seed,
             recipe.steps,
             (self.accelerator.process_index, self.accelerator.num_processes),
         )
         self.bundle_config = BundleConfig(
             name=recipe.model.name, model=config.model_dump(mode="json"), licence=recipe.licence
-        )
-        self.provenance = Provenance(
-            data=tuple(path.name for path in recipe.data.train),
-            speakers=frozenset(speakers),
-            audio=frozenset(cache.hashes),
         )
         model = build_model(recipe.model.name, config)
         if init is not None:
@@ -231,7 +222,7 @@ class _Run:
         row = DevRow(self.step, self.dev.eer(model))
         if row.eer < min((other.eer for other in self.history), default=2.0):
             weights = {name: value.cpu().numpy() for name, value in model.state_dict().items()}
-            card = _card(self.recipe, row, self.provenance)
+            card = model_card(self.recipe, row, self.provenance)
             write_bundle(self.out / "best", self.bundle_config, weights, self.provenance, card)
         self.history.append(row)
 
@@ -279,19 +270,6 @@ def _differences(ours: Any, theirs: Any, key: str = "") -> list[tuple[str, Any, 
     return [] if ours == theirs else [(key, ours, theirs)]
 
 
-def _training_utterances(data: Data) -> list[Utterance]:
-    utterances = [utterance for path in data.train for utterance in read_manifest(path)]
-    if len({utterance.speaker for utterance in utterances}) < 2:
-        raise BadManifest(data.train[0], None, "only one speaker; training needs two or more")
-    return utterances
-
-
-def _check_disjoint(speakers: list[str], dev: frozenset[str], manifest: Path) -> None:
-    if shared := sorted(dev.intersection(speakers)):
-        reason = f"{len(shared)} dev speakers are trained on too ({', '.join(shared[:3])}); make them disjoint"
-        raise BadManifest(manifest, None, reason)
-
-
 def _check_same(init: Bundle, name: str, config: ModelConfig) -> None:
     if init.name != name:
         raise ModelMismatch(f"model {init.name} to start from", f"{name}, as the recipe says")
@@ -301,42 +279,6 @@ def _check_same(init: Bundle, name: str, config: ModelConfig) -> None:
         have = ", ".join(f"{key} {value}" for key, _, value in different)
         want = ", ".join(f"{key} {value}" for key, value, _ in different)
         raise ModelMismatch(f"{name} with {have} to start from", f"{want}, as model.change in the recipe says")
-
-
-def _crop_plan(data: Data, augment: Augment, rate: int) -> CropPlan:
-    return CropPlan(
-        batch=data.batch,
-        crop_samples=(round(data.crop_seconds.low * rate), round(data.crop_seconds.high * rate)),
-        speed=augment.speed,
-        speeds=augment.speeds,
-        noise=augment.noise,
-        noise_snr_db=(augment.noise_snr_db.low, augment.noise_snr_db.high),
-        babble=augment.babble,
-        babble_snr_db=(augment.babble_snr_db.low, augment.babble_snr_db.high),
-        babble_speakers=(round(augment.babble_speakers.low), round(augment.babble_speakers.high)),
-        gain=augment.gain,
-        gain_db=(augment.gain_db.low, augment.gain_db.high),
-    )
-
-
-def _card(recipe: Recipe, best: DevRow, provenance: Provenance) -> str:
-    """The model card; files are named without their folders, which mean nothing elsewhere."""
-    train_names = tuple(Path(path.name) for path in recipe.data.train)
-    data = recipe.data.model_copy(update={"train": train_names, "cache": Path(recipe.data.cache.name)})
-    trials = recipe.dev.trials and Path(recipe.dev.trials.name)
-    dev = recipe.dev.model_copy(update={"manifest": Path(recipe.dev.manifest.name), "trials": trials})
-    portable = recipe.model_copy(update={"data": data, "dev": dev})
-    return f"""# {recipe.model.name}
-
-Chosen at step {best.step} of {recipe.steps}: EER {best.eer:.2%} on `{recipe.dev.manifest.name}`, which chose it and so
-says little about other voices. Evaluate it on a list of its own: `acanet evaluate`.
-
-Trained on {len(provenance.speakers)} speakers, {len(provenance.audio)} utterances: {", ".join(provenance.data)}.
-Licence: {recipe.licence}.
-
-```yaml
-{recipe_yaml(portable)}```
-"""
 
 
 def _worker_started(_: Any) -> None:
