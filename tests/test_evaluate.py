@@ -12,7 +12,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from acanet.audio import Waveform, content_hash, decode
-from acanet.errors import BadAudio, BadTrials, SeenInTraining
+from acanet.errors import BadAudio, BadTrials, SeenInTraining, TooShort
 from acanet.evaluation import evaluate as module
 from acanet.evaluation.evaluate import evaluate
 from acanet.evaluation.metrics import error_rates
@@ -30,6 +30,7 @@ class Spectrum:
 
     name: str = "spectrum"
     rate: int = RATE
+    needed_seconds: float = 0.02
     fingerprint: str = "0123456789abcdef"
     training_speakers: frozenset[str] = frozenset()
     training_audio: frozenset[str] = frozenset()
@@ -206,3 +207,9 @@ def test_pictures_of_extreme_scores(tmp_path: Path, scores: list[float]) -> None
     det_curve_png(tmp_path / "det.png", {"extreme": (fmr, fnmr)})
     histogram_png(tmp_path / "histogram.png", values, target, 0.5)
     assert {file.name for file in tmp_path.iterdir()} == {"det.png", "histogram.png"}
+
+
+def test_a_recording_too_short_for_the_model_is_named(corpus):
+    encoder = Spectrum(needed_seconds=10.0)
+    with pytest.raises(TooShort, match=r"\.wav: 0\.\d+ s of speech, at least 10\.00 s"):
+        evaluate(encoder, corpus / LIST, manifest=corpus / "test.jsonl")

@@ -18,7 +18,7 @@ import torch
 import yaml
 from rich.console import Console
 
-from acanet.bundle import Bundle
+from acanet.bundle import Bundle, Provenance
 from acanet.config import ExtractorConfig
 from acanet.encoder import Encoder
 from acanet.errors import AcanetError, BadConfig, BadManifest, ModelMismatch, UnknownModel
@@ -424,3 +424,17 @@ def test_the_tiny_model_is_what_it_says(tiny_bundle):
     config = ExtractorConfig.parse(dict(Bundle.load(tiny_bundle).config.model), "tiny")
     assert config.aggregator.kind == "aca-statistics"
     assert config.aggregator.dropout > 0
+
+
+def test_a_dev_speaker_of_the_model_it_starts_from_is_refused(tiny_recipe, tiny_bundle, tmp_path):
+    start = Bundle.load(tiny_bundle)
+    vars(start)["provenance"] = Provenance(speakers=frozenset({"s004"}))
+    with pytest.raises(BadManifest, match="s004"):
+        run(tiny_recipe, tmp_path / "run", init=start)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_model_that_was_tuned_says_what_it_started_from(tiny_recipe, tiny_bundle, tmp_path):
+    start = Bundle.load(tiny_bundle)
+    run(tiny_recipe | {"steps": 1}, tmp_path / "run", init=start)
+    assert start.fingerprint in (tmp_path / "run/best/README.md").read_text("utf-8")

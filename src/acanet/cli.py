@@ -20,7 +20,7 @@ from acanet.errors import AcanetError, NotCalibrated
 app = typer.Typer(
     help="Speaker verification with asymmetric cross attention: from a recording to a decision.",
     epilog="Exit codes: 0 done, or the same speaker; 1 not the same; 2 wrong use or input; 3 no or too little speech; "
-    "4 no decision; 70 an internal error.",
+    "4 no decision; 70 an internal error; 130 interrupted.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
@@ -83,7 +83,7 @@ def embed(
     output: Annotated[Path, typer.Option("--output", "-o", help="An .npz file: embeddings, files, fingerprint.")],
     model: ModelOption = "default",
 ) -> None:
-    """Embed recordings; files that cannot be are named and decide the exit code, the others are written."""
+    """Embed recordings; those that cannot be are named, the first decides the exit code, the others are written."""
     import numpy as np
     from rich.progress import track
 
@@ -91,11 +91,14 @@ def embed(
 
     if output.suffix != ".npz":
         raise typer.BadParameter(f"{output} does not end in .npz", param_hint="--output")
+    if not output.absolute().parent.is_dir():
+        raise AcanetError(f"{output}: there is no folder {output.parent}; make it first")
     encoder = Encoder.load(model)
-    embeddings, failures = {}, []
+    embedded, embeddings, failures = [], [], []
     for file in track(files, "Embedding", console=err, disable=not err.is_terminal):
         try:
-            embeddings[str(file)] = encoder.embed(file)
+            embeddings.append(encoder.embed(file))
+            embedded.append(str(file))
         except AcanetError as error:
             failures.append(error)
             _complain(error)
@@ -104,8 +107,8 @@ def embed(
         with scratch.open("wb") as stream:
             np.savez(
                 stream,
-                embeddings=np.stack(list(embeddings.values())),
-                files=np.array(list(embeddings)),
+                embeddings=np.stack(embeddings),
+                files=np.array(embedded),
                 fingerprint=np.array(encoder.fingerprint),
             )
         os.replace(scratch, output)
@@ -184,11 +187,10 @@ def evaluate(
     if audio_root is None and manifest is None:
         raise typer.BadParameter("give --audio-root or --manifest, so that the names in the list can be found")
     result = evaluate_model(Encoder.load(model), trials, manifest=manifest, audio_root=audio_root, seen=seen, seed=seed)
-    if report is not None:
-        write_report(report, result)
     for line in summary(result.card):
         out.print(line)
     if report is not None:
+        write_report(report, result)
         out.print(f"report in {report}")
 
 

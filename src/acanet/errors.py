@@ -117,7 +117,10 @@ class MissingExtra(AcanetError):
     """An optional dependency that is not installed."""
 
     def __init__(self, package: str, extra: str) -> None:
-        super().__init__(f"this needs {package}, which is not installed: pip install 'acanet[{extra}]'")
+        super().__init__(
+            f"this needs {package}, which is not installed: install acanet with the extra {extra!r} "
+            f"(in a clone of it: pip install '.[{extra}]')"
+        )
         self.package, self.extra = package, extra
 
 

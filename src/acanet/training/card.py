@@ -9,8 +9,12 @@ from acanet.training.checkpoint import DevRow
 from acanet.training.config import Recipe, recipe_yaml
 
 
-def model_card(recipe: Recipe, best: DevRow, provenance: Provenance) -> str:
-    """The model card; files are named without their folders, which mean nothing elsewhere."""
+def model_card(recipe: Recipe, best: DevRow, provenance: Provenance, init: str | None) -> str:
+    """The model card; files are named without their folders, which mean nothing elsewhere.
+
+    `init` is the fingerprint of the model that the run started from.
+    """
+    origin = f"\nStarted from the weights of model `{init}`, whose licence holds for these too.\n" if init else ""
     train_names = tuple(Path(path.name) for path in recipe.data.train)
     data = recipe.data.model_copy(update={"train": train_names, "cache": Path(recipe.data.cache.name)})
     trials = recipe.dev.trials and Path(recipe.dev.trials.name)
@@ -23,7 +27,7 @@ says little about other voices. Evaluate it on a list of its own: `acanet evalua
 
 Trained on {len(provenance.speakers)} speakers, {len(provenance.audio)} utterances: {", ".join(provenance.data)}.
 Licence: {recipe.licence}.
-
+{origin}
 ```yaml
 {recipe_yaml(portable)}```
 """

@@ -28,16 +28,20 @@ class Corpus:
     provenance: Provenance
 
 
-def load_corpus(data: Data, dev: Dev, dev_speakers: frozenset[str], rate: int) -> Corpus:
+def load_corpus(
+    data: Data, dev: Dev, dev_speakers: frozenset[str], rate: int, heard_before: frozenset[str] = frozenset()
+) -> Corpus:
     """Read the manifests and decode what they name, or find it decoded.
 
+    `heard_before` are the speakers of the model that training starts from.
+
     Raises:
-        BadManifest: with fewer than two speakers, or a speaker who is in dev too.
+        BadManifest: with fewer than two speakers, or when a dev speaker is trained on, now or before.
         BadAudio: for a recording that cannot be decoded.
     """
     utterances = _utterances(data)
     names = sorted({utterance.speaker for utterance in utterances})
-    _check_disjoint(names, dev_speakers, dev.manifest)
+    _check_disjoint(heard_before.union(names), dev_speakers, dev.manifest)
     cache = build_cache(utterances, data.cache, rate, data.workers)
     number = {name: i for i, name in enumerate(names)}
     provenance = Provenance(
@@ -70,7 +74,7 @@ def _utterances(data: Data) -> list[Utterance]:
     return utterances
 
 
-def _check_disjoint(speakers: list[str], dev: frozenset[str], manifest: Path) -> None:
-    if shared := sorted(dev.intersection(speakers)):
+def _check_disjoint(speakers: frozenset[str], dev: frozenset[str], manifest: Path) -> None:
+    if shared := sorted(dev & speakers):
         reason = f"{len(shared)} dev speakers are trained on too ({', '.join(shared[:3])}); make them disjoint"
         raise BadManifest(manifest, None, reason)

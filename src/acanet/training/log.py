@@ -42,8 +42,9 @@ class Log:
             TimeRemainingColumn(), TextColumn("{task.fields[now]}"), console=console,
         )  # fmt: skip
         self._task = self._bar.add_task("Training", total=steps, completed=start, now="")
-        self._began = self._since = time.perf_counter()
-        self._waiting, self._losses, self._right = 0.0, [], []  # type: float, list[Tensor], list[Tensor]
+        self._began = time.perf_counter()
+        self._waiting, self._spent = 0.0, 0.0
+        self._losses, self._right = [], []  # type: list[Tensor], list[Tensor]
         self._done_before, self._step = start, start
 
     def __enter__(self) -> Self:
@@ -57,11 +58,14 @@ class Log:
         self._file.close()
         self._board.close()
 
-    def step(self, step: int, loss: Tensor, right: Tensor, rate: float, margin: float, waited: float) -> None:
-        """Take note of a step that is done; `waited` are seconds spent waiting for its batch."""
+    def step(
+        self, step: int, loss: Tensor, right: Tensor, rate: float, margin: float, waited: float, spent: float
+    ) -> None:
+        """Take note of a step that is done; `waited` of the `spent` seconds it waited for its batch."""
         self._losses.append(loss)
         self._right.append(right)
         self._waiting += waited
+        self._spent += spent
         self._step = step
         self._bar.update(self._task, completed=step)
         if step % self.every == 0 or step == self.steps:
@@ -80,11 +84,10 @@ class Log:
         self.console.print(
             f"step {last.step}: dev EER {last.eer:.2%} (best {best:.2%})", highlight=False, soft_wrap=True
         )
-        self._since = time.perf_counter()
 
     def _report(self, step: int, rate: float, margin: float) -> None:
         now = time.perf_counter()
-        count, spent = len(self._losses), now - self._since
+        count, spent = len(self._losses), self._spent
         loss = sum(float(value) for value in self._losses) / count
         accuracy = sum(float(value) for value in self._right) / count
         speed, share = count * self.batch / spent, min(1.0, self._waiting / spent)
@@ -104,7 +107,7 @@ class Log:
             self.console.print(
                 f"step {step}/{self.steps}: {line}, {_clock(left)} left", highlight=False, soft_wrap=True
             )
-        self._losses, self._right, self._waiting, self._since = [], [], 0.0, now
+        self._losses, self._right, self._waiting, self._spent = [], [], 0.0, 0.0
 
 
 def _clock(seconds: float) -> str:

@@ -80,13 +80,17 @@ def train(
     _check_free(out, recipe, resume)
     run = _Run(recipe, out, init)
     _claim(out, recipe)
+    if resume and not (out / "last.pt").exists():
+        console.print(f"no checkpoint in {out} yet: starting at step 0", highlight=False, markup=False, soft_wrap=True)
     if (out / "last.pt").exists():
         run.restore(load_state(out / "last.pt"))
         console.print(f"resuming after step {run.step}", highlight=False)
     before = None
     if init is not None:
         before = run.dev.eer(load_model(init.name, init.config.model, init.weights()).to(run.accelerator.device))
-        console.print(f"dev EER of {init.folder} before training: {before:.2%}", highlight=False, markup=False)
+        console.print(
+            f"dev EER of {init.folder} before training: {before:.2%}", highlight=False, markup=False, soft_wrap=True
+        )
     finished = run.go(console)
     best = min(run.history, key=lambda row: row.eer, default=None)
     return Outcome(finished, run.step, best, before, out)
@@ -100,7 +104,8 @@ class _Run:
         config = model_config(recipe.model.name, recipe.model.change)
         rate = config.front_end.rate
         self.dev = DevSet(recipe.dev.manifest, recipe.dev.trials, recipe.data.cache, rate, recipe.data.workers)
-        corpus = load_corpus(recipe.data, recipe.dev, self.dev.speakers, rate)
+        heard_before = frozenset() if init is None else init.provenance.speakers
+        corpus = load_corpus(recipe.data, recipe.dev, self.dev.speakers, rate, heard_before)
         self.provenance = corpus.provenance
         cuda = torch.cuda.is_available()
         self.accelerator = Accelerator(cpu=not cuda, mixed_precision="bf16" if cuda else "no")
@@ -145,14 +150,14 @@ class _Run:
         log = Log(
             self.out, console, start=self.step, steps=recipe.steps, batch=recipe.data.batch, every=recipe.log_every
         )
-        with log, _interrupts() as stopped:
+        with log, _interrupts(console) as stopped:
             waiting = time.perf_counter()
             for waveforms, classes in loader:
-                waited = time.perf_counter() - waiting
+                began = time.perf_counter()
                 loss, right = self._learn(waveforms, classes)
                 rate, margin = self._rate(), self._margin()
                 self.step += 1
-                log.step(self.step, loss, right, rate, margin, waited)
+                log.step(self.step, loss, right, rate, margin, began - waiting, time.perf_counter() - waiting)
                 last = self.step == recipe.steps
                 if last or self.step % recipe.dev_every == 0:
                     self._look_at_dev()
@@ -222,7 +227,7 @@ class _Run:
         row = DevRow(self.step, self.dev.eer(model))
         if row.eer < min((other.eer for other in self.history), default=2.0):
             weights = {name: value.cpu().numpy() for name, value in model.state_dict().items()}
-            card = model_card(self.recipe, row, self.provenance)
+            card = model_card(self.recipe, row, self.provenance, self.init)
             write_bundle(self.out / "best", self.bundle_config, weights, self.provenance, card)
         self.history.append(row)
 
@@ -288,10 +293,17 @@ def _worker_started(_: Any) -> None:
 
 
 @contextmanager
-def _interrupts() -> Iterator[list[int]]:
-    """A list that gets an entry on Ctrl-C, instead of an exception in the middle of a step."""
+def _interrupts(console: Console) -> Iterator[list[int]]:
+    """A list that gets an entry on Ctrl-C, instead of an exception in the middle of a step; a second one interrupts."""
     caught: list[int] = []
-    before = signal.signal(signal.SIGINT, lambda number, _: caught.append(number))
+
+    def note(number: int, _: Any) -> None:
+        if caught:
+            raise KeyboardInterrupt
+        caught.append(number)
+        console.print("stopping after this step (Ctrl-C again: at once, losing what is not saved)", soft_wrap=True)
+
+    before = signal.signal(signal.SIGINT, note)
     try:
         yield caught
     finally:
