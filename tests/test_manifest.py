@@ -177,7 +177,7 @@ def test_bytes_that_are_not_utf8(tmp_path: Path) -> None:
         ("set.jsonl", None, "there is no such file"),
         ("set.jsonl", b"\n \n", "no utterances"),
         ("set.jsonl.gz", b"{}", "cannot be read: Not a gzipped file"),
-        ("set.jsonl.gz", gzip.compress(b'{"path": "a", "speaker": "x"}')[:-4], "cannot be read"),
+        ("set.jsonl.gz", gzip.compress(b'{"path": "a", "speaker": "x"}', mtime=0)[:-4], "cannot be read"),
     ],
 )
 def test_file_as_a_whole(tmp_path: Path, name: str, content: bytes | None, reason: str) -> None:
