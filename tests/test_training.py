@@ -25,7 +25,7 @@ from acanet.errors import AcanetError, BadConfig, BadManifest, ModelMismatch, Un
 from acanet.training import checkpoint
 from acanet.training.checkpoint import DevRow, State, load_state, save_state
 from acanet.training.config import Loss, Optimizer, Recipe, read_recipe, recipe_yaml
-from acanet.training.loop import train
+from acanet.training.loop import _interrupts, train
 from acanet.training.schedule import margin_at, rate_at
 
 STEPS, DEV_EVERY, SAVE_EVERY = 10, 3, 4
@@ -438,3 +438,12 @@ def test_a_model_that_was_tuned_says_what_it_started_from(tiny_recipe, tiny_bund
     start = Bundle.load(tiny_bundle)
     run(tiny_recipe | {"steps": 1}, tmp_path / "run", init=start)
     assert start.fingerprint in (tmp_path / "run/best/README.md").read_text("utf-8")
+
+
+def test_a_first_ctrl_c_is_noted_and_a_second_interrupts(capfd):
+    with _interrupts() as caught:
+        os.kill(os.getpid(), signal.SIGINT)
+        assert caught
+        assert "stopping after this step" in capfd.readouterr().err
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)

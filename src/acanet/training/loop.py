@@ -6,6 +6,7 @@ weights, bit by bit, as one that was not.
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 from collections.abc import Iterable, Iterator
@@ -37,6 +38,8 @@ from acanet.training.dev import DevSet
 from acanet.training.log import Log
 from acanet.training.losses import AngularMarginSoftmax
 from acanet.training.schedule import margin_at, rate_at
+
+_STOPPING = b"\nstopping after this step (Ctrl-C again: at once, losing what is not saved)\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +153,7 @@ class _Run:
         log = Log(
             self.out, console, start=self.step, steps=recipe.steps, batch=recipe.data.batch, every=recipe.log_every
         )
-        with log, _interrupts(console) as stopped:
+        with log, _interrupts() as stopped:
             waiting = time.perf_counter()
             for waveforms, classes in loader:
                 began = time.perf_counter()
@@ -293,7 +296,7 @@ def _worker_started(_: Any) -> None:
 
 
 @contextmanager
-def _interrupts(console: Console) -> Iterator[list[int]]:
+def _interrupts() -> Iterator[list[int]]:
     """A list that gets an entry on Ctrl-C, instead of an exception in the middle of a step; a second one interrupts."""
     caught: list[int] = []
 
@@ -301,7 +304,7 @@ def _interrupts(console: Console) -> Iterator[list[int]]:
         if caught:
             raise KeyboardInterrupt
         caught.append(number)
-        console.print("stopping after this step (Ctrl-C again: at once, losing what is not saved)", soft_wrap=True)
+        os.write(2, _STOPPING)  # a signal may come in the middle of a print, which cannot be entered again
 
     before = signal.signal(signal.SIGINT, note)
     try:
