@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import json
 import math
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+import yaml
 from torch import nn
 
 from acanet.config import (
     AcaStatisticsAggregator,
     AttentiveStatisticsPooling,
+    CampplusFrames,
     ConvolutionFrames,
     EcapaFrames,
     ExtractorConfig,
@@ -22,13 +31,17 @@ from acanet.config import (
     ModelConfig,
     OwnReadout,
     PointwiseFrames,
+    StatisticsPooling,
+    TdnnFrames,
 )
-from acanet.errors import BadConfig, UnknownModel
+from acanet.errors import AcanetError, BadConfig, UnknownModel
 from acanet.models import registry
+from acanet.models.campplus import DenseLayer
 from acanet.models.extractor import Extractor
-from acanet.models.frontend import FrontEnd
+from acanet.models.frontend import FrontEnd, frame_mask
 from acanet.models.inference import embed_waveforms
 from acanet.models.latents import AcaLayer, LatentLayer, sinusoids
+from acanet.models.pooling import Statistics
 from acanet.models.registry import build_model, model_config, model_names, model_size, register_model
 
 MODELS = model_names()
@@ -37,7 +50,9 @@ LENGTHS = (16000, 4567, 9999, 1040, 12345)
 SMALL_PARTS = {
     PointwiseFrames: {"channels": 32},
     ConvolutionFrames: {"channels": 32, "hidden": 48},
+    TdnnFrames: {"channels": 16, "out_channels": 24},
     EcapaFrames: {"channels": 32, "out_channels": 32, "se_channels": 16},
+    CampplusFrames: {"front_channels": 16, "channels": 16, "growth": 8, "bottleneck": 16, "layers": (2, 3, 2)},
     MlaAggregator: {"latents": 12, "heads": 4, "aca_mlp": 40, "latent_mlp": 24},
     AcaStatisticsAggregator: {"latents": 8, "heads": 4, "mlp": 24},
     AttentiveStatisticsPooling: {"channels": 16},
@@ -177,7 +192,16 @@ ORDERLESS = {
     "acanet-statistics": lambda: small("acanet-statistics"),
     "acanet-attentive": lambda: small("acanet-attentive"),
 }
-ORDERED = ("acanet", "acanet-local", "acanet-local-attentive", "ecapa-512", "ecapa-1024", "ecapa-512-aca")
+ORDERED = (
+    "acanet",
+    "acanet-local",
+    "acanet-local-attentive",
+    "ecapa-512",
+    "ecapa-1024",
+    "ecapa-512-aca",
+    "x-vector",
+    "campplus",
+)
 
 
 @pytest.mark.parametrize("build", ORDERLESS.values(), ids=ORDERLESS)
@@ -221,6 +245,8 @@ CANCELLED = {
     "acanet-local": LAST_BLOCK | {"aggregator.transformer.0.key.bias"} | STATES_NORM,
     "ecapa-512": ATTENTION_BIAS,
     "ecapa-1024": ATTENTION_BIAS,
+    "x-vector": set(),
+    "campplus": set(),
     "acanet-mean": POOLED_NORM,
     "acanet-statistics": POOLED_NORM,
     "acanet-attentive": ATTENTION_BIAS,
@@ -253,10 +279,27 @@ size_of = functools.cache(model_size)
 
 
 @pytest.mark.parametrize(
-    ("name", "parameters"), [("acanet", 4_553_601), ("ecapa-512", 6_194_048), ("ecapa-1024", 20_767_552)]
+    ("name", "parameters"),
+    [
+        ("acanet", 4_553_601),
+        ("ecapa-512", 6_194_048),
+        ("ecapa-1024", 20_767_552),
+        ("x-vector", 4_347_868),
+        ("campplus", 6_848_544),
+    ],
 )
 def test_parameter_counts(name, parameters):
     assert size_of(name).parameters == parameters
+
+
+def test_parameters_of_campplus_as_published():
+    model = build_model("campplus", model_config("campplus", {"head": {"dim": 512}}))
+    assert (model.dim, sum(p.numel() for p in model.parameters())) == (512, 7_176_224)
+
+
+def test_parameters_of_the_x_vector_by_hand():
+    convolutions = (5 * 80 + 1) * 512 + 2 * (3 * 512 + 1) * 512 + (512 + 1) * 512 + (512 + 1) * 1500
+    assert size_of("x-vector").parameters == convolutions + (2 * 1500 + 1) * 512
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -280,6 +323,92 @@ def test_multiply_adds_of_the_paper_by_hand(frames, field):
     block = 2 * (aca + mlp) + 3 * (latent + mlp) + latents * 4 * square
     by_hand = frames * 80 * 256 + 2 * block + latents * 256
     assert getattr(size_of("acanet"), field) == pytest.approx(by_hand, rel=1e-3)  # but for products with one vector
+
+
+# The x-vector
+
+
+def test_how_far_a_frame_of_the_x_vector_sees():
+    model = build_model("x-vector", model_config("x-vector", {"frames": {"channels": 16, "out_channels": 8}})).eval()
+    x = features(batch=1, frames=41).requires_grad_()
+    model.frames(x, None)[0][0, 20].sum().backward()
+    reached = x.grad[0].abs().sum(dim=1).nonzero().flatten().tolist()
+    assert reached == list(range(13, 28))  # 7 frames to each side, as in the paper's table
+
+
+@pytest.mark.parametrize("frames", [{"kernels": (5, 3), "dilations": (1,)}, {"kernels": (4,), "dilations": (1,)}])
+def test_layers_of_a_tdnn_that_cannot_be(frames):
+    with pytest.raises(BadConfig, match=r"2 kernels but 1 dilations|kernels must be odd"):
+        model_config("x-vector", {"frames": frames})
+
+
+# CAM++
+
+
+def test_the_mask_sees_the_utterance_and_the_segment():
+    """250 frames: two whole segments and half a one, beside the definition with a mean over segments, rounded up."""
+    torch.manual_seed(7)
+    layer = shaken(DenseLayer(6, CampplusFrames(growth=4, bottleneck=10), dilation=2))
+    x = torch.randn(2, 250, 6)
+    counts = torch.tensor([[[100.0], [100.0], [50.0]]])
+    with torch.no_grad():
+        ours = layer(x, None, counts)
+        hidden = layer.norm2(layer.narrow(layer.norm1(x).relu())).relu().transpose(1, 2)  # (batch, channels, frames)
+        near = nn.functional.avg_pool1d(hidden, 100, 100, ceil_mode=True).repeat_interleave(100, dim=2)[:, :, :250]
+        context = (hidden.mean(dim=2, keepdim=True) + near).transpose(1, 2)
+        local = nn.functional.conv1d(hidden, layer.local.weight, padding=2, dilation=2).transpose(1, 2)
+        expected = local * layer.excite(layer.squeeze(context).relu()).sigmoid()
+    torch.testing.assert_close(ours, expected, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("longest", [460, 1000])
+def test_campplus_does_not_mind_padding_over_several_segments(longest):
+    """Rows of 460 to 1 frames: segments that are whole, cut off, and nothing but padding."""
+    model, lengths = small("campplus"), torch.tensor([460, 399, 201, 77, 1])
+    x = features(batch=5, frames=longest) * frame_mask(lengths, longest).unsqueeze(2)
+    together = embedded(model, x, lengths)
+    alone = torch.cat([embedded(model, x[row : row + 1, :length]) for row, length in enumerate(lengths)])
+    torch.testing.assert_close(together, alone, atol=1e-5, rtol=0)
+
+
+def test_campplus_takes_any_number_of_mels():
+    parts = {"front_end": {"mels": 41}, "frames": SMALL_PARTS[CampplusFrames]}
+    model = build_model("campplus", model_config("campplus", parts)).eval()
+    assert embedded(model, features(mels=41)).shape == (2, 192)
+
+
+@pytest.mark.parametrize(
+    ("frames", "message"),
+    [({"layers": (2,)}, "1 blocks of layers but 3 dilations"), ({"bottleneck": 1}, "bottleneck must be 2 or more")],
+)
+def test_sizes_of_campplus_that_cannot_be(frames, message):
+    with pytest.raises(BadConfig, match=message):
+        model_config("campplus", {"frames": frames})
+
+
+# Statistics pooling
+
+
+def test_statistics_by_hand():
+    frames = torch.tensor([[[1.0], [3.0], [8.0], [99.0]]])  # mean 4, squares 9 + 1 + 16
+    mask = torch.tensor([[True, True, True, False]])
+    biased = Statistics(1, StatisticsPooling())
+    unbiased = Statistics(1, StatisticsPooling(unbiased=True))
+    for mean_and_deviation, squares in ((biased, 26 / 3), (unbiased, 26 / 2 + 1e-7)):
+        expected = torch.tensor([[4.0, math.sqrt(squares)]])
+        torch.testing.assert_close(mean_and_deviation(frames, mask), expected)
+        torch.testing.assert_close(mean_and_deviation(frames[:, :3], None), expected)
+
+
+@pytest.mark.parametrize(("unbiased", "least"), [(False, 1e-6), (True, math.sqrt(1e-7))])
+def test_statistics_of_one_frame_and_of_frames_that_do_not_vary(unbiased, least):
+    pooling = Statistics(2, StatisticsPooling(unbiased=unbiased))
+    for count in (1, 5):
+        frames = torch.full((1, count, 2), 2.0, requires_grad=True)
+        pooled = pooling(frames, None)
+        torch.testing.assert_close(pooled, torch.tensor([[2.0, 2.0, least, least]]))
+        pooled.sum().backward()
+        assert frames.grad.isfinite().all()
 
 
 # The registry
@@ -312,6 +441,8 @@ class Tiny(nn.Module):
 def own_registry(monkeypatch):
     """Names registered in a test do not outlive it."""
     monkeypatch.setattr(registry, "_ENTRIES", dict(registry._ENTRIES))
+    yield
+    registry._import_installed.cache_clear()
 
 
 @pytest.mark.usefixtures("own_registry")
@@ -344,6 +475,110 @@ def test_an_unknown_name_gets_the_nearest():
         assert caught.value.near == "acanet-local"
     with pytest.raises(UnknownModel, match="unknown model 'zzz'; `acanet models`"):
         build_model("zzz")
+
+
+# Models that installed packages bring
+
+MODEL_PAGE = Path(__file__).resolve().parents[1] / "docs" / "model.md"
+
+
+def install(folder, module, source, entry):
+    """What pip leaves behind for a package of one module: the module, and what it says about itself."""
+    about = folder / f"{module}-1.0.dist-info"
+    about.mkdir(parents=True)
+    (folder / f"{module}.py").write_text(source, encoding="utf-8")
+    (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {module}\nVersion: 1.0\n", encoding="utf-8")
+    (about / "entry_points.txt").write_text(f"[acanet.models]\n{entry}\n", encoding="utf-8")
+    return folder
+
+
+def acanet(packages, *arguments):
+    """The command line in a process of its own that finds these packages."""
+    environment = os.environ | {"PYTHONPATH": str(packages), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "acanet", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=240)
+
+
+@pytest.fixture(scope="module")
+def gated(tmp_path_factory):
+    """The example of docs/model.md, installed as its pyproject.toml says."""
+    page = MODEL_PAGE.read_text(encoding="utf-8")
+    blocks = re.findall(r"^```(python|toml)\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    (source,) = (text for kind, text in blocks if kind == "python" and 'register_model("gated"' in text)
+    (project,) = (tomllib.loads(text)["project"] for kind, text in blocks if kind == "toml")
+    ((name, module),) = project["entry-points"]["acanet.models"].items()
+    return install(tmp_path_factory.mktemp("packages"), project["name"], source, f"{name} = {module}")
+
+
+def test_the_command_line_lists_an_installed_model(gated):
+    done = acanet(gated, "models", "--json")
+    assert done.returncode == 0, done.stderr
+    assert [entry["name"] for entry in json.loads(done.stdout)] == [*MODELS, "gated"]
+
+
+def test_the_command_line_trains_an_installed_model_and_embeds_with_it(gated, tmp_path, tiny_recipe, voices):
+    sizes = {"channels": 16, "layers": 1, "aggregator": {"latents": 4, "heads": 2, "mlp": 16}, "head": {"dim": 16}}
+    recipe = tiny_recipe | {"model": {"name": "gated", "change": sizes}, "steps": 1}
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(recipe), encoding="utf-8")
+    done = acanet(gated, "train", tmp_path / "recipe.yaml", "--out", tmp_path / "run")
+    assert done.returncode == 0, done.stderr
+    recording, output = voices / "s004" / "000.wav", tmp_path / "embeddings.npz"
+    done = acanet(gated, "embed", recording, "-o", output, "--model", tmp_path / "run")
+    assert done.returncode == 0, done.stderr
+    with np.load(output) as file:
+        assert file["embeddings"].shape == (1, 16)
+    without = acanet(tmp_path, "embed", recording, "-o", output, "--model", tmp_path / "run")
+    assert without.returncode == 2
+    assert "unknown model 'gated'" in without.stderr
+
+
+REGISTERS_GATED = (
+    "from acanet.config import LinearHead, ExtractorConfig, MeanPooling, PointwiseFrames\n"
+    "from acanet.models.registry import register_model\n"
+    "config = ExtractorConfig(frames=PointwiseFrames(), aggregator=MeanPooling(), head=LinearHead())\n"
+    "register_model('gated', config)\n"
+)
+
+
+@pytest.mark.usefixtures("own_registry")
+@pytest.mark.parametrize(
+    ("source", "entry", "reason"),
+    [
+        ("import no_such_module", "gated = {module}", "ModuleNotFoundError: No module named 'no_such_module'"),
+        ("def f(:\n", "gated = {module}", "SyntaxError"),
+        (REGISTERS_GATED + "1 / 0", "gated = {module}", "ZeroDivisionError: division by zero"),
+        (REGISTERS_GATED * 2, "gated = {module}", "ValueError: a model named 'gated' is registered already"),
+        ("", "gated = {module}:Gated", "AttributeError"),
+    ],
+    ids=["import", "syntax", "halfway", "taken", "attribute"],
+)
+def test_a_package_that_cannot_be_imported_is_named(tmp_path, monkeypatch, request, source, entry, reason):
+    module = f"broken_{request.node.callspec.id}"
+    entry = entry.format(module=module)
+    monkeypatch.syspath_prepend(install(tmp_path, module, source, entry))
+    registry._import_installed.cache_clear()
+    for _ in range(2):  # trying again says the same
+        for ask in (model_names, lambda: build_model("gated"), lambda: model_config("acanet-locl")):
+            with pytest.raises(AcanetError) as caught:
+                ask()
+            assert f"package {module} brings models (entry point acanet.models: {entry}) that" in str(caught.value)
+            assert reason in str(caught.value)
+    assert model_config("acanet") == registry._ENTRIES["acanet"].config  # what acanet brings does not wait for it
+
+
+def test_a_broken_package_fails_the_command_with_words(tmp_path):
+    done = acanet(install(tmp_path, "broken", "import no_such_module", "gated = broken"), "models")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("error: package broken brings models")
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.usefixtures("own_registry")
+def test_a_module_imported_by_hand_is_not_imported_again(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(install(tmp_path, "by_hand", REGISTERS_GATED, "gated = by_hand"))
+    registry._import_installed.cache_clear()
+    importlib.import_module("by_hand")
+    assert model_names() == [*MODELS, "gated"]
 
 
 def test_changes_keep_what_they_do_not_name():

@@ -6,13 +6,27 @@ An unknown key is an error that names the nearest known one. Every config is fro
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+    ValidationInfo,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
 
 from acanet.errors import BadConfig, nearest
+
+Place = tuple[int | str, ...]
+"""Where in a nested mapping something stands: the keys that lead to it."""
 
 
 class Strict(BaseModel):
@@ -27,37 +41,67 @@ class Strict(BaseModel):
             for key in data:
                 if key not in cls.model_fields:
                     near = nearest(str(key), cls.model_fields)
-                    known = ", ".join(cls.model_fields)
-                    raise ValueError(
-                        f"unknown key {key!r}" + (f", did you mean {near!r}?" if near else f"; known are {known}")
+                    hint = f", did you mean {near!r}?" if near else f"; known are {', '.join(cls.model_fields)}"
+                    raise PydanticCustomError(
+                        _UNKNOWN_KEY, "unknown key {shown}{hint}", {"key": key, "shown": repr(key), "hint": hint}
                     )
         return data
 
     @classmethod
-    def parse(cls, data: Any, source: str | Path) -> Self:
+    def parse(
+        cls,
+        data: Any,
+        source: str | Path,
+        *,
+        origin: Callable[[Place], str] = lambda place: "",
+        context: Mapping[str, Any] | None = None,
+    ) -> Self:
         """Read a mapping.
 
         Args:
             data: what a JSON or YAML file held.
             source: where it came from, for the error.
+            origin: tells for the place of a problem what to put before it, such as its line.
+            context: what validators may need to know.
 
         Raises:
             BadConfig: with one line for each wrong key or value.
         """
         try:
-            return cls.model_validate(data)
+            return cls.model_validate(data, context=context)
         except ValidationError as error:
-            raise BadConfig(source, map(_explain, error.errors())) from None
+            raise BadConfig(source, (_explain(problem, origin) for problem in error.errors())) from None
 
     def as_json(self) -> str:
         """The config as JSON that `parse` reads back to an equal config."""
         return json.dumps(self.model_dump(mode="json"), indent=2) + "\n"
 
 
-def _explain(error: Any) -> str:
-    where = ".".join(str(part) for part in error["loc"])
+class FromHere(str):
+    """A value that was given on the command line: as a path it counts from the working directory."""
+
+
+def _absolute(value: Any, info: ValidationInfo) -> Any:
+    if not isinstance(value, str | Path) or not info.context:
+        return value
+    return (Path() if isinstance(value, FromHere) else info.context[FOLDER]).absolute() / value
+
+
+FOLDER = "folder"
+"""In the context of `Strict.parse`: the folder that relative paths count from."""
+
+ConfigPath = Annotated[Path, BeforeValidator(_absolute)]
+"""A path in a config that was read from a file: absolute once it is read."""
+
+_UNKNOWN_KEY = "unknown_key"
+
+
+def _explain(error: Any, origin: Callable[[Place], str]) -> str:
+    place: Place = error["loc"]
+    where = ".".join(str(part) for part in place)
     message = error["msg"].removeprefix("Value error, ")
-    return f"{where}: {message}" if where else message
+    at = origin((*place, error["ctx"]["key"]) if error["type"] == _UNKNOWN_KEY else place)
+    return at + (f"{where}: {message}" if where else message)
 
 
 class FrontEndConfig(Strict):
@@ -115,6 +159,24 @@ class ConvolutionFrames(Strict):
         return self
 
 
+class TdnnFrames(Strict):
+    """The x-vector's time-delay layers: each sees a few frames of the one below, the last is wider."""
+
+    kind: Literal["tdnn"] = "tdnn"
+    channels: PositiveInt = 512
+    out_channels: PositiveInt = 1500
+    kernels: tuple[PositiveInt, ...] = (5, 3, 3, 1, 1)
+    dilations: tuple[PositiveInt, ...] = (1, 2, 3, 1, 1)
+
+    @model_validator(mode="after")
+    def _same_depth(self) -> Self:
+        if len(self.kernels) != len(self.dilations):
+            raise ValueError(f"{len(self.kernels)} kernels but {len(self.dilations)} dilations")
+        if not self.kernels or any(kernel % 2 == 0 for kernel in self.kernels):
+            raise ValueError("kernels must be odd, so that frames keep their place, and at least one")
+        return self
+
+
 class EcapaFrames(Strict):
     """ECAPA-TDNN's SE-Res2Net blocks and multi-layer feature aggregation, in SpeechBrain's form."""
 
@@ -135,7 +197,37 @@ class EcapaFrames(Strict):
         return self
 
 
-FramesConfig = Annotated[PointwiseFrames | ConvolutionFrames | EcapaFrames, Field(discriminator="kind")]
+class CampplusFrames(Strict):
+    """CAM++: residual convolutions over time and mel bins, then densely connected layers with context-aware masking."""
+
+    kind: Literal["campplus"] = "campplus"
+    front_channels: PositiveInt = 32
+    channels: PositiveInt = Field(128, description="that enter the first dense block")
+    growth: PositiveInt = Field(32, description="channels that each dense layer adds")
+    bottleneck: PositiveInt = Field(128, description="channels inside a dense layer")
+    layers: tuple[PositiveInt, ...] = Field((12, 24, 16), description="dense layers of each block")
+    dilations: tuple[PositiveInt, ...] = Field((1, 2, 2), description="of each block")
+
+    @model_validator(mode="after")
+    def _same_depth(self) -> Self:
+        if len(self.layers) != len(self.dilations):
+            raise ValueError(f"{len(self.layers)} blocks of layers but {len(self.dilations)} dilations")
+        if self.bottleneck < 2:
+            raise ValueError("bottleneck must be 2 or more, because the mask is made from half of it")
+        return self
+
+    @property
+    def out_channels(self) -> int:
+        """Channels after the last block; every block ends by halving them."""
+        channels = self.channels
+        for layers in self.layers:
+            channels = (channels + layers * self.growth) // 2
+        return channels
+
+
+FramesConfig = Annotated[
+    PointwiseFrames | ConvolutionFrames | TdnnFrames | EcapaFrames | CampplusFrames, Field(discriminator="kind")
+]
 
 
 # Aggregators: (batch, frames, channels) -> (batch, features) or (batch, latents, features)
@@ -181,6 +273,7 @@ class StatisticsPooling(Strict):
     """Mean and standard deviation over time."""
 
     kind: Literal["statistics"] = "statistics"
+    unbiased: bool = Field(False, description="divide the squares by frames - 1, as CAM++ does")
 
 
 class AttentiveStatisticsPooling(Strict):
@@ -213,10 +306,15 @@ class OwnReadout(Strict):
 
 
 class LinearHead(Strict):
-    """Batch norm and a linear layer, for aggregators that give one vector."""
+    """A linear layer, for aggregators that give one vector.
+
+    `norm`: where batch norm is. `before` the layer (ECAPA); `after` it, without gain and offset, the layer without bias
+    (CAM++); or `none` (x-vector).
+    """
 
     kind: Literal["linear"] = "linear"
     dim: PositiveInt = 192
+    norm: Literal["before", "after", "none"] = "before"
 
 
 HeadConfig = Annotated[SharedReadout | OwnReadout | LinearHead, Field(discriminator="kind")]
@@ -261,4 +359,6 @@ class ExtractorConfig(ModelConfig):
     @property
     def frames_channels(self) -> int:
         """Channels that the frame encoder gives."""
-        return self.frames.out_channels if isinstance(self.frames, EcapaFrames) else self.frames.channels
+        if isinstance(self.frames, PointwiseFrames | ConvolutionFrames):
+            return self.frames.channels
+        return self.frames.out_channels

@@ -9,8 +9,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from acanet import config as c
+from acanet.models.campplus import Campplus
 from acanet.models.ecapa import Ecapa
-from acanet.models.frames import Convolution, Pointwise
+from acanet.models.frames import Convolution, Pointwise, Tdnn
 from acanet.models.frontend import FrontEnd, frame_mask
 from acanet.models.heads import LinearHeadModule, OwnReadoutHead, SharedReadoutHead
 from acanet.models.latents import AcaStatistics, Mla
@@ -19,13 +20,15 @@ from acanet.models.pooling import AttentiveStatistics, Mean, Statistics
 _FRAMES: dict[type, Callable[..., nn.Module]] = {
     c.PointwiseFrames: Pointwise,
     c.ConvolutionFrames: Convolution,
+    c.TdnnFrames: Tdnn,
     c.EcapaFrames: Ecapa,
+    c.CampplusFrames: Campplus,
 }
 _AGGREGATORS: dict[type, Callable[[int, Any], nn.Module]] = {
     c.MlaAggregator: Mla,
     c.AcaStatisticsAggregator: AcaStatistics,
     c.MeanPooling: lambda channels, _: Mean(channels),
-    c.StatisticsPooling: lambda channels, _: Statistics(channels),
+    c.StatisticsPooling: Statistics,
     c.AttentiveStatisticsPooling: AttentiveStatistics,
 }
 

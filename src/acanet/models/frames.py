@@ -1,14 +1,15 @@
 """Frame encoders that are local in time: (batch, frames, mels) -> (batch, frames', channels).
 
 Every encoder takes `mask`: (batch, frames) bool, true where a frame is real, or None when all are; it returns the mask
-of its own frames too. Padded frames never reach a real one. (ECAPA's frames have a file of their own.)
+of its own frames too. Padded frames never reach a real one. (ECAPA's and CAM++'s frames are global in time, and have
+files of their own.)
 """
 
 from __future__ import annotations
 
 from torch import Tensor, nn
 
-from acanet.config import ConvolutionFrames, PointwiseFrames
+from acanet.config import ConvolutionFrames, PointwiseFrames, TdnnFrames
 from acanet.models.layers import FrameNorm, TimeConv
 
 
@@ -71,3 +72,41 @@ class Convolution(nn.Module):
         for block in self.blocks:
             x = block(x if mask is None else x * mask.unsqueeze(2))
         return self.norm(x), mask
+
+
+class TdnnLayer(nn.Module):
+    """Convolution over time, ReLU, batch norm without gain and offset."""
+
+    def __init__(self, channels: int, out_channels: int, kernel: int, dilation: int) -> None:
+        super().__init__()
+        self.conv = TimeConv(channels, out_channels, kernel, padding=dilation * (kernel // 2), dilation=dilation)
+        self.norm = FrameNorm(out_channels, affine=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, frames, channels), zero in padded frames -> (batch, frames, out_channels)."""
+        return self.norm(self.conv(x).relu())
+
+
+class Tdnn(nn.Module):
+    """The x-vector's frames.
+
+    Source: Snyder et al., "X-Vectors: Robust DNN Embeddings for Speaker Recognition", ICASSP 2018, table 1; ReLU, then
+    batch norm without gain and offset, as in Kaldi's recipe. Kaldi leaves out the frames whose context is cut off; here
+    frames keep their place and what is outside of the recording is zero, which is the mean of every layer's output, so
+    the shortest recording has an embedding.
+    """
+
+    def __init__(self, mels: int, config: TdnnFrames) -> None:
+        super().__init__()
+        inside = [config.channels] * (len(config.kernels) - 1)
+        widths = [mels, *inside, config.out_channels]
+        self.layers = nn.ModuleList(
+            TdnnLayer(*sizes) for sizes in zip(widths[:-1], widths[1:], config.kernels, config.dilations, strict=True)
+        )
+
+    def forward(self, features: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """(batch, frames, mels) -> (batch, frames, out_channels)."""
+        x = features
+        for layer in self.layers:
+            x = layer(x if mask is None else x * mask.unsqueeze(2))
+        return x, mask

@@ -36,13 +36,19 @@ class OwnReadoutHead(nn.Module):
 
 
 class LinearHeadModule(nn.Module):
-    """Batch norm and a linear layer: (batch, features) -> (batch, dim)."""
+    """A linear layer, with batch norm before it, after it or not at all: (batch, features) -> (batch, dim)."""
+
+    norm: nn.Module
 
     def __init__(self, features: int, config: LinearHead) -> None:
         super().__init__()
-        self.norm = nn.BatchNorm1d(features)
-        self.linear = nn.Linear(features, config.dim)
+        self.norm_after = config.norm == "after"
+        if self.norm_after:
+            self.norm = nn.BatchNorm1d(config.dim, affine=False)
+        else:
+            self.norm = nn.BatchNorm1d(features) if config.norm == "before" else nn.Identity()
+        self.linear = nn.Linear(features, config.dim, bias=not self.norm_after)
 
     def forward(self, vector: Tensor) -> Tensor:
         """(batch, features) -> (batch, dim)."""
-        return self.linear(self.norm(vector))
+        return self.norm(self.linear(vector)) if self.norm_after else self.linear(self.norm(vector))

@@ -39,6 +39,7 @@ class AcaLayer(nn.Module):
         super().__init__()
         self.norm = nn.LayerNorm(dim)
         self.query, self.key, self.value = (_projection(dim) for _ in range(3))
+        self.key.bias.requires_grad_(False)  # it cancels in the softmax
         self.out = _projection(dim, plain=True)
         self.mlp = Mlp(dim, mlp, dropout)
 
@@ -73,6 +74,7 @@ class LatentLayer(nn.Module):
         self.norm_queries = nn.LayerNorm(dim) if norm_queries else nn.Identity()
         self.norm = nn.LayerNorm(dim)
         self.query, self.key, self.value = (_projection(dim) for _ in range(3))
+        self.key.bias.requires_grad_(False)  # it cancels in the softmax
         self.out = _projection(dim, plain=True)
         self.mlp = Mlp(dim, mlp, dropout)
 
@@ -81,7 +83,7 @@ class LatentLayer(nn.Module):
         normalised = self.norm(latents)
         heard = functional.scaled_dot_product_attention(
             self._by_head(self.query(self.norm_queries(latents))),
-            self._by_head(functional.linear(normalised, self.key.weight)),  # the key bias cancels in the softmax
+            self._by_head(functional.linear(normalised, self.key.weight)),
             self._by_head(self.value(normalised)),
         )
         latents = latents + self.out(heard.transpose(1, 2).flatten(2))

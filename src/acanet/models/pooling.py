@@ -10,10 +10,11 @@ import math
 import torch
 from torch import Tensor, nn
 
-from acanet.config import AttentiveStatisticsPooling
+from acanet.config import AttentiveStatisticsPooling, StatisticsPooling
 from acanet.models.layers import FrameNorm
 
 _VARIANCE_FLOOR = 1e-12
+_UNBIASED_OFFSET = 1e-7
 
 
 class Mean(nn.Module):
@@ -30,15 +31,26 @@ class Mean(nn.Module):
 
 
 class Statistics(nn.Module):
-    """Mean and standard deviation over real frames."""
+    """Mean and standard deviation over real frames.
 
-    def __init__(self, channels: int) -> None:
+    `unbiased` is the arithmetic of WeSpeaker's TSTP: squares divided by frames - 1 (by 1 for a single frame, which has
+    no deviation), and 1e-7 added before the root.
+    """
+
+    def __init__(self, channels: int, config: StatisticsPooling) -> None:
         super().__init__()
+        self.unbiased = config.unbiased
         self.features = 2 * channels
 
     def forward(self, frames: Tensor, mask: Tensor | None) -> Tensor:
         """(batch, frames, channels) -> (batch, 2 * channels)."""
-        return torch.cat(_statistics(frames, _even_weights(frames, mask)), dim=1)
+        weights = _even_weights(frames, mask)
+        if not self.unbiased:
+            return torch.cat(_statistics(frames, weights), dim=1)
+        mean, variance = _moments(frames, weights)
+        share = weights.amax(dim=1)  # of one frame
+        variance = variance / (1 - share).clamp(min=share)
+        return torch.cat([mean, (variance + _UNBIASED_OFFSET).sqrt()], dim=1)
 
 
 class AttentiveStatistics(nn.Module):
@@ -77,6 +89,11 @@ def _even_weights(frames: Tensor, mask: Tensor | None) -> Tensor:
 
 def _statistics(frames: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
     """Weighted mean and standard deviation over time, (batch, channels) each."""
-    mean = (weights * frames).sum(dim=1)
-    variance = (weights * (frames - mean.unsqueeze(1)).square()).sum(dim=1)
+    mean, variance = _moments(frames, weights)
     return mean, variance.clamp(min=_VARIANCE_FLOOR).sqrt()
+
+
+def _moments(frames: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+    """Weighted mean and variance over time, (batch, channels) each."""
+    mean = (weights * frames).sum(dim=1)
+    return mean, (weights * (frames - mean.unsqueeze(1)).square()).sum(dim=1)

@@ -1,9 +1,17 @@
-"""Model names -> config and module; open to models of your own."""
+"""Model names -> config and module; open to models of your own.
+
+An installed package makes its models known through the entry point group `acanet.models`: each entry names a module
+that calls `register_model` when it is imported. These modules are imported when a name is asked for that is not known
+yet, or the list of all names; so the models that acanet brings never wait for them, or fail with them.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,6 +21,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from acanet.config import (
     AcaStatisticsAggregator,
     AttentiveStatisticsPooling,
+    CampplusFrames,
     ConvolutionFrames,
     EcapaFrames,
     ExtractorConfig,
@@ -21,11 +30,13 @@ from acanet.config import (
     MlaAggregator,
     ModelConfig,
     OwnReadout,
+    Place,
     PointwiseFrames,
     SharedReadout,
     StatisticsPooling,
+    TdnnFrames,
 )
-from acanet.errors import UnknownModel
+from acanet.errors import AcanetError, UnknownModel
 from acanet.models.extractor import Extractor
 
 
@@ -38,6 +49,7 @@ class Entry:
 
 
 _ENTRIES: dict[str, Entry] = {}
+_GROUP = "acanet.models"
 
 
 def register_model(name: str, config: ModelConfig, build: Callable[[Any], nn.Module] = Extractor) -> None:
@@ -58,23 +70,38 @@ def register_model(name: str, config: ModelConfig, build: Callable[[Any], nn.Mod
 
 
 def model_names() -> list[str]:
-    """Names of all registered models."""
+    """Names of all registered models, those of installed packages last.
+
+    Raises:
+        AcanetError: when a package's models cannot be imported; it names the package.
+    """
+    _import_installed()
     return list(_ENTRIES)
 
 
-def model_config(name: str, changes: dict[str, Any] | None = None) -> ModelConfig:
+def model_config(
+    name: str,
+    changes: dict[str, Any] | None = None,
+    *,
+    source: str | Path | None = None,
+    origin: Callable[[Place], str] = lambda place: "",
+) -> ModelConfig:
     """The config registered under a name, with some keys changed.
 
     Args:
         name: a registered name.
         changes: nested keys to replace, such as ``{"aggregator": {"positions": "none"}}``.
+        source: where the changes stand, for the error; None: the model's name.
+        origin: see `Strict.parse`.
 
     Raises:
         UnknownModel: with the nearest known name.
+        AcanetError: when the name is not known and a package's models cannot be imported.
         BadConfig: when a key is unknown or a value wrong.
     """
     default = _entry(name).config
-    return type(default).parse(_merged(default.model_dump(), changes or {}), f"model {name}")
+    merged = _merged(default.model_dump(), changes or {})
+    return type(default).parse(merged, source or f"model {name}", origin=origin)
 
 
 def build_model(name: str, config: ModelConfig | None = None) -> Any:
@@ -97,9 +124,12 @@ class ModelSize:
     macs_60s: int
 
 
-def model_size(name: str) -> ModelSize:
-    """Count a registered model's parameters and multiply-adds; nothing is computed, only shapes."""
-    model = build_model(name).to("meta").eval().requires_grad_(False)
+def model_size(name: str, config: ModelConfig | None = None) -> ModelSize:
+    """Count a registered model's parameters and multiply-adds, with its own config or another one.
+
+    Nothing is computed, only shapes.
+    """
+    model = build_model(name, config).to("meta").eval().requires_grad_(False)
     return ModelSize(name, sum(p.numel() for p in model.parameters()), _macs(model, 3), _macs(model, 60))
 
 
@@ -113,8 +143,31 @@ def _macs(model: Any, seconds: int) -> int:
 
 def _entry(name: str) -> Entry:
     if name not in _ENTRIES:
+        _import_installed()
+    if name not in _ENTRIES:
         raise UnknownModel(name, _ENTRIES)
     return _ENTRIES[name]
+
+
+@cache
+def _import_installed() -> None:
+    """Import the modules that installed packages name, once for each process."""
+    for point in entry_points(group=_GROUP):
+        known = dict(_ENTRIES)
+        try:
+            point.load()
+        except Exception as error:
+            _ENTRIES.clear()
+            _ENTRIES.update(known)  # so that trying again meets the same error, not names that are taken
+            raise AcanetError(_broken(point, error)) from error
+
+
+def _broken(point: EntryPoint, error: Exception) -> str:
+    package = f"package {point.dist.name}" if point.dist else "a package"
+    return (
+        f"{package} brings models (entry point {_GROUP}: {point.name} = {point.value}) that cannot be imported: "
+        f"{type(error).__name__}: {error}; repair or uninstall it"
+    )
 
 
 def _merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
@@ -145,6 +198,16 @@ register_model("acanet", _PAPER)
 register_model("acanet-local", _LOCAL)
 register_model("ecapa-512", _ecapa(512))
 register_model("ecapa-1024", _ecapa(1024))
+register_model(
+    "x-vector",
+    ExtractorConfig(frames=TdnnFrames(), aggregator=StatisticsPooling(), head=LinearHead(dim=512, norm="none")),
+)
+register_model(
+    "campplus",
+    ExtractorConfig(
+        frames=CampplusFrames(), aggregator=StatisticsPooling(unbiased=True), head=LinearHead(norm="after")
+    ),
+)
 
 # The paper's question, "is ACA better than temporal pooling?": the same frames under another aggregator.
 _POOLINGS: dict[str, MeanPooling | StatisticsPooling | AttentiveStatisticsPooling] = {

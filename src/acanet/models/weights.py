@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from acanet.errors import ModelMismatch
 
-_Rename = list[tuple[str, str]]
+_Rename = list[tuple[str, str | Callable[[re.Match[str]], str]]]
 
 # The authors' ACANet.py and TDNN.py (GitHub: Yip-Jia-Qi/ACA-Net)
 _ACANET: _Rename = [
@@ -37,7 +37,7 @@ _ACANET: _Rename = [
 # speechbrain.lobes.models.ECAPA_TDNN
 _ECAPA: _Rename = [
     (r"^blocks\.0\.", "frames.stem."),
-    (r"^blocks\.(\d+)\.", lambda found: f"frames.blocks.{int(found[1]) - 1}."),  # type: ignore[list-item]
+    (r"^blocks\.(\d+)\.", lambda found: f"frames.blocks.{int(found[1]) - 1}."),
     (r"^mfa\.", "frames.aggregate."),
     (r"^asp\.tdnn\.conv\.conv\.", "aggregator.squeeze."),
     (r"^asp\.tdnn\.norm\.norm\.", "aggregator.norm."),
@@ -49,6 +49,36 @@ _ECAPA: _Rename = [
     (r"\.se_block\.conv2\.conv\.", ".se.excite."),
     (r"\.conv\.conv\.", ".conv."),
     (r"\.norm\.norm\.", ".norm."),
+]
+
+# wespeaker/models/campplus.py; 3D-Speaker's DTDNN.py has the same names
+_CAMPPLUS: _Rename = [
+    (r"^head\.conv1\.", "frames.front.stem.conv."),
+    (r"^head\.bn1\.", "frames.front.stem.norm."),
+    (r"^head\.conv2\.", "frames.front.last.conv."),
+    (r"^head\.bn2\.", "frames.front.last.norm."),
+    (r"^head\.layer1\.", "frames.front.blocks."),
+    (r"^head\.layer2\.(\d)", lambda found: f"frames.front.blocks.{int(found[1]) + 2}"),
+    (r"\.shortcut\.0\.", ".shortcut.conv."),
+    (r"\.shortcut\.1\.", ".shortcut.norm."),
+    (r"(blocks\.\d)\.conv1\.", r"\1.first.conv."),
+    (r"(blocks\.\d)\.bn1\.", r"\1.first.norm."),
+    (r"(blocks\.\d)\.conv2\.", r"\1.second.conv."),
+    (r"(blocks\.\d)\.bn2\.", r"\1.second.norm."),
+    (r"^xvector\.tdnn\.linear\.", "frames.tdnn."),
+    (r"^xvector\.tdnn\.nonlinear\.batchnorm\.", "frames.tdnn_norm."),
+    (r"^xvector\.(?:block|transit)(\d)\.", lambda found: f"frames.blocks.{int(found[1]) - 1}."),
+    (r"\.tdnnd(\d+)\.", lambda found: f".layers.{int(found[1]) - 1}."),
+    (r"\.nonlinear([12])\.batchnorm\.", r".norm\1."),
+    (r"\.cam_layer\.linear_local\.", ".local."),
+    (r"\.cam_layer\.linear1\.", ".squeeze."),
+    (r"\.cam_layer\.linear2\.", ".excite."),
+    (r"(layers\.\d+)\.linear1\.", r"\1.narrow."),
+    (r"^(frames\.blocks\.\d)\.nonlinear\.batchnorm\.", r"\1.norm."),
+    (r"^(frames\.blocks\.\d)\.linear\.", r"\1.halve."),
+    (r"^xvector\.out_nonlinear\.batchnorm\.", "frames.norm."),
+    (r"^xvector\.dense\.linear\.", "head.linear."),
+    (r"^xvector\.dense\.nonlinear\.batchnorm\.", "head.norm."),
 ]
 
 
@@ -82,9 +112,22 @@ def read_speechbrain_ecapa(model: nn.Module, weights: Mapping[str, Tensor]) -> N
     load_exactly(model, {_renamed(name, _ECAPA): value for name, value in weights.items()})
 
 
+def read_campplus(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
+    """Load a CAM++ in WeSpeaker's or 3D-Speaker's layout into a model of the same sizes.
+
+    WeSpeaker saves the classifier of the training speakers beside the network (`projection.`); it is left out.
+
+    Raises:
+        ModelMismatch: when names or shapes differ.
+    """
+    network = {name: value for name, value in weights.items() if not name.startswith("projection.")}
+    load_exactly(model, {_renamed(name, _CAMPPLUS): value for name, value in network.items()})
+
+
 READERS: dict[str, Callable[[nn.Module, Mapping[str, Tensor]], None]] = {
     "authors-acanet": read_authors_acanet,
     "speechbrain-ecapa": read_speechbrain_ecapa,
+    "campplus": read_campplus,
 }
 
 
