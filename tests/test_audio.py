@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import stat
 import struct
 import time
 import tracemalloc
@@ -21,6 +22,7 @@ from hypothesis import strategies as st
 from acanet.audio import (
     MOST_SAMPLES,
     AudioWarning,
+    channel_count,
     clipped_share,
     content_hash,
     decode,
@@ -414,6 +416,94 @@ def test_the_clipped_share_counts_whole_runs() -> None:
     waveform[30:33] = -0.9
     waveform[50:52] = 0.9
     assert clipped_share(waveform) == pytest.approx(0.08)
+
+
+# NIST SPHERE
+
+
+def nist(samples: np.ndarray, coding: str = "pcm", channels: int = 1) -> bytes:
+    """A SPHERE file of 16 bit samples, (samples x channels,), with any coding in its header."""
+    fields = {
+        "channel_count": f"-i {channels}",
+        "sample_count": f"-i {len(samples) // channels}",
+        "sample_rate": "-i 16000",
+        "sample_n_bytes": "-i 2",
+        "sample_byte_format": "-s2 01",
+        "sample_coding": f"-s{len(coding)} {coding}",
+    }
+    header = "NIST_1A\n   1024\n" + "".join(f"{name} {value}\n" for name, value in fields.items()) + "end_head\n"
+    return header.encode().ljust(1024) + np.rint(samples * 32767).astype("<i2").tobytes()
+
+
+SHORTEN = "pcm,embedded-shorten-v2.00"
+
+
+@pytest.fixture
+def sph2pipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The only thing on the PATH: a program that notes its arguments and gives the contents of `expanded`."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    program = folder / "sph2pipe"
+    program.write_text(
+        f'#!/bin/sh\nfor word; do echo "$word"; done >{folder}/called\nexec /bin/cat {folder}/expanded\n'
+    )
+    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setenv("PATH", str(folder))
+    return program
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_plain_nist_files_need_no_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, channels: int) -> None:
+    monkeypatch.setenv("PATH", "")
+    sound = noise(3200)
+    path = tmp_path / "011a0101.wv1"
+    path.write_bytes(nist(sound, channels=channels))
+    waveform, rate = decode(path)
+    assert rate == 16000
+    np.testing.assert_allclose(waveform, sound.reshape(-1, channels).mean(axis=1), atol=1e-4)
+    assert channel_count(path) == channels
+
+
+def test_shortened_nist_files_go_through_sph2pipe(sph2pipe: Path, tmp_path: Path) -> None:
+    sound = noise(3200)
+    (sph2pipe.parent / "expanded").write_bytes(encode(sound))
+    path = tmp_path / "-a b.wv1"
+    path.write_bytes(nist(sound[:100], SHORTEN, channels=2))
+    waveform, rate = decode(path)
+    assert rate == 16000
+    np.testing.assert_allclose(waveform, sound, atol=1e-4)
+    assert (sph2pipe.parent / "called").read_text().splitlines() == ["-f", "wav", str(path)]
+    np.testing.assert_array_equal(decode(path, start=0.05, duration=0.1)[0], waveform[800:2400])
+    np.testing.assert_array_equal(decode(path.read_bytes())[0], waveform)
+    assert channel_count(path) == 2
+
+
+def test_without_sph2pipe_the_error_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    path = tmp_path / "011a0101.wv1"
+    path.write_bytes(nist(noise(100), SHORTEN))
+    for source in (path, path.read_bytes()):
+        reason = refusal(source)
+        assert "needs sph2pipe: put it on the PATH" in reason
+        assert "sph2pipe -f wav in.wv1 out.wav" in reason
+
+
+def test_what_sph2pipe_cannot_expand(sph2pipe: Path, tmp_path: Path) -> None:
+    path = tmp_path / "011a0101.wv1"
+    path.write_bytes(nist(noise(100), SHORTEN))
+    sph2pipe.write_text("#!/bin/sh\necho corrupted >&2\nexit 3\n")
+    assert refusal(path) == "sph2pipe cannot expand it (exit 3); it says: corrupted"
+    sph2pipe.write_text("#!/bin/sh\n")
+    assert refusal(path) == "sph2pipe cannot expand it (exit 0); it says: nothing"
+    sph2pipe.write_text("#!/bin/sh\necho no recording\n")
+    assert "not a recording" in refusal(path)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_channels_are_counted_in_any_format(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "two.raw"  # a name that says nothing, or the wrong thing
+    path.write_bytes(encode(noise(32000).reshape(-1, 2), 16000, *FORMATS[name]))
+    assert channel_count(path) == 2
 
 
 @pytest.mark.speech

@@ -4,12 +4,15 @@ import gzip
 import hashlib
 import time
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 
 from acanet.data.manifest import Utterance
-from acanet.data.trials import Trials, check_labels, read_trials, resolve, speakers_from_targets
+from acanet.data.trials import Trials, check_labels, read_names, read_trials, resolve, speakers_from_targets
 from acanet.errors import BadTrials
 
 VOXCELEB = "1 anna/1.wav anna/2.wav\n0 anna/1.wav bo/1.wav\n"
@@ -31,10 +34,18 @@ def read(tmp_path: Path, text: str) -> Trials:
         VOXCELEB,
         "target anna/1.wav anna/2.wav\nnontarget anna/1.wav bo/1.wav\n",
         "anna/1.wav anna/2.wav target\nanna/1.wav bo/1.wav nontarget\n",
+        "anna/1.wav anna/2.wav 1\nanna/1.wav bo/1.wav 0\n",
         "1\tanna/1.wav  anna/2.wav \r\n0 anna/1.wav bo/1.wav\r\n\r\n",
         "\ufeff" + VOXCELEB.rstrip(),
     ],
-    ids=["voxceleb", "words in front", "kaldi", "tabs, CRLF, blank end", "byte order mark, no last newline"],
+    ids=[
+        "voxceleb",
+        "words in front",
+        "kaldi",
+        "cn-celeb",
+        "tabs, CRLF, blank end",
+        "byte order mark, no last newline",
+    ],
 )
 def test_every_form_reads_the_same(tmp_path: Path, text: str) -> None:
     trials = read(tmp_path, text)
@@ -74,6 +85,8 @@ def test_names_beyond_ascii_keep_their_ideographic_space(tmp_path: Path) -> None
         ("1 a b\n0 a c\n2 a d\n", 3, "unknown label '2'; expected '1 enrol test' or '0 enrol test'"),
         ("1 a b\n0 a\n", 2, "2 fields ('0 a'); expected '1 enrol test'"),
         ("1 a b\n\n0 a c\n", 2, "0 fields (a blank line)"),
+        ("a b 1\n0 a c\n", 2, "unknown label 'c'; expected 'enrol test 1' or 'enrol test 0', as on line 1"),
+        ("1 a 0\nb c 1\n", 2, "unknown label 'b'; expected '1 enrol test'"),
         ("1 a b\na c nontarget\n", 2, "unknown label 'a'; expected '1 enrol test'"),
         ("a b target\n0 a c\n", 2, "unknown label 'c'; expected 'enrol test target'"),
         ("1 a b\nnontarget a c\n", 2, "unknown label 'nontarget'; expected '1 enrol test'"),
@@ -105,6 +118,46 @@ def test_no_such_list(tmp_path: Path) -> None:
         read_trials(tmp_path / "trials")
     with pytest.raises(BadTrials, match="cannot be read"):
         read_trials(tmp_path)
+
+
+NAMES = st.text(st.characters(codec="utf-8", exclude_categories=("C", "Z")), min_size=1, max_size=6)
+LINES = st.lists(st.tuples(NAMES, NAMES, st.booleans()), min_size=2, max_size=20).filter(
+    lambda lines: len({target for _, _, target in lines}) == 2
+)
+FORMS = {
+    "voxceleb": ("{label} {enrol} {test}", ("0", "1")),
+    "kaldi": ("{enrol} {test} {label}", ("nontarget", "target")),
+    "cn-celeb": ("{enrol} {test} {label}", ("0", "1")),
+}
+
+
+@settings(deadline=None)
+@given(LINES, st.sampled_from(sorted(FORMS)))
+def test_any_list_comes_back_in_any_form(lines: list[tuple[str, str, bool]], form: str) -> None:
+    pattern, labels = FORMS[form]
+    first = pattern.format(enrol=lines[0][0], test=lines[0][1], label=labels[lines[0][2]]).split()
+    # What looks like a form that is tried earlier is read as that.
+    assume(form == "kaldi" or first[2] not in ("target", "nontarget"))
+    assume(form != "cn-celeb" or first[0] not in ("0", "1", "target", "nontarget"))
+    with TemporaryDirectory() as folder:
+        text = "".join(pattern.format(enrol=a, test=b, label=labels[target]) + "\n" for a, b, target in lines)
+        trials = read_trials(write(Path(folder), text))
+    back = zip(trials.enrol, trials.test, trials.target.tolist(), strict=True)
+    assert [(trials.names[enrol], trials.names[test], target) for enrol, test, target in back] == lines
+
+
+def test_names_of_a_list(tmp_path: Path) -> None:
+    assert read_names(write(tmp_path, "anna/1.wav bo/1.wav 0\nanna/1.wav anna/2.wav 1\n")) == [
+        "anna/1.wav",
+        "bo/1.wav",
+        "anna/2.wav",
+    ]
+    for text in ("a\nb\na\n", "a anna\n\nb bo bo\n", "a x 2\nb\n"):
+        assert read_names(write(tmp_path, text)) == ["a", "b"]
+    packed = write(tmp_path, gzip.compress(b"a\nb\n", mtime=0), "list.gz")
+    assert read_names(packed) == ["a", "b"]
+    with pytest.raises(BadTrials, match="line 2: 1 fields"):
+        read_names(write(tmp_path, "1 a b\nc\n"))
 
 
 def utterance(id: str, path: str, recording: str, speaker: str = "anna") -> Utterance:

@@ -10,6 +10,9 @@ import hashlib
 import io
 import os
 import re
+import shutil
+import subprocess
+import tempfile
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -36,6 +39,7 @@ _BLOCK = 2**20
 _CONTAINERS = {".m4a", ".mp4", ".m4b", ".mov", ".3gp", ".aac", ".webm", ".mkv", ".wma", ".amr"}
 _CONTAINER_MAGIC = re.compile(rb"....ftyp|\x1a\x45\xdf\xa3|\x30\x26\xb2\x75\x8e\x66\xcf\x11|#!AMR", re.DOTALL)
 _CUT_OFF = re.compile(r"^\s*(?:data|SSND|Data Size)\s*:\s*(\d+) \(should be (\d+)\)", re.MULTILINE)
+_NIST_HEADER = 1024
 _LENGTH_UNKNOWN = {0xFFFFFFFF, 0x80000000, 0x7FFFFFFF, 0x7FFFF000}
 """Data sizes that writers to a pipe (ffmpeg, arecord, sox) put where they cannot know the length."""
 
@@ -50,9 +54,9 @@ def decode(
     """The mean of the channels of a recording, at its own rate.
 
     Args:
-        source: a path, the bytes of a whole file (wav, flac, ogg, opus, mp3, ...) or an array, (samples,),
+        source: a path, the bytes of a whole file (wav, flac, ogg, opus, mp3, NIST, ...) or an array, (samples,),
             (channels, samples) or (samples, channels): the shorter axis is the channels. Integers are scaled
-            by the range of their type.
+            by the range of their type. NIST files compressed with shorten (.wv1) go through `sph2pipe`.
         rate: samples a second of an array; files know their own.
         start: where to begin, in seconds.
         duration: seconds to read, fewer where the recording ends earlier; None: to the end.
@@ -72,6 +76,8 @@ def decode(
     else:
         with _open(source) as stream:
             _check_container(stream, describe(source))
+            if "shorten" in _nist_header(stream).get("sample_coding", ""):
+                stream = io.BytesIO(_expand(source))
             waveform, rate = _from_stream(stream, describe(source), start, duration)
     _check_samples(waveform, describe(source))
     return waveform, rate
@@ -120,6 +126,16 @@ def resample(waveform: Waveform, have: int, want: int) -> Waveform:
         return waveform
     resampled: Waveform = soxr.resample(waveform, have, want, quality="HQ")
     return resampled
+
+
+def channel_count(path: str | os.PathLike[str]) -> int:
+    """How many channels a file has that `decode` can read, from its header."""
+    with _open(path) as stream:
+        header = _nist_header(stream)
+        if "channel_count" in header:
+            return int(header["channel_count"])
+        with soundfile.SoundFile(stream) as file:
+            return int(file.channels)
 
 
 def content_hash(waveform: Waveform) -> str:
@@ -195,6 +211,42 @@ def _check_container(stream: BinaryIO, name: str) -> None:
     if Path(name).suffix.lower() in _CONTAINERS or _CONTAINER_MAGIC.match(magic):
         file = "recording.m4a" if name.startswith("<") else name
         raise BadAudio(name, f"this format needs conversion first: ffmpeg -i {file} recording.wav")
+
+
+def _nist_header(stream: BinaryIO) -> dict[str, str]:
+    """The fields of a NIST SPHERE header, `name -type value` a line; empty for other files."""
+    start = stream.read(_NIST_HEADER)
+    stream.seek(0)
+    if not start.startswith(b"NIST_1A"):
+        return {}
+    lines = start.partition(b"end_head")[0].decode("ascii", "replace").splitlines()[2:]
+    return {words[0]: words[2] for words in (line.split(None, 2) for line in lines) if len(words) == 3}
+
+
+def _expand(source: str | os.PathLike[str] | bytes) -> bytes:
+    """A NIST file that is compressed with shorten, as a wav file: what `sph2pipe -f wav` makes of it."""
+    name, program = describe(source), shutil.which("sph2pipe")
+    if program is None:
+        raise BadAudio(
+            name,
+            "compressed with shorten, as on the discs of the LDC, which needs sph2pipe: put it on the PATH, "
+            "or convert the files (sph2pipe -f wav in.wv1 out.wav)",
+        )
+    if isinstance(source, bytes):
+        with tempfile.NamedTemporaryFile(suffix=".sph") as file:
+            file.write(source)
+            file.flush()
+            done = _run([program, "-f", "wav", file.name])
+    else:
+        done = _run([program, "-f", "wav", os.path.abspath(source)])
+    if done.returncode or not done.stdout:
+        said = done.stderr.decode(errors="replace").strip() or "nothing"
+        raise BadAudio(name, f"sph2pipe cannot expand it (exit {done.returncode}); it says: {said}")
+    return done.stdout
+
+
+def _run(command: list[str]) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(command, capture_output=True, check=False, stdin=subprocess.DEVNULL)
 
 
 def _from_stream(stream: BinaryIO, name: str, start: float, duration: float | None) -> tuple[Waveform, int]:

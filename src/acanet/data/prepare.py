@@ -1,36 +1,43 @@
-"""Recordings of any layout -> a train and a dev manifest, and a report of what was kept and left out.
+"""Recordings of any layout -> manifests to train, choose and test on, and a report of what was kept and left out.
 
-Reader (`corpora.py`) -> decode each file once, in parallel -> sift -> split by speaker -> files.
+Layout (`corpora`) -> split (`splits`) -> decode each file once, in parallel -> sift -> draw dev -> files.
 """
 
 from __future__ import annotations
 
 import csv
-import importlib.util
 import json
 import math
 import os
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-import soundfile
-from rich.console import Console, Group
+from rich.console import Console
 from rich.progress import track
-from rich.table import Table
-from rich.text import Text
 
-from acanet.audio import Waveform, content_hash, decode
-from acanet.data.corpora import READERS, LeftOut
+from acanet.audio import Waveform, channel_count, content_hash, decode
+from acanet.data.corpora import LAYOUTS, LeftOut, Part, Split
 from acanet.data.manifest import Utterance
 from acanet.data.parallel import spread
-from acanet.errors import AcanetError, BadAudio, BadConfig, BadManifest, MissingExtra
+from acanet.data.report import MISSING, OTHER_SPEAKER, Coverage, Durations, Report, Share
+from acanet.data.splits import (
+    SPLITS,
+    Groups,
+    Lists,
+    check_apart,
+    draw_dev,
+    first_losses,
+    split_by_lists,
+    split_by_part,
+)
+from acanet.errors import AcanetError, BadAudio, BadConfig, BadManifest
 
-Kind = Literal["folder", "jsonl", "csv"]
+Kind = Literal["folder", "jsonl", "csv", "kaldi", "cnceleb", "librispeech", "speechocean762", "voxceleb", "wsj0"]
 
 SHORTEST = 0.5
 """Seconds; shorter utterances are left out."""
@@ -38,83 +45,6 @@ QUIETEST = 10 ** (-60 / 20)
 """RMS (-60 dBFS); quieter utterances are left out as silent."""
 OVERRUN = 0.1
 """Seconds that a manifest may name beyond the end of a file (rounding); they are cut off."""
-OTHER_SPEAKER = "duplicate under another speaker"
-"""The reason that tells of wrong labels."""
-
-
-@dataclass(frozen=True, slots=True)
-class Durations:
-    """Of the utterances that were kept, in seconds; `deciles` are the nine from 10 % to 90 %."""
-
-    min: float
-    median: float
-    mean: float
-    max: float
-    deciles: tuple[float, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Share:
-    """What one split holds."""
-
-    utterances: int
-    speakers: int
-    hours: float
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """What `prepare` kept and left out.
-
-    Attributes:
-        utterances: how many were kept.
-        speakers: how many people speak them.
-        hours: how long they are together.
-        durations: how long each is.
-        splits: what `train` and, unless it was not wanted, `dev` hold.
-        left_out: how many utterances were left out, by reason.
-        single_utterance_speakers: who has only one utterance, and so no target trial.
-        dev: the share of the speakers that was asked for.
-        seed: that of the split.
-    """
-
-    utterances: int
-    speakers: int
-    hours: float
-    durations: Durations
-    splits: Mapping[str, Share]
-    left_out: Mapping[str, int]
-    single_utterance_speakers: tuple[str, ...]
-    dev: float
-    seed: int
-
-    def as_json(self) -> str:
-        """The report as JSON."""
-        return json.dumps(asdict(self), indent=2) + "\n"
-
-    def summary(self) -> Group:
-        """The report for people, to print with rich."""
-        table = Table("", "utterances", "speakers", "hours", box=None)
-        total = Share(self.utterances, self.speakers, self.hours)
-        for name, share in {**self.splits, "all": total}.items():
-            table.add_row(name, f"{share.utterances:,}", f"{share.speakers:,}", f"{share.hours:.2f}")
-        lengths = self.durations
-        lines = [
-            Text(
-                f"utterances last {lengths.min:.1f} to {lengths.max:.1f} s, "
-                f"median {lengths.median:.1f} s, mean {lengths.mean:.1f} s"
-            )
-        ]
-        if self.left_out:
-            counts = ", ".join(f"{count:,} {reason}" for reason, count in self.left_out.items())
-            lines.append(Text(f"left out: {counts} (left_out.csv names them)", style="yellow"))
-        if self.single_utterance_speakers:
-            count = len(self.single_utterance_speakers)
-            lines.append(Text(f"speakers with a single utterance: {count:,}", style="yellow"))
-        if wrong := self.left_out.get(OTHER_SPEAKER, 0):
-            warning = f"WRONG LABELS: {wrong:,} recordings are there under two speakers; see left_out.csv"
-            lines.append(Text(warning, style="bold red"))
-        return Group(table, *lines)
 
 
 def prepare(
@@ -122,25 +52,28 @@ def prepare(
     source: Path,
     out: Path,
     *,
+    lists: Lists | None = None,
     dev: float = 0.1,
     seed: int = 0,
     workers: int = 2,
     progress: bool = False,
 ) -> Report:
-    """Write `train.jsonl`, `dev.jsonl`, `report.json` and `left_out.csv` for a set of recordings.
+    """Write `train.jsonl`, `dev.jsonl`, `test.jsonl`, `report.json` and `left_out.csv` for a set of recordings.
 
     Every file is decoded once. Left out are utterances that cannot be read, are silent, shorter than 0.5 s,
-    or have the content of an earlier one. No speaker is in both splits. The manifests are Lhotse CutSets: the
+    or have the content of an earlier one; of the dev and test sets that a corpus or a list names, only what cannot be
+    read, for trial lists name the others. No speaker of train is in dev or test. The manifests are Lhotse CutSets: the
     id of a cut is its path relative to `source` (or what the source says), `audio_hash` its content, and the
     recording's path is absolute. A file of several channels, read as their mean, becomes a MultiCut.
 
     Args:
-        kind: `folder`: `source`/speaker/.../file; `jsonl`: a plain or Lhotse manifest; `csv`: a table with
-            the columns `path` and `speaker` and any others.
+        kind: how the source lies on disk, one of `LAYOUTS`. `folder`: `source`/speaker/.../file; `jsonl`: a plain or
+            Lhotse manifest; `csv`: a table with the columns `path` and `speaker` and any others; others: a corpus.
         source: the folder or file.
         out: a folder that does not exist yet or is empty; it appears when everything is done.
-        dev: share of the speakers for `dev.jsonl`, drawn among those with at least two utterances, at least
-            two of them; 0: no dev split.
+        lists: files that name the utterances of each split, in place of the parts of the corpus; nothing else is used.
+        dev: share of the speakers of train for `dev.jsonl`, where neither the corpus nor a list has a dev set; drawn
+            among those with at least two utterances, at least two of them; 0: no dev split.
         seed: of that draw.
         workers: processes that decode; 1: this one.
         progress: show a bar on standard error.
@@ -149,32 +82,47 @@ def prepare(
         The report, also written as `report.json`.
 
     Raises:
-        BadManifest: a source that cannot be read or leaves too little to train on.
-        BadConfig: an unknown kind, a share outside [0, 1), a negative seed.
+        BadManifest: a source that cannot be read, leaves too little to train on, or mixes speakers of train and test.
+        BadTrials: a list that cannot be read.
+        BadConfig: an unknown kind or split, a share outside [0, 1), a negative seed.
         AcanetError: `out` is not empty, or a process died.
-        MissingExtra: lhotse is not installed.
     """
-    source, out = Path(source), Path(out)
-    _check(kind, dev, seed, out)
-    found = list(READERS[kind](source))
+    source, out, lists = Path(source), Path(out), lists or {}
+    _check(kind, lists, dev, seed, out)
+    layout = LAYOUTS[kind]
+    found, parts = list(layout.read(source)), {} if lists else layout.parts
     utterances = [item for item in found if isinstance(item, Utterance)]
     left_out = [item for item in found if isinstance(item, LeftOut)]
-    _draw_dev(utterances, dev, seed, source, left_out)  # fails early where even all of them are too few
-    kept, rejected = _sift(utterances, _measure(utterances, workers, progress))
+    if lists:
+        groups, missing = split_by_lists(utterances, lists, source)
+        left_out = [item for item in left_out if item.reason != MISSING] + missing
+    else:
+        groups = split_by_part(utterances, layout)
+    _check_found(groups, parts, lists, source)
+    check_apart(groups, source)
+    trains, share = not lists or "train" in lists, 0.0 if groups["dev"] or "dev" in lists else dev
+    if trains:
+        draw_dev(groups["train"], share, seed, source, left_out)  # fails early where even all of them are too few
+    splits, rejected = _sift(groups, workers, progress)
     left_out += rejected
-    dev_speakers = _draw_dev([utterance for utterance, _ in kept], dev, seed, source, left_out)
-    splits = {"train": [pair for pair in kept if pair[0].speaker not in dev_speakers]}
-    if dev_speakers:
-        splits["dev"] = [pair for pair in kept if pair[0].speaker in dev_speakers]
-    report = _report(splits, left_out, dev, seed)
+    if trains:
+        drawn = draw_dev([utterance for utterance, _ in splits["train"]], share, seed, source, left_out)
+        splits["dev"] += [pair for pair in splits["train"] if pair[0].speaker in drawn]
+        splits["train"] = [pair for pair in splits["train"] if pair[0].speaker not in drawn]
+    splits = {name: kept for name, kept in splits.items() if kept}
+    if not splits:
+        raise BadManifest(source, None, f"no usable utterances ({first_losses(left_out)})")
+    report = _report(splits, _coverage(utterances, parts), left_out, dev, seed)
     _write(out, splits, left_out, report)
     return report
 
 
-def _check(kind: str, dev: float, seed: int, out: Path) -> None:
+def _check(kind: str, lists: Lists, dev: float, seed: int, out: Path) -> None:
     problems = []
-    if kind not in READERS:
-        problems.append(f"kind is {kind!r}; known are {', '.join(READERS)}")
+    if kind not in LAYOUTS:
+        problems.append(f"kind is {kind!r}; known are {', '.join(LAYOUTS)}")
+    if unknown := [name for name in lists if name not in SPLITS]:
+        problems.append(f"a list for {unknown[0]!r}; known are {', '.join(SPLITS)}")
     if not 0 <= dev < 1:
         problems.append(f"dev is {dev}; a share of the speakers, at least 0 and below 1, is expected")
     if seed < 0:
@@ -183,28 +131,22 @@ def _check(kind: str, dev: float, seed: int, out: Path) -> None:
         raise BadConfig("prepare", problems)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise AcanetError(f"{out}: is there already and not an empty folder; name another one, or remove it")
-    if importlib.util.find_spec("lhotse") is None:
-        raise MissingExtra("lhotse", "train")
+
+
+def _check_found(groups: Groups, parts: Mapping[str, Part], lists: Lists, source: Path) -> None:
+    """See that there is something to train on, where training is what the source or its lists are for."""
+    if groups["train"]:
+        return
+    if "train" in lists:
+        names = ", ".join(str(path) for path in lists["train"])
+        raise BadManifest(source, None, f"nothing that {names} lists is here, by id, recording or path")
+    if parts:
+        names = ", ".join(name for name, part in parts.items() if part.split == "train")
+        reason = f"nothing of {names} was found in this folder or below it; docs/corpora.md has the layout"
+        raise BadManifest(source, None, reason)
 
 
 # Decoding, in parallel
-
-
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """What decoding tells about an utterance: its file (rate, samples, channels), its piece, its content."""
-
-    rate: int
-    samples: int
-    channels: int
-    first: int
-    count: int
-    audio_hash: str
-
-    @property
-    def seconds(self) -> float:
-        """How long the piece is."""
-        return self.count / self.rate
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +155,27 @@ class Unfit:
 
     reason: str
     detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What decoding tells about an utterance: its file (rate, samples, channels), its piece, its content.
+
+    With a flaw it is nothing to train on.
+    """
+
+    rate: int
+    samples: int
+    channels: int
+    first: int
+    count: int
+    audio_hash: str
+    flaw: Unfit | None = None
+
+    @property
+    def seconds(self) -> float:
+        """How long the piece is."""
+        return self.count / self.rate
 
 
 Finding = Measured | Unfit
@@ -253,7 +216,7 @@ def _measure_file(path: Path, pieces: Sequence[Piece]) -> list[Finding]:
         waveform, rate = decode(path)
     except BadAudio as error:
         return [Unfit("unreadable", error.reason)] * len(pieces)
-    channels = soundfile.info(path).channels
+    channels = channel_count(path)
     return [_measure_piece(waveform, rate, channels, start, duration) for start, duration in pieces]
 
 
@@ -265,13 +228,16 @@ def _measure_piece(waveform: Waveform, rate: int, channels: int, start: float, d
         detail = f"{start:g} s to {end / rate:g} s of a recording of {total / rate:g} s"
         return Unfit("outside its recording", detail)
     piece = waveform[first:end]
+    return Measured(rate, total, channels, first, len(piece), content_hash(piece), _flaw(piece, rate))
+
+
+def _flaw(piece: Waveform, rate: int) -> Unfit | None:
     if len(piece) < SHORTEST * rate:
         return Unfit("too short", f"{len(piece) / rate:.2f} s, at least {SHORTEST} s are needed")
     rms = float(np.sqrt(np.mean(np.square(piece, dtype=np.float64))))
     if rms < QUIETEST:
-        level = f"{20 * math.log10(rms):.0f} dBFS" if rms else "digital silence"
-        return Unfit("silent", level)
-    return Measured(rate, total, channels, first, len(piece), content_hash(piece))
+        return Unfit("silent", f"{20 * math.log10(rms):.0f} dBFS" if rms else "digital silence")
+    return None
 
 
 # Sifting, splitting, reporting
@@ -279,20 +245,33 @@ def _measure_piece(waveform: Waveform, rate: int, channels: int, start: float, d
 Kept = list[tuple[Utterance, Measured]]
 
 
-def _sift(utterances: Sequence[Utterance], findings: Sequence[Finding]) -> tuple[Kept, list[LeftOut]]:
-    """What is fit for use, without the later ones of those with the same content; and the rest."""
-    kept: Kept = []
+def _sift(groups: Groups, workers: int, progress: bool) -> tuple[dict[Split, Kept], list[LeftOut]]:
+    """What is fit for use, and the rest.
+
+    Train is without flawed utterances, and without those that have the content of an earlier one or of a test.
+    """
+    order = [(split, utterance) for split in reversed(SPLITS) for utterance in groups[split]]
+    findings = _measure([utterance for _, utterance in order], workers, progress)
+    kept: dict[Split, Kept] = {split: [] for split in SPLITS}
     left_out: list[LeftOut] = []
     first_with: dict[str, Utterance] = {}
-    for utterance, finding in zip(utterances, findings, strict=True):
+    for (split, utterance), finding in zip(order, findings, strict=True):
         if isinstance(finding, Measured):
-            first = first_with.setdefault(finding.audio_hash, utterance)
-            if first is utterance:
-                kept.append((utterance, finding))
+            unfit = _problem(split, utterance, finding, first_with)
+            if unfit is None:
+                kept[split].append((utterance, finding))
                 continue
-            finding = _duplicate(utterance, first)
+            finding = unfit
         left_out.append(LeftOut(str(utterance.path), utterance.speaker, finding.reason, finding.detail))
     return kept, left_out
+
+
+def _problem(split: Split, utterance: Utterance, measured: Measured, first_with: dict[str, Utterance]) -> Unfit | None:
+    """Why an utterance cannot be used; `first_with` has the first utterance of each content so far."""
+    if measured.flaw:
+        return measured.flaw if split == "train" else None
+    first = first_with.setdefault(measured.audio_hash, utterance)
+    return None if first is utterance or split != "train" else _duplicate(utterance, first)
 
 
 def _duplicate(utterance: Utterance, first: Utterance) -> Unfit:
@@ -301,35 +280,19 @@ def _duplicate(utterance: Utterance, first: Utterance) -> Unfit:
     return Unfit(OTHER_SPEAKER, f"of {first.id}, there as speaker {first.speaker}")
 
 
-def _draw_dev(
-    utterances: Sequence[Utterance], dev: float, seed: int, source: Path, left_out: Sequence[LeftOut]
-) -> set[str]:
-    """The speakers of the dev split: two or more, each with two utterances or more; two others are left."""
-    counts = Counter(utterance.speaker for utterance in utterances)
-    eligible = sorted(speaker for speaker, count in counts.items() if count >= 2)
-    size = min(max(2, round(dev * len(counts))), len(eligible), len(counts) - 2) if dev else 0
-    if len(counts) < 2:
-        need = "two speakers are needed to tell people apart"
-    elif dev and size < 2:
-        need = (
-            f"a dev split needs two of the {len(eligible)} speakers with two utterances or more, and two "
-            "others left to train; add recordings or ask for no dev split (0)"
-        )
-    else:
-        return set(np.random.default_rng(seed).choice(eligible, size, replace=False).tolist())
-    have = f"{len(utterances)} usable utterances of {len(counts)} speakers ({_first_losses(left_out)})"
-    raise BadManifest(source, None, f"{have}; {need}")
+def _coverage(utterances: Sequence[Utterance], parts: Mapping[str, Part]) -> dict[str, Coverage]:
+    speakers: dict[str, list[str]] = {name: [] for name in parts}
+    for utterance in utterances if parts else ():
+        speakers[str(utterance.fields["part"])].append(utterance.speaker)
+    return {
+        name: Coverage(len(speakers[name]), len(set(speakers[name])), part.utterances, part.speakers)
+        for name, part in parts.items()
+    }
 
 
-def _first_losses(left_out: Sequence[LeftOut]) -> str:
-    """How many were left out, and the first of them, for an error before `left_out.csv` is there."""
-    if not left_out:
-        return "none left out"
-    first = left_out[0]
-    return f"{len(left_out)} left out, first {first.path}: {first.reason}, {first.detail}"
-
-
-def _report(splits: Mapping[str, Kept], left_out: Sequence[LeftOut], dev: float, seed: int) -> Report:
+def _report(
+    splits: Mapping[Split, Kept], parts: Mapping[str, Coverage], left_out: Sequence[LeftOut], dev: float, seed: int
+) -> Report:
     kept = [pair for split in splits.values() for pair in split]
     seconds = np.array([measured.seconds for _, measured in kept])
     total = _share(kept)
@@ -346,8 +309,11 @@ def _report(splits: Mapping[str, Kept], left_out: Sequence[LeftOut], dev: float,
             deciles=tuple(np.quantile(seconds, np.arange(1, 10) / 10).tolist()),
         ),
         splits={name: _share(split) for name, split in splits.items()},
+        parts=parts,
+        missing=tuple(item.path for item in left_out if item.reason == MISSING),
         left_out=dict(Counter(item.reason for item in left_out).most_common()),
         single_utterance_speakers=tuple(sorted(name for name, count in counts.items() if count == 1)),
+        ids_with_space=sum(len(utterance.id.encode(errors="replace").split()) > 1 for utterance, _ in kept),
         dev=dev,
         seed=seed,
     )
@@ -361,15 +327,13 @@ def _share(kept: Kept) -> Share:
 # Writing
 
 
-def _write(out: Path, splits: Mapping[str, Kept], left_out: Sequence[LeftOut], report: Report) -> None:
+def _write(out: Path, splits: Mapping[Split, Kept], left_out: Sequence[LeftOut], report: Report) -> None:
     """All files into a folder beside `out`, which then takes its name."""
-    from lhotse import CutSet
-
     temporary = out.with_name(f".{out.name}.{os.getpid()}")
     temporary.mkdir(parents=True)
     try:
         for name, kept in splits.items():
-            CutSet.from_cuts(_cut(*pair) for pair in kept).to_file(temporary / f"{name}.jsonl")
+            write_manifest(temporary / f"{name}.jsonl", kept)
         _write_left_out(temporary / "left_out.csv", left_out)
         (temporary / "report.json").write_text(report.as_json(), encoding="utf-8")
         if out.exists():
@@ -379,37 +343,53 @@ def _write(out: Path, splits: Mapping[str, Kept], left_out: Sequence[LeftOut], r
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _cut(utterance: Utterance, measured: Measured) -> Any:
-    """The Lhotse cut of an utterance."""
-    from lhotse import AudioSource, Recording, SupervisionSegment
+def write_manifest(path: Path, utterances: Iterable[tuple[Utterance, Measured]]) -> None:
+    """Write a Lhotse CutSet, a cut a line: what Lhotse's own objects write, in a fifth of their time.
 
+    Args:
+        path: a `.jsonl` file.
+        utterances: each with what decoding told. Gender, language and text are the supervision's own, other fields
+            are custom ones of the supervision; `audio_hash` is one of the cut.
+    """
+    with path.open("w", encoding="utf-8") as file:
+        file.writelines(json.dumps(_cut(*pair), ensure_ascii=False) + "\n" for pair in utterances)
+
+
+def _cut(utterance: Utterance, measured: Measured) -> dict[str, object]:
+    """The Lhotse cut of an utterance."""
     channels = list(range(measured.channels))
-    recording = Recording(
-        id=utterance.recording,
-        sources=[AudioSource("file", channels, os.path.abspath(utterance.path))],
-        sampling_rate=measured.rate,
-        num_samples=measured.samples,
-        duration=measured.samples / measured.rate,
-    )
-    fields = {key: value for key, value in utterance.fields.items() if key != "audio_hash"}
-    cut = recording.to_cut()
-    cut.id = utterance.id
-    cut.start = measured.first / measured.rate
-    cut.duration = measured.seconds
-    cut.custom = {"audio_hash": measured.audio_hash}
-    cut.supervisions = [
-        SupervisionSegment(
-            id=utterance.id,
-            recording_id=utterance.recording,
-            start=0.0,
-            duration=measured.seconds,
-            channel=cut.channel,
-            speaker=utterance.speaker,
-            **{name: fields.pop(name) for name in ("gender", "language", "text") if name in fields},
-            custom=fields or None,
-        )
-    ]
-    return cut
+    channel = channels if measured.channels > 1 else 0
+    custom = {key: value for key, value in utterance.fields.items() if key != "audio_hash"}
+    known = {name: custom.pop(name) for name in ("text", "language", "gender") if custom.get(name) is not None}
+    source = {"type": "file", "channels": channels, "source": os.path.abspath(utterance.path)}
+    return {
+        "id": utterance.id,
+        "start": measured.first / measured.rate,
+        "duration": measured.seconds,
+        "channel": channel,
+        "supervisions": [
+            {
+                "id": utterance.id,
+                "recording_id": utterance.recording,
+                "start": 0.0,
+                "duration": measured.seconds,
+                "channel": channel,
+                "speaker": utterance.speaker,
+                **known,
+                **({"custom": custom} if custom else {}),
+            }
+        ],
+        "recording": {
+            "id": utterance.recording,
+            "sources": [source],
+            "sampling_rate": measured.rate,
+            "num_samples": measured.samples,
+            "duration": measured.samples / measured.rate,
+            "channel_ids": channels,
+        },
+        "custom": {"audio_hash": measured.audio_hash},
+        "type": "MultiCut" if measured.channels > 1 else "MonoCut",
+    }
 
 
 def _write_left_out(path: Path, left_out: Iterable[LeftOut]) -> None:

@@ -1,9 +1,10 @@
 """Trial lists: which pairs of utterances are compared, and whether one speaker is behind both.
 
-Two forms, told apart by the first line, both also gzipped:
+Three forms, all also gzipped. The first line tells them apart, in this order, so `1 a 0` is of VoxCeleb's:
 
+- Kaldi: `enrol test target` or `enrol test nontarget`;
 - VoxCeleb: `1 enrol test` or `0 enrol test`, also with the words `target` and `nontarget`;
-- Kaldi: `enrol test target` or `enrol test nontarget`.
+- CN-Celeb: `enrol test 1` or `enrol test 0`.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import gzip
 import hashlib
 import os
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,7 +72,8 @@ class _Form:
 VOXCELEB = _Form("'1 enrol test' or '0 enrol test'", DIGITS, 0, 1, 2)
 VOXCELEB_WORDS = _Form("'target enrol test' or 'nontarget enrol test'", WORDS, 0, 1, 2)
 KALDI = _Form("'enrol test target' or 'enrol test nontarget'", WORDS, 2, 0, 1)
-FORMS = (KALDI, VOXCELEB, VOXCELEB_WORDS)
+CNCELEB = _Form("'enrol test 1' or 'enrol test 0'", DIGITS, 2, 0, 1)
+FORMS = (KALDI, VOXCELEB, VOXCELEB_WORDS, CNCELEB)
 
 
 def read_trials(path: str | Path) -> Trials:
@@ -106,6 +108,21 @@ def read_trials(path: str | Path) -> Trials:
     return Trials(path, names, enrol, test, target, hashlib.sha256(data).hexdigest())
 
 
+def read_names(path: str | Path) -> list[str]:
+    """The utterances that a list names, each once, in order of appearance.
+
+    A list whose first line is a trial is a trial list, and both sides count; of any other the first column does.
+
+    Raises:
+        BadTrials: as `read_trials`.
+    """
+    path = Path(path)
+    lines = _lines(path, _bytes(path))
+    if _form_of(lines[0].split()) is not None:
+        return read_trials(path).names
+    return list(dict.fromkeys(line.split()[0].decode() for line in lines if line.strip()))
+
+
 def resolve(
     trials: Trials, *, manifest: Sequence[Utterance] | None = None, audio_root: Path | None = None
 ) -> list[Utterance]:
@@ -125,6 +142,25 @@ def resolve(
     if audio_root is None:
         raise ValueError("names of a trial list are resolved by a manifest, an audio root, or both")
     return _from_files(trials, audio_root)
+
+
+def finder(manifest: Sequence[Utterance], root: Path) -> Callable[[str], list[Utterance]]:
+    """A function from a name to the utterances that it stands for: none, one, or all those of a recording.
+
+    Args:
+        manifest: the utterances; a name is the id of one, or else of a recording, or else the path of a file.
+        root: where a relative path counts from.
+    """
+    by_id = {utterance.id: utterance for utterance in manifest}
+    by_recording = _grouped((utterance.recording, utterance) for utterance in manifest)
+    by_path = _grouped((os.path.abspath(utterance.path), utterance) for utterance in manifest)
+
+    def find(name: str) -> list[Utterance]:
+        if name in by_id:
+            return [by_id[name]]
+        return by_recording.get(name) or by_path.get(os.path.abspath(root / name)) or []
+
+    return find
 
 
 def speakers_from_targets(trials: Trials) -> NDArray[np.intp]:
@@ -193,15 +229,18 @@ def _lines(path: Path, data: bytes) -> list[bytes]:
 
 
 def _form(path: Path, line: bytes) -> _Form:
-    fields = line.split()
-    for form in FORMS:
-        if len(fields) == 3 and fields[form.label] in form.labels:
-            return form
-    raise BadTrials(path, 1, f"{_quoted(fields)}; expected {_any_form()}")
+    form = _form_of(line.split())
+    if form is None:
+        raise BadTrials(path, 1, f"{_quoted(line.split())}; expected {_any_form()}")
+    return form
+
+
+def _form_of(fields: list[bytes]) -> _Form | None:
+    return next((form for form in FORMS if len(fields) == 3 and fields[form.label] in form.labels), None)
 
 
 def _any_form() -> str:
-    return " or ".join((VOXCELEB.expected, KALDI.expected))
+    return " or ".join((VOXCELEB.expected, KALDI.expected, CNCELEB.expected))
 
 
 def _complaint(fields: list[bytes], form: _Form) -> str:
@@ -218,16 +257,7 @@ def _quoted(fields: list[bytes]) -> str:
 
 
 def _from_manifest(trials: Trials, manifest: Sequence[Utterance], root: Path) -> list[Utterance]:
-    by_id = {utterance.id: utterance for utterance in manifest}
-    by_recording = _grouped((utterance.recording, utterance) for utterance in manifest)
-    by_path = _grouped((os.path.abspath(utterance.path), utterance) for utterance in manifest)
-
-    def candidates(name: str) -> list[Utterance]:
-        if name in by_id:
-            return [by_id[name]]
-        return by_recording.get(name) or by_path.get(os.path.abspath(root / name)) or []
-
-    found = [candidates(name) for name in trials.names]
+    found = list(map(finder(manifest, root), trials.names))
     if unknown := [index for index, held in enumerate(found) if not held]:
         what = "in the manifest, as the id of a cut or recording or as a path; give the manifest of these trials"
         raise _unresolved(trials, unknown, f"not found {what}, or the folder that their paths start from")

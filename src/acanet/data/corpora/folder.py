@@ -1,0 +1,59 @@
+"""A folder of speakers' folders, of any depth."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import soundfile
+
+from acanet.data.corpora.layout import Layout, LeftOut
+from acanet.data.manifest import Utterance
+from acanet.errors import BadManifest
+
+EXTENSIONS = {f".{name.lower()}" for name in soundfile.available_formats() if name != "RAW"} | {
+    *(".aif", ".aifc", ".oga", ".opus", ".snd", ".sph", ".wv1"),
+    *(".m4a", ".mp4", ".aac", ".webm", ".wma", ".amr", ".3gp"),
+}
+"""Recordings: what soundfile reads, and what is left out with the advice to convert it."""
+
+
+def read_folder(folder: Path) -> Iterator[Utterance | LeftOut]:
+    """`folder`/speaker/.../file, sorted; the speaker is the first folder, and hidden files are passed over.
+
+    Raises:
+        BadManifest: no folder, or no recordings in it.
+    """
+    if not folder.is_dir():
+        raise BadManifest(folder, None, "is not a folder; folders are read as SPEAKER/.../recording.wav")
+    paths = sorted(recordings(folder))
+    if not paths:
+        raise BadManifest(folder, None, "holds no recordings; SPEAKER/.../recording.wav is expected")
+    for path in paths:
+        relative = path.relative_to(folder)
+        speaker = relative.parts[0] if len(relative.parts) > 1 else ""
+        if not speaker:
+            yield LeftOut(str(path), "", "without a speaker", "lies in no speaker's folder")
+        elif not _is_unicode(relative):
+            yield LeftOut(str(path), speaker, "unreadable", "its name is not UTF-8; rename it")
+        else:
+            yield Utterance(relative.as_posix(), path, speaker, relative.as_posix())
+
+
+def recordings(folder: Path) -> Iterator[Path]:
+    """The files below a folder that are recordings by their names, in no order, without hidden ones."""
+    for path in folder.iterdir():
+        if path.name.startswith("."):
+            continue
+        if path.is_dir():
+            yield from recordings(path)
+        elif path.suffix.lower() in EXTENSIONS:
+            yield path
+
+
+def _is_unicode(path: Path) -> bool:
+    """Whether a name has no bytes that Python had to smuggle in as surrogates (PEP 383)."""
+    return not any("\ud800" <= letter <= "\udfff" for letter in str(path))
+
+
+LAYOUT = Layout(read_folder)

@@ -1,0 +1,132 @@
+"""What preparing recordings came to: for people, and as JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+OTHER_SPEAKER = "duplicate under another speaker"
+"""The reason that tells of wrong labels."""
+MISSING = "missing"
+"""The reason of what a corpus or a list names but was not found."""
+SHOWN = 10
+"""How many of those the summary names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Durations:
+    """Of the utterances that were kept, in seconds; `deciles` are the nine from 10 % to 90 %."""
+
+    min: float
+    median: float
+    mean: float
+    max: float
+    deciles: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What one split holds."""
+
+    utterances: int
+    speakers: int
+    hours: float
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """What was found of a part of a corpus, beside what was published; before anything was left out."""
+
+    utterances: int
+    speakers: int
+    published_utterances: int
+    published_speakers: int
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing is missing."""
+        return self.utterances >= self.published_utterances and self.speakers >= self.published_speakers
+
+    def describe(self) -> str:
+        """`12 of 34 utterances, 5 of 6 speakers`, for people."""
+        if not self.utterances:
+            return f"absent ({self.published_utterances:,} utterances, {self.published_speakers:,} speakers)"
+        return (
+            f"{self.utterances:,} of {self.published_utterances:,} utterances, "
+            f"{self.speakers:,} of {self.published_speakers:,} speakers"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What `prepare` kept and left out.
+
+    Attributes:
+        utterances: how many were kept.
+        speakers: how many people speak them.
+        hours: how long they are together.
+        durations: how long each is.
+        splits: what `train`, `dev` and `test` hold, those that there are.
+        parts: how complete each part of a published corpus is; none where lists say what is wanted.
+        missing: what the corpus or the lists name but was not found.
+        left_out: how many utterances were left out, by reason.
+        single_utterance_speakers: who has only one utterance, and so no target trial.
+        ids_with_space: how many ids hold white space, and so cannot stand in a trial list.
+        dev: the share of the speakers that was asked for.
+        seed: that of the split.
+    """
+
+    utterances: int
+    speakers: int
+    hours: float
+    durations: Durations
+    splits: Mapping[str, Share]
+    parts: Mapping[str, Coverage]
+    missing: tuple[str, ...]
+    left_out: Mapping[str, int]
+    single_utterance_speakers: tuple[str, ...]
+    ids_with_space: int
+    dev: float
+    seed: int
+
+    def as_json(self) -> str:
+        """The report as JSON."""
+        return json.dumps(asdict(self), indent=2) + "\n"
+
+    def summary(self) -> Group:
+        """The report for people, to print with rich."""
+        table = Table("", "utterances", "speakers", "hours", box=None)
+        total = Share(self.utterances, self.speakers, self.hours)
+        for name, share in {**self.splits, "all": total}.items():
+            table.add_row(name, f"{share.utterances:,}", f"{share.speakers:,}", f"{share.hours:.2f}")
+        lengths = self.durations
+        lines = [
+            Text(
+                f"utterances last {lengths.min:.1f} to {lengths.max:.1f} s, "
+                f"median {lengths.median:.1f} s, mean {lengths.mean:.1f} s"
+            )
+        ]
+        for name, coverage in self.parts.items():
+            if not coverage.complete:
+                lines.append(Text(f"{name}: {coverage.describe()}", style="yellow"))
+        if self.missing:
+            first = ", ".join(self.missing[:SHOWN]) + (", ..." if len(self.missing) > SHOWN else "")
+            lines.append(Text(f"missing utterances: {len(self.missing):,}: {first}", style="yellow"))
+        if self.left_out:
+            counts = ", ".join(f"{count:,} {reason}" for reason, count in self.left_out.items())
+            lines.append(Text(f"left out: {counts} (left_out.csv names them)", style="yellow"))
+        if self.single_utterance_speakers:
+            count = len(self.single_utterance_speakers)
+            lines.append(Text(f"speakers with a single utterance: {count:,}", style="yellow"))
+        if self.ids_with_space:
+            count = self.ids_with_space
+            lines.append(Text(f"ids with white space, which no trial list can name: {count:,}", style="yellow"))
+        if wrong := self.left_out.get(OTHER_SPEAKER, 0):
+            warning = f"WRONG LABELS: {wrong:,} recordings are there under two speakers; see left_out.csv"
+            lines.append(Text(warning, style="bold red"))
+        return Group(table, *lines)
