@@ -14,7 +14,9 @@ from acanet.data.augment import (
     babble,
     change_level,
     change_speed,
+    clip,
     coloured_noise,
+    reverberate,
     samples_at_speed,
     spec_masks,
 )
@@ -113,6 +115,52 @@ def test_babble_leaves_the_voices_alone():
     voices = [tone(200), tone(300)]
     babble(voices)
     np.testing.assert_array_equal(voices, [tone(200), tone(300)])
+
+
+def test_a_room_of_two_paths_is_heard_as_two():
+    dry = np.zeros(1000, dtype=np.float32)
+    dry[[10, 400]] = 1.0, -0.5
+    response = np.zeros(300, dtype=np.float32)
+    response[[0, 250]] = 0.8, 0.6
+    heard = np.zeros(1000)
+    heard[[10, 260, 400, 650]] = 0.8, 0.6, -0.4, -0.3
+    np.testing.assert_allclose(reverberate(dry, response), heard, atol=1e-6)  # of energy 1: so is the response
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1, 5000), st.integers(1, 5000), st.integers(0, 2**32))
+def test_reverberation_keeps_length_power_and_place(samples, taps, seed):
+    dry = white(samples, seed=seed)
+    response = white(taps, seed=seed + 1) * 10 ** (-3 * np.arange(taps, dtype=np.float32) / taps)
+    wet = reverberate(dry, response)
+    assert wet.dtype == np.float32
+    assert power(wet) == pytest.approx(power(dry), rel=1e-3)
+    direct = np.convolve(dry.astype(np.float64), response)[:samples]
+    np.testing.assert_allclose(wet, direct * np.sqrt(power(dry) / power(direct)), atol=1e-4)
+
+
+def test_silence_stays_silence_in_a_room():
+    silence = np.zeros(100, dtype=np.float32)
+    np.testing.assert_array_equal(reverberate(silence, white(50)), silence)
+
+
+@pytest.mark.parametrize("share", [0.001, 0.01, 0.1, 0.5])
+def test_the_share_that_was_asked_is_clipped(share):
+    signal = white(20000)
+    hot = clip(signal, share)
+    assert hot.dtype == np.float32
+    assert np.count_nonzero(np.abs(hot) == 1.0) == round(share * 20000)
+    assert np.abs(hot).max() == 1.0
+    below = np.abs(hot) < 1.0
+    gain = 1 / np.sort(np.abs(signal))[-round(share * 20000)]
+    np.testing.assert_allclose(hot[below], signal[below] * gain, rtol=1e-5)
+    np.testing.assert_array_equal(np.sign(hot), np.sign(signal))
+
+
+def test_nothing_is_clipped_without_a_sample_to_clip_or_of_silence():
+    signal, silence = white(1000), np.zeros(1000, dtype=np.float32)
+    np.testing.assert_array_equal(clip(signal, 0.0004), signal)
+    np.testing.assert_array_equal(clip(silence, 0.1), silence)
 
 
 @pytest.mark.parametrize("gain_db", [-20.0, -6.0, 0.0, 6.0])

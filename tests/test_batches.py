@@ -11,23 +11,41 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from acanet.data.batches import CropPlan, Purpose, TrainingBatches, generator
+from acanet.data.batches import Purpose, Stage, TrainingBatches, generator
 from acanet.data.cache import AudioCache
+from acanet.data.chain import Banks
+from acanet.data.effects import Augment
+from acanet.data.rooms import build_rooms
 
-PLAIN = CropPlan(
-    batch=4,
-    crop_samples=(1600, 1600),
-    speed=0.0,
-    speeds=(0.9, 1.1),
-    noise=0.0,
-    noise_snr_db=(5.0, 25.0),
-    babble=0.0,
-    babble_snr_db=(8.0, 25.0),
-    babble_speakers=(2, 3),
-    gain=0.0,
-    gain_db=(-20.0, 6.0),
+RATE = 16000
+PLAIN = Stage(steps=20, batch=4, crop_samples=(1600, 1600), augment=Augment())
+EVERYTHING = replace(
+    PLAIN,
+    crop_samples=(1200, 2000),
+    augment=Augment.parse(
+        {
+            "speed": 0.5,
+            "room": 0.5,
+            "babble": {"probability": 0.5, "speakers": [2, 3]},
+            "music": 0.5,
+            "noise": 0.5,
+            "clip": 0.5,
+            "level": 0.5,
+            "telephone": 0.5,
+            "opus": 0.2,
+        },
+        "everything",
+    ),
 )
-EVERYTHING = replace(PLAIN, crop_samples=(1200, 2000), speed=0.5, noise=0.5, babble=0.5, gain=0.5)
+
+
+@pytest.fixture(scope="session")
+def banks(tmp_path_factory):
+    """Rooms, and recordings of noise."""
+    folder = tmp_path_factory.mktemp("banks")
+    rooms = build_rooms(folder, RATE, count=3, t60=(0.2, 0.4), seed=0, workers=0)
+    noise = write_cache(folder, [np.random.default_rng(0).normal(0, 500, 3000)])
+    return Banks(rooms=rooms, noise=noise)
 
 
 def write_cache(folder, utterances):
@@ -59,14 +77,24 @@ def utterances_of(waveforms):
     return [round(float(row[0]) * 32768) - 1 for row in waveforms]
 
 
+def batches_of(audio, stage, seed, steps, **how):
+    """The batches of one stage."""
+    return TrainingBatches(*audio, [replace(stage, steps=steps)], seed=seed, rate=RATE, **how)
+
+
+def with_effects(stage=PLAIN, **effects):
+    """That stage with other effects."""
+    return replace(stage, augment=Augment.parse(effects, "the test's effects"))
+
+
 def assert_same(batch, other):
     np.testing.assert_array_equal(batch[0], other[0])
     np.testing.assert_array_equal(batch[1], other[1])
 
 
 @pytest.mark.parametrize("plan", [PLAIN, EVERYTHING], ids=["plain", "everything"])
-def test_a_batch_is_crops_of_one_length(speech, plan):
-    batches = TrainingBatches(*speech, plan, seed=1, steps=20)
+def test_a_batch_is_crops_of_one_length(speech, plan, banks):
+    batches = batches_of(speech, plan, seed=1, steps=20, banks=banks)
     assert len(batches) == 20
     lengths = set()
     for step in range(20):
@@ -80,31 +108,31 @@ def test_a_batch_is_crops_of_one_length(speech, plan):
     assert (len(lengths) > 5) == (plan is EVERYTHING)
 
 
-def test_a_step_gives_the_same_batch_in_any_order(speech):
-    forwards = TrainingBatches(*speech, EVERYTHING, seed=1, steps=30)
-    backwards = TrainingBatches(*speech, EVERYTHING, seed=1, steps=30)
+def test_a_step_gives_the_same_batch_in_any_order(speech, banks):
+    forwards = batches_of(speech, EVERYTHING, seed=1, steps=30, banks=banks)
+    backwards = batches_of(speech, EVERYTHING, seed=1, steps=30, banks=banks)
     first = [forwards[step] for step in range(30)]
     for step in reversed(range(30)):
         assert_same(backwards[step], first[step])
 
 
-def test_a_step_gives_the_same_batch_in_any_process(speech):
-    batches = TrainingBatches(*speech, EVERYTHING, seed=1, steps=30)
+def test_a_step_gives_the_same_batch_in_any_process(speech, banks):
+    batches = batches_of(speech, EVERYTHING, seed=1, steps=30, banks=banks)
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         for step, there in zip((7, 2), pool.map(operator.getitem, [batches, batches], (7, 2)), strict=True):
             assert_same(there, batches[step])
 
 
-def test_steps_and_seeds_differ(speech):
+def test_steps_and_seeds_differ(speech, banks):
     plan = replace(EVERYTHING, crop_samples=(1600, 1600))
-    batches = TrainingBatches(*speech, plan, seed=1, steps=12)
-    other = TrainingBatches(*speech, plan, seed=2, steps=12)
+    batches = batches_of(speech, plan, seed=1, steps=12, banks=banks)
+    other = batches_of(speech, plan, seed=2, steps=12, banks=banks)
     seen = [batches[step][0] for step in range(12)] + [other[step][0] for step in range(12)]
     assert len({waveforms.tobytes() for waveforms in seen}) == 24
 
 
 def test_every_speaker_comes_once_in_every_round(speech):
-    batches = TrainingBatches(*speech, PLAIN, seed=3, steps=9)
+    batches = batches_of(speech, PLAIN, seed=3, steps=9)
     classes = np.concatenate([batches[step][1] for step in range(9)]).reshape(6, 6)
     assert all(sorted(turn) == list(range(6)) for turn in classes.tolist())
     assert len({tuple(turn) for turn in classes.tolist()}) > 1
@@ -112,7 +140,7 @@ def test_every_speaker_comes_once_in_every_round(speech):
 
 def test_a_speakers_utterances_come_equally_often(numbered):
     cache, speakers = numbered
-    batches = TrainingBatches(cache, speakers, PLAIN, seed=3, steps=9)  # 12 rounds of 3 speakers
+    batches = batches_of((cache, speakers), PLAIN, seed=3, steps=9)  # 12 rounds of 3 speakers
     seen = Counter()
     for step in range(9):
         waveforms, classes = batches[step]
@@ -125,14 +153,14 @@ def test_a_speakers_utterances_come_equally_often(numbered):
 def test_crops_come_from_anywhere_in_an_utterance(tmp_path):
     cache = write_cache(tmp_path, [np.arange(1000), np.arange(1000)])
     plan = replace(PLAIN, crop_samples=(900, 900))
-    batches = TrainingBatches(cache, [0, 1], plan, seed=0, steps=300)
+    batches = batches_of((cache, [0, 1]), plan, seed=0, steps=300)
     starts = {round(float(row[0]) * 32768) for step in range(300) for row in batches[step][0]}
     assert starts == set(range(101))
 
 
 def test_short_utterances_begin_anywhere_and_repeat(tmp_path):
     cache = write_cache(tmp_path, [np.arange(70), np.arange(70)])
-    batches = TrainingBatches(cache, [0, 1], PLAIN, seed=0, steps=100)
+    batches = batches_of((cache, [0, 1]), PLAIN, seed=0, steps=100)
     starts = set()
     for step in range(100):
         rows = np.rint(batches[step][0] * 32768).astype(int)
@@ -145,29 +173,30 @@ def test_short_utterances_begin_anywhere_and_repeat(tmp_path):
 def test_a_speaker_at_another_speed_is_another_class(tmp_path):
     hz = [400, 800, 1600]
     tones = [8000 * np.sin(2 * np.pi * f * np.arange(16000) / 16000) for f in hz]
-    plan = replace(PLAIN, crop_samples=(8000, 8000), speed=0.6)
-    batches = TrainingBatches(write_cache(tmp_path, tones), [0, 1, 2], plan, seed=0, steps=30)
+    plan = with_effects(replace(PLAIN, crop_samples=(8000, 8000)), speed=0.6)
+    batches = batches_of((write_cache(tmp_path, tones), [0, 1, 2]), plan, seed=0, steps=30)
     assert batches.classes == 9
     seen = Counter()
     for step in range(30):
         for waveform, label in zip(*batches[step], strict=True):
             speed, speaker = divmod(int(label), 3)
             loudest = np.abs(np.fft.rfft(waveform * np.hanning(8000))).argmax() * 2
-            assert loudest == pytest.approx(hz[speaker] * (1.0, *plan.speeds)[speed], abs=3)
+            assert loudest == pytest.approx(hz[speaker] * (1.0, 0.9, 1.1)[speed], abs=3)
             seen[speed] += 1
     assert seen[0] / 120 == pytest.approx(0.4, abs=0.15)
     assert min(seen[1], seen[2]) > 15
 
 
 def test_without_other_speeds_classes_are_speakers(speech):
-    assert TrainingBatches(*speech, PLAIN, seed=0, steps=1).classes == 6
+    assert batches_of(speech, PLAIN, seed=0, steps=1).classes == 6
 
 
 def test_babble_is_other_speakers(tmp_path):
     hz = [400, 800, 1600, 3200]
     tones = [8000 * np.sin(2 * np.pi * f * np.arange(16000) / 16000) for f in hz]
-    plan = replace(PLAIN, crop_samples=(8000, 8000), babble=1.0, babble_snr_db=(10.0, 10.0))
-    batches = TrainingBatches(write_cache(tmp_path, tones), [0, 1, 2, 3], plan, seed=0, steps=10)
+    babble = {"probability": 1.0, "snr_db": [10, 10], "speakers": [2, 3]}
+    plan = with_effects(replace(PLAIN, crop_samples=(8000, 8000)), babble=babble)
+    batches = batches_of((write_cache(tmp_path, tones), [0, 1, 2, 3]), plan, seed=0, steps=10)
     for step in range(10):
         for waveform, label in zip(*batches[step], strict=True):
             powers = np.abs(np.fft.rfft(waveform))[[f // 2 for f in hz]] ** 2
@@ -178,22 +207,44 @@ def test_babble_is_other_speakers(tmp_path):
             assert own / others.sum() == pytest.approx(10.0, rel=0.02)
 
 
-@pytest.mark.parametrize(("change", "expected"), [({"gain": 1.0, "gain_db": (-6.0, -6.0)}, -6.0), ({}, 0.0)])
-def test_gain_is_applied_when_asked(numbered, change, expected):
-    plain = TrainingBatches(*numbered, PLAIN, seed=0, steps=3)
-    changed = TrainingBatches(*numbered, replace(PLAIN, **change), seed=0, steps=3)
+@pytest.mark.parametrize(("change", "expected"), [({"probability": 1.0, "db": [-6, -6]}, -6.0), (0.0, 0.0)])
+def test_the_level_is_changed_when_asked(numbered, change, expected):
+    plain = batches_of(numbered, PLAIN, seed=0, steps=3)
+    changed = batches_of(numbered, with_effects(level=change), seed=0, steps=3)
     for step in range(3):
         np.testing.assert_allclose(changed[step][0], plain[step][0] * 10 ** (expected / 20), rtol=1e-5)
 
 
 @pytest.mark.parametrize("world", [2, 3, 4])
-def test_parts_together_are_the_batch(speech, world):
-    whole = TrainingBatches(*speech, EVERYTHING, seed=1, steps=5)
-    parts = [TrainingBatches(*speech, EVERYTHING, seed=1, steps=5, part=(rank, world)) for rank in range(world)]
+def test_parts_together_are_the_batch(speech, world, banks):
+    whole = batches_of(speech, EVERYTHING, seed=1, steps=5, banks=banks)
+    parts = [batches_of(speech, EVERYTHING, seed=1, steps=5, banks=banks, part=(rank, world)) for rank in range(world)]
     for step in range(5):
         waveforms, classes = whole[step]
         for rank, part in enumerate(parts):
             assert_same(part[step], (waveforms[rank::world], classes[rank::world]))
+
+
+def test_stages_follow_each_other_in_one_sequence_of_crops(numbered):
+    """The second stage goes on where the first ended: every speaker still comes once in every round."""
+    stages = [replace(PLAIN, steps=4, batch=4), replace(PLAIN, steps=7, batch=2, crop_samples=(800, 800))]
+    batches = TrainingBatches(*numbered, stages, seed=0, rate=RATE)
+    assert len(batches) == 11
+    found = [batches[step] for step in range(11)]
+    assert [waveforms.shape for waveforms, _ in found] == [(4, 1600)] * 4 + [(2, 800)] * 7
+    classes = np.concatenate([classes for _, classes in found]).reshape(10, 3)
+    assert all(sorted(turn) == [0, 1, 2] for turn in classes.tolist())
+    with pytest.raises(IndexError, match="11 steps"):
+        batches[11]
+
+
+def test_a_stage_without_speeds_keeps_the_classes(tmp_path):
+    audio = write_cache(tmp_path, [np.full(4000, 1), np.full(4000, 2)]), [0, 1]
+    stages = [with_effects(replace(PLAIN, steps=5), speed=1.0), replace(PLAIN, steps=5)]
+    batches = TrainingBatches(*audio, stages, seed=0, rate=RATE)
+    assert batches.classes == 6
+    assert min(label for step in range(5) for label in batches[step][1]) >= 2
+    assert max(label for step in range(5, 10) for label in batches[step][1]) == 1
 
 
 def test_draws_for_different_purposes_differ():

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 import soxr
 from numpy.typing import NDArray
+from scipy import fft
 
 from acanet.audio import Waveform
 
@@ -56,6 +57,38 @@ def add_at_snr(waveform: Waveform, noise: Waveform, snr_db: float) -> Waveform:
     gain = np.float32(np.sqrt(signal_power / noise_power * 10 ** (-snr_db / 10)))
     noisy: Waveform = waveform + noise * gain
     return noisy
+
+
+def reverberate(waveform: Waveform, response: Waveform) -> Waveform:
+    """A waveform as heard in a room, cut to its length, at its mean power.
+
+    `response`, (taps,), begins with the direct sound, so nothing moves in time; what comes before a crop is not heard
+    in it, as if somebody began to speak.
+    """
+    size = fft.next_fast_len(len(waveform) + len(response) - 1, real=True)
+    wet: Waveform = fft.irfft(fft.rfft(waveform, size) * fft.rfft(response, size), size)[: len(waveform)]
+    power = float(np.mean(wet**2))
+    if power < _QUIETEST:
+        return waveform
+    wet *= np.float32(np.sqrt(float(np.mean(waveform**2)) / power))
+    return wet
+
+
+def clip(waveform: Waveform, share: float) -> Waveform:
+    """Amplify until `share` of the samples, 0 to 1, lie at -1 or 1: a recorder that was set too hot.
+
+    Full scale becomes the magnitude that so many samples reach, give or take one sample and samples of equal
+    magnitude. With less than a sample to clip, or of silence, nothing changes.
+    """
+    clipped = round(share * len(waveform))
+    if not clipped:
+        return waveform
+    loudness = np.abs(waveform)
+    full_scale = np.partition(loudness, -clipped)[-clipped]
+    if full_scale**2 < _QUIETEST:
+        return waveform
+    hot: Waveform = np.clip(waveform / full_scale, -1.0, 1.0)
+    return hot
 
 
 def change_level(waveform: Waveform, gain_db: float) -> Waveform:

@@ -15,8 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acanet.audio import Waveform
-from acanet.data import augment
-from acanet.data.cache import AudioCache
+from acanet.data.augment import change_speed, samples_at_speed
+from acanet.data.cache import Audio
+from acanet.data.chain import Banks, Chain, random_crop
+from acanet.data.effects import Augment
 
 
 class Purpose(IntEnum):
@@ -36,20 +38,13 @@ def generator(seed: int, purpose: Purpose, *numbers: int) -> np.random.Generator
 
 
 @dataclass(frozen=True, slots=True)
-class CropPlan:
-    """What is cut and done to it; `augment` in a recipe, without its SpecAugment."""
+class Stage:
+    """What is cut for a number of steps, and what happens to it."""
 
+    steps: int
     batch: int
     crop_samples: tuple[int, int]
-    speed: float
-    speeds: tuple[float, ...]
-    noise: float
-    noise_snr_db: tuple[float, float]
-    babble: float
-    babble_snr_db: tuple[float, float]
-    babble_speakers: tuple[int, int]
-    gain: float
-    gain_db: tuple[float, float]
+    augment: Augment
 
 
 class TrainingBatches:
@@ -59,24 +54,27 @@ class TrainingBatches:
     rounds of their own.
 
     Args:
-        cache: decoded audio.
-        speakers: speaker number (0, 1, ...) of every utterance of the cache.
-        plan: what to cut and how to augment it.
+        audio: the utterances.
+        speakers: speaker number (0, 1, ...) of every utterance.
+        stages: what to cut and how to augment it, one after the other.
         seed: of the run.
-        steps: how many batches there are.
+        rate: samples a second.
+        banks: see `Chain`.
         part: (this, of how many): the rows of each batch that this process makes.
     """
 
     def __init__(
         self,
-        cache: AudioCache,
+        audio: Audio,
         speakers: Sequence[int],
-        plan: CropPlan,
+        stages: Sequence[Stage],
         seed: int,
-        steps: int,
+        rate: int,
+        banks: Banks = Banks(),
         part: tuple[int, int] = (0, 1),
     ) -> None:
-        self.cache, self.plan, self.seed, self.steps, self.part = cache, plan, seed, steps, part
+        self.audio, self.stages, self.seed, self.part = audio, stages, seed, part
+        self.chains = [Chain(stage.augment, banks, rate) for stage in stages]
         by_speaker: dict[int, list[int]] = {}
         for utterance, speaker in enumerate(speakers):
             by_speaker.setdefault(speaker, []).append(utterance)
@@ -85,44 +83,54 @@ class TrainingBatches:
     @property
     def classes(self) -> int:
         """Speakers, times one and the number of other speeds."""
-        return len(self.utterances) * (1 + (len(self.plan.speeds) if self.plan.speed else 0))
+        speeds = [len(stage.augment.speed.speeds) for stage in self.stages if stage.augment.speed.probability]
+        return len(self.utterances) * (1 + max(speeds, default=0))
 
     def __len__(self) -> int:
-        return self.steps
+        return sum(stage.steps for stage in self.stages)
 
     def __getitem__(self, step: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """Waveforms (rows, samples) and classes (rows,) of a step."""
-        low, high = self.plan.crop_samples
+        number, place = self._stage_and_place(step)
+        stage = self.stages[number]
+        low, high = stage.crop_samples
         samples = int(generator(self.seed, Purpose.LENGTH, step).integers(low, high + 1))
-        rows = range(self.part[0], self.plan.batch, self.part[1])
-        crops = [self._crop(step * self.plan.batch + row, samples) for row in rows]
+        rows = range(self.part[0], stage.batch, self.part[1])
+        crops = [self._crop(place + row, samples, self.chains[number]) for row in rows]
         return np.stack([crop for crop, _ in crops]), np.array([label for _, label in crops], dtype=np.int64)
 
-    def _crop(self, place: int, samples: int) -> tuple[Waveform, int]:
+    def _stage_and_place(self, step: int) -> tuple[int, int]:
+        """The number of the stage of a step, and how many crops come before the step."""
+        before = 0
+        for number, stage in enumerate(self.stages):
+            if step < stage.steps:
+                return number, before + step * stage.batch
+            step -= stage.steps
+            before += stage.steps * stage.batch
+        raise IndexError(f"the run has {len(self)} steps")
+
+    def _crop(self, place: int, samples: int, chain: Chain) -> tuple[Waveform, int]:
         """The crop at a place in the run's sequence of crops, and its class."""
-        plan, speakers = self.plan, len(self.utterances)
+        speakers, speed = len(self.utterances), chain.config.speed
         turn, slot = divmod(place, speakers)
         speaker = int(_order(self.seed, Purpose.SPEAKERS, turn, speakers)[slot])
         rng = generator(self.seed, Purpose.CROP, place)
         utterance = self._utterance(speaker, turn)
         label = speaker
-        if rng.random() < plan.speed:
-            choice = int(rng.integers(len(plan.speeds)))
+        if speed.happens(rng):
+            choice = int(rng.integers(len(speed.speeds)))
             label += (1 + choice) * speakers
-            needed = augment.samples_at_speed(samples, plan.speeds[choice])
-            crop = augment.change_speed(self._read(utterance, needed, rng), plan.speeds[choice], samples)
+            needed = samples_at_speed(samples, speed.speeds[choice])
+            crop = random_crop(self.audio, utterance, needed, rng)
+            crop = change_speed(crop, speed.speeds[choice], samples)
         else:
-            crop = self._read(utterance, samples, rng)
-        if rng.random() < plan.babble:
-            others = 1 + rng.choice(speakers - 1, min(self._count(rng), speakers - 1), replace=False)
-            voices = [self._any_of((speaker + int(other)) % speakers, samples, rng) for other in others]
-            crop = augment.add_at_snr(crop, augment.babble(voices), rng.uniform(*plan.babble_snr_db))
-        if rng.random() < plan.noise:
-            noise = augment.coloured_noise(rng, samples)
-            crop = augment.add_at_snr(crop, noise, rng.uniform(*plan.noise_snr_db))
-        if rng.random() < plan.gain:
-            crop = augment.change_level(crop, rng.uniform(*plan.gain_db))
-        return crop, label
+            crop = random_crop(self.audio, utterance, samples, rng)
+
+        def others(count: int) -> list[Waveform]:
+            chosen = 1 + rng.choice(speakers - 1, min(count, speakers - 1), replace=False)
+            return [self._any_of((speaker + int(other)) % speakers, samples, rng) for other in chosen]
+
+        return chain(crop, rng, others), label
 
     def _utterance(self, speaker: int, turn: int) -> int:
         mine = self.utterances[speaker]
@@ -132,17 +140,7 @@ class TrainingBatches:
 
     def _any_of(self, speaker: int, samples: int, rng: np.random.Generator) -> Waveform:
         mine = self.utterances[speaker]
-        return self._read(mine[int(rng.integers(len(mine)))], samples, rng)
-
-    def _read(self, utterance: int, samples: int, rng: np.random.Generator) -> Waveform:
-        """A crop from anywhere in an utterance; a shorter one begins anywhere and is repeated."""
-        length = self.cache.samples(utterance)
-        places = length - samples + 1 if length >= samples else length
-        return self.cache.read(utterance, int(rng.integers(places)), samples)
-
-    def _count(self, rng: np.random.Generator) -> int:
-        low, high = self.plan.babble_speakers
-        return int(rng.integers(low, high + 1))
+        return random_crop(self.audio, mine[int(rng.integers(len(mine)))], samples, rng)
 
 
 @lru_cache(maxsize=4)

@@ -1,4 +1,4 @@
-"""Decoded audio on disk, 16 bit, mapped into memory: training reads crops without decoding anything."""
+"""Where training finds its audio: decoded once into one file that is mapped into memory, or each crop in its file."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,17 +19,42 @@ from rich.progress import track
 from acanet.audio import Waveform, content_hash, decode, resample
 from acanet.data.manifest import Utterance
 from acanet.data.parallel import spread
+from acanet.errors import AcanetError
 
 _SCALE = 32768.0
 
 
+class Audio(Protocol):
+    """Utterances by number, at one rate."""
+
+    @property
+    def hashes(self) -> tuple[str, ...]:
+        """Content hash of every utterance."""
+        ...
+
+    def __len__(self) -> int:
+        """How many utterances there are."""
+        ...
+
+    def samples(self, utterance: int) -> int:
+        """Length of an utterance in samples."""
+        ...
+
+    def read(self, utterance: int, start: int, samples: int) -> Waveform:
+        """(samples,) float32 in [-1, 1] from `start`; an utterance that ends earlier begins again."""
+        ...
+
+
 @dataclass(frozen=True)
 class AudioCache:
-    """Utterances by number, in the order of the manifests that the cache was made from."""
+    """Decoded utterances, 16 bit, in the order of the manifests that the cache was made from."""
 
     path: Path
     offsets: tuple[int, ...]  # of every utterance, and the end of the last one, in samples
     hashes: tuple[str, ...]  # content hash of every utterance
+
+    def __len__(self) -> int:
+        return len(self.hashes)
 
     def samples(self, utterance: int) -> int:
         """Length of an utterance in samples."""
@@ -47,6 +73,53 @@ class AudioCache:
     @cached_property
     def _pcm(self) -> NDArray[np.int16]:
         return np.memmap(self.path, dtype="<i2", mode="r")
+
+
+@dataclass(frozen=True)
+class AudioFiles:
+    """Utterances in their files, of which each crop is decoded when it is asked for."""
+
+    utterances: tuple[Utterance, ...]
+    lengths: tuple[int, ...]  # in samples
+    hashes: tuple[str, ...]
+    rate: int
+
+    def __len__(self) -> int:
+        return len(self.hashes)
+
+    def samples(self, utterance: int) -> int:
+        """Length of an utterance in samples."""
+        return self.lengths[utterance]
+
+    def read(self, utterance: int, start: int, samples: int) -> Waveform:
+        """(samples,) float32 in [-1, 1] from `start`; an utterance that ends earlier begins again.
+
+        Raises:
+            BadAudio: when the file cannot be decoded.
+        """
+        whole, length = self.utterances[utterance], self.lengths[utterance]
+        first, count = (start, samples) if start + samples <= length else (0, length)
+        waveform, have = decode(whole.path, start=whole.start + first / self.rate, duration=count / self.rate)
+        # Rounding to the file's own samples may lose the last one.
+        piece: Waveform = np.resize(resample(waveform, have, self.rate), count)
+        return piece if count == samples else piece[np.arange(start, start + samples) % length]
+
+
+def open_files(utterances: Sequence[Utterance], rate: int) -> AudioFiles:
+    """Utterances of prepared manifests, which tell their lengths and hashes, without touching the audio.
+
+    Raises:
+        AcanetError: for an utterance without them.
+    """
+    for utterance in utterances:
+        if utterance.duration is None or "audio_hash" not in utterance.fields:
+            raise AcanetError(
+                f"{utterance.id}: its manifest does not tell its duration and hash; write it with `acanet prepare`, or "
+                "decode everything once (data.decode: once)"
+            )
+    lengths = tuple(int((utterance.duration or 0.0) * rate) for utterance in utterances)
+    hashes = tuple(str(utterance.fields["audio_hash"]) for utterance in utterances)
+    return AudioFiles(tuple(utterances), lengths, hashes, rate)
 
 
 def build_cache(utterances: Sequence[Utterance], folder: Path, rate: int, workers: int) -> AudioCache:

@@ -31,7 +31,7 @@ def spread(function: Callable[..., Result], *arguments: Sequence[Any], workers: 
     try:
         yield from pool.map(function, *arguments, chunksize=_CHUNK)
     except BrokenProcessPool:
-        raise AcanetError("a decoding process died, most likely for lack of memory; try fewer workers") from None
+        raise AcanetError("a worker process died, most likely for lack of memory; try fewer workers") from None
     finally:
         pool.shutdown(cancel_futures=True)
 
