@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import io
 import json
 import os
 import pickle
@@ -13,9 +12,6 @@ import signal
 import subprocess
 import sys
 import time
-import warnings
-from contextlib import redirect_stderr, redirect_stdout
-from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 
@@ -24,40 +20,13 @@ import pytest
 import soundfile
 import yaml
 
-from acanet import cli, errors
+from acanet import errors
 from acanet.bundle import Bundle
 from acanet.encoder import Encoder
 from acanet.errors import AcanetError
+from commands import acanet, process
 
 RATE = 16000
-
-
-@dataclass(frozen=True)
-class Answer:
-    """Exit code, standard output, and standard error with its line breaks made spaces."""
-
-    code: int
-    out: str
-    err: str
-
-
-def acanet(*arguments):
-    """Run the command line in this process."""
-    out, err, before = io.StringIO(), io.StringIO(), sys.argv
-    sys.argv = ["acanet", *map(str, arguments)]
-    try:
-        with redirect_stdout(out), redirect_stderr(err), warnings.catch_warnings(), pytest.raises(SystemExit) as exit_:
-            cli.main()
-    finally:
-        sys.argv = before
-    return Answer(int(exit_.value.code or 0), out.getvalue(), " ".join(err.getvalue().split()))
-
-
-def process(*arguments, **how):
-    """Run the command line in a process of its own."""
-    command = [sys.executable, "-m", "acanet", *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, **how)
-    return Answer(done.returncode, done.stdout, " ".join(done.stderr.split()))
 
 
 @pytest.fixture(scope="module")

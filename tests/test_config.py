@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -18,9 +19,11 @@ from acanet.config import (
     PointwiseFrames,
     SharedReadout,
 )
+from acanet.data.effects import Noise, Range
 from acanet.errors import BadConfig
 from acanet.models.registry import model_config, model_names
-from acanet.training.config import Range, Recipe, read_recipe, recipe_yaml
+from acanet.training.config import Recipe
+from acanet.training.recipe import read_experiment, read_recipe, recipe_yaml
 from conftest import ROOT
 
 ACANET = {"frames": {"kind": "pointwise"}, "aggregator": {"kind": "mla"}, "head": {"kind": "shared-readout"}}
@@ -158,7 +161,8 @@ def recipe_file(tmp_path):
 def test_recipes_of_the_repository(path):
     recipe = read_recipe(path)
     assert model_config(recipe.model.name, recipe.model.change)
-    assert all(path.is_absolute() for path in (*recipe.data.train, recipe.data.cache, recipe.dev.manifest))
+    assert all(path.is_absolute() for path in (*recipe.data.train, recipe.data.cache))
+    assert recipe.dev is None or recipe.dev.manifest.is_absolute()
 
 
 def test_there_are_recipes():
@@ -195,7 +199,7 @@ def test_settings_lie_over_the_recipe(recipe_file):
         "model.name=acanet",
         "model.change.aggregator.positions=none",
         "optimizer.rate=1e-3",
-        "augment.noise_snr_db=[0, 5]",
+        "augment.noise.snr_db=[0, 5]",
         "steps=8",
     )
     recipe = read_recipe(recipe_file(changed(SMALLEST, "steps", 3)), settings)
@@ -203,11 +207,43 @@ def test_settings_lie_over_the_recipe(recipe_file):
     assert recipe.model.name == "acanet"
     assert recipe.model.change == {"aggregator": {"positions": "none"}}
     assert recipe.optimizer.rate == 0.001
-    assert recipe.augment.noise_snr_db == Range(low=0, high=5)
+    assert recipe.augment.noise.snr_db == Range(low=0, high=5)
+
+
+def test_a_setting_below_the_short_form_of_an_effect(recipe_file):
+    recipe = read_recipe(recipe_file(changed(SMALLEST, "augment.noise", 0.3)), ("augment.noise.snr_db=[0, 5]",))
+    assert recipe.augment.noise == Noise(probability=0.3, snr_db=Range(low=0, high=5))
+
+
+def test_systems_of_an_experiment(recipe_file, tmp_path):
+    data = SMALLEST | {
+        "model": {"name": "acanet", "change": {"front_end": {"rate": 8000}}},
+        "test": {"own": {"trials": "own.trials", "audio_root": "audio"}},
+        "systems": {"plain": {}, "ecapa": {"model": {"name": "ecapa-512"}, "data": {"train": ["other.jsonl"]}}},
+    }
+    found = read_experiment(recipe_file(data), ("steps=7",))
+    assert set(found.recipes) == {"plain", "ecapa"}
+    assert found.recipes["plain"] == read_recipe(recipe_file(data), ("steps=7",))
+    ecapa = found.recipes["ecapa"]
+    assert (ecapa.model.name, ecapa.model.change, ecapa.steps) == ("ecapa-512", {"front_end": {"rate": 8000}}, 7)
+    assert ecapa.data.train == (tmp_path / "other.jsonl",)
+    assert found.test["own"].trials == tmp_path / "own.trials"
+    assert found.test["own"].audio_root == tmp_path / "audio"
+
+
+def test_an_experiment_without_systems_is_the_recipe(recipe_file):
+    file = recipe_file(SMALLEST | {"test": {"own": {"trials": "own.trials", "manifest": "test.jsonl"}}})
+    assert read_experiment(file).recipes == {"recipe": read_recipe(file)}
+
+
+def test_an_experiment_needs_a_test(recipe_file):
+    assert problem(read_experiment, recipe_file()).startswith("no 'test'; an experiment needs a trial list")
 
 
 def test_a_recipe_spelt_out_reads_back(recipe_file, tmp_path):
-    recipe = read_recipe(recipe_file(), ("augment.speeds=[0.8]", "model.change={head: {dim: 64}}", "loss.margin=0.3"))
+    recipe = read_recipe(
+        recipe_file(), ("augment.speed.speeds=[0.8]", "model.change={head: {dim: 64}}", "loss.margin=0.3")
+    )
     again = tmp_path / "elsewhere.yaml"
     again.write_text(recipe_yaml(recipe), encoding="utf-8")
     assert read_recipe(again) == recipe
@@ -221,20 +257,58 @@ TYPOS = [
     ("data.crop_seconds.hihg", "data.crop_seconds: unknown key 'hihg', did you mean 'high'?"),
     ("dev.trial", "dev: unknown key 'trial', did you mean 'trials'?"),
     ("augment.nois", "augment: unknown key 'nois', did you mean 'noise'?"),
-    ("augment.gain_db.lo", "augment.gain_db: unknown key 'lo', did you mean 'low'?"),
+    ("augment.level.bd", "augment.level: unknown key 'bd', did you mean 'db'?"),
+    ("augment.level.db.lo", "augment.level.db: unknown key 'lo', did you mean 'low'?"),
     ("loss.margn", "loss: unknown key 'margn', did you mean 'margin'?"),
     ("optimizer.weight_dekay", "optimizer: unknown key 'weight_dekay', did you mean 'weight_decay'?"),
 ]
 
 
+def line_of(key, file):
+    """The line, from 1, of a recipe on which a key stands."""
+    (line,) = [n for n, text in enumerate(file.read_text().splitlines(), 1) if text.strip().startswith(f"{key}:")]
+    return line
+
+
 @pytest.mark.parametrize(("path", "message"), TYPOS)
-def test_a_typo_in_a_recipe_gets_the_nearest(recipe_file, path, message):
-    assert problem(read_recipe, recipe_file(changed(SMALLEST, path, 1))) == message
+def test_a_typo_in_a_recipe_gets_the_nearest_and_its_line(recipe_file, path, message):
+    file = recipe_file(changed(SMALLEST, path, 1))
+    assert problem(read_recipe, file) == f"line {line_of(path.split('.')[-1], file)}: {message}"
 
 
 @pytest.mark.parametrize(("path", "message"), TYPOS)
 def test_a_typo_in_a_setting_gets_the_nearest(recipe_file, path, message):
-    assert problem(read_recipe, recipe_file(), (f"{path}=1",)) == message
+    assert problem(read_recipe, recipe_file(), (f"{path}=1",)) == f"--set {message}"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "model: {name: acanet}\ndata:\n  train:\n  - a\n  batch: x",
+            "line 5: data.batch: Input should be a valid integer",
+        ),
+        ("data:\n  train: [a]\nmodel:\n  name: acanet-locl", "line 4: model.name: unknown model 'acanet-locl'"),
+        (
+            "data: {train: [a]}\nmodel:\n  change:\n    frames: {chanels: 3}\n",
+            "line 4: model.change: frames.convolution: unknown key 'chanels', did you mean 'channels'?",
+        ),
+        (
+            "data: {train: [a]}\naverage: {kind: ema,\n  decai: 0.9}",
+            "line 3: average.ema: unknown key 'decai', did you",
+        ),
+        ("data: {train: [a]}\naverage:\n  kind: emma", "line 2: average: "),
+        ("steps: 3\ndata:\n  batch: 3", "line 2: data.train: Field required"),
+        (
+            "data: {train: [a]}\nsystems:\n  one: {}\n  two:\n    loss: {margn: 0.1}",
+            "line 5: loss: unknown key 'margn', did you mean 'margin'?",
+        ),
+        ("data: {train: [a]}\nsystems:\n  one:\n    steps: 0", "line 4: steps: Input should be greater than 0"),
+        ("data: {train: [a]}\ntest:\n  x: {trails: t}", "line 3: test.x: unknown key 'trails', did you mean 'trials'?"),
+    ],
+)
+def test_the_line_of_what_is_wrong(recipe_file, text, message):
+    assert problem(read_recipe, recipe_file(text)).startswith(message)
 
 
 @pytest.mark.parametrize(
@@ -242,8 +316,8 @@ def test_a_typo_in_a_setting_gets_the_nearest(recipe_file, path, message):
     [
         ("steps", 0, "steps: "),
         ("steps", "some", "steps: "),
-        ("augment.noise", 1.5, "augment.noise: "),
-        ("augment.noise_snr_db", [9, 3], "augment.noise_snr_db: from 9.0 to 3.0 is the wrong way round"),
+        ("augment.noise", 1.5, "augment.noise.probability: "),
+        ("augment.noise.snr_db", [9, 3], "augment.noise.snr_db: from 9.0 to 3.0 is the wrong way round"),
         ("data.train", [], "data.train: "),
         ("data.batch", -1, "data.batch: "),
         ("data.crop_seconds", [1, 2, 3], "data.crop_seconds: "),
@@ -254,11 +328,12 @@ def test_a_typo_in_a_setting_gets_the_nearest(recipe_file, path, message):
     ],
 )
 def test_a_wrong_value_in_a_recipe_is_named(recipe_file, path, value, message):
-    assert problem(read_recipe, recipe_file(changed(SMALLEST, path, value))).startswith(message)
+    found = problem(read_recipe, recipe_file(changed(SMALLEST, path, value)))
+    assert re.sub(r"^line \d+: ", "", found).startswith(message)
 
 
 def test_what_a_recipe_lacks_is_named(recipe_file):
-    assert problem(read_recipe, recipe_file({"data": {"train": ["a"]}})) == "dev: Field required"
+    assert problem(read_recipe, recipe_file({"steps": 3})) == "data: Field required"
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,8 @@ import tomllib
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
 from xml.etree import ElementTree
 
 import pytest
@@ -23,13 +24,15 @@ import yaml
 import acanet
 from acanet import bundle, cli
 from acanet.config import AcaStatisticsAggregator, ExtractorConfig, MlaAggregator, Strict
+from acanet.data.effects import Range
 from acanet.encoder import Encoder
 from acanet.errors import AcanetError
 from acanet.evaluation.evaluate import evaluate
 from acanet.evaluation.report import Card, Counts, Measure, write_report
 from acanet.models import registry
 from acanet.models.registry import model_config, model_names, model_size
-from acanet.training.config import Range, Recipe, read_recipe
+from acanet.training.config import Experiment
+from acanet.training.recipe import read_experiment, read_recipe
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -186,25 +189,43 @@ def test_targets_of_make_and_extras_of_pip_exist():
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_settings_of_train_fit_a_recipe(page, tmp_path):
-    example = blocks(ROOT / "docs" / "train.md", "yaml")[0][1]
-    (tmp_path / "my.yaml").write_text(example, encoding="utf-8")
+def test_settings_of_train_fit_a_recipe(page, tmp_path, monkeypatch):
+    monkeypatch.setattr(registry, "_ENTRIES", dict(registry._ENTRIES))
+    (own,) = [text for _, text in blocks(ROOT / "docs" / "model.md", "python") if 'register_model("gated"' in text]
+    exec(own, {"__name__": "gated"})  # the example of a model of the user's own
+    examples = blocks(ROOT / "docs" / "train.md", "yaml")
+    for name, (_, text) in zip(("my.yaml", "compare.yaml"), examples, strict=True):
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    readers = {"train": read_recipe, "experiment": read_experiment}
     for words in shell_lines(page):
-        if words[:2] == ["acanet", "train"] and words[2:]:
-            given = COMMANDS["train"].make_context("train", words[2:]).params
+        if words[0] == "acanet" and words[1] in readers and words[2:]:
+            given = COMMANDS[words[1]].make_context(words[1], words[2:]).params
             folder = ROOT if given["recipe"].parts[0] == "recipes" else tmp_path
-            read_recipe(folder / given["recipe"], tuple(given["settings"] or ()))
+            readers[words[1]](folder / given["recipe"], tuple(given["settings"] or ()))
 
 
 def recipe_keys(config: type[Strict], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Every key of a recipe with its default as YAML has it, or "required"."""
+    """Every key of a recipe with its default as YAML has it, or "required"; but for `kind`, which chooses a group."""
     for name, field in config.model_fields.items():
-        kind = field.annotation
-        if isinstance(kind, type) and issubclass(kind, Strict) and kind is not Range:
-            yield from recipe_keys(kind, f"{prefix}{name}.")
+        if name == "kind":
             continue
+        named_groups = get_origin(field.annotation) is dict
+        annotation = get_args(field.annotation)[1] if named_groups else field.annotation
+        groups = [kind for kind in parts(annotation) if issubclass(kind, Strict) and kind is not Range]
         default = "required" if field.is_required() else field.get_default(call_default_factory=True)
-        yield prefix + name, plain(default)
+        if not groups or named_groups or default is None:
+            yield prefix + name, plain(default)
+        for group in groups:
+            yield from recipe_keys(group, f"{prefix}{name}.NAME." if named_groups else f"{prefix}{name}.")
+
+
+def parts(annotation: Any) -> Iterator[type]:
+    """The classes of a union, or the one class that an annotation is; of a mapping or tuple nothing."""
+    if isinstance(annotation, type):
+        yield annotation
+    elif get_origin(annotation) in (Union, UnionType, Annotated):
+        for part in get_args(annotation):
+            yield from parts(part)
 
 
 def plain(value: Any) -> Any:
@@ -218,7 +239,7 @@ def plain(value: Any) -> Any:
 def test_every_recipe_key_is_documented_with_its_default():
     table = named(ROOT / "docs" / "train.md")
     written = {key: yaml.safe_load(cells[0].strip("`")) for key, cells in table.items() if len(cells) == 2}
-    assert written == dict(recipe_keys(Recipe))
+    assert written == dict(recipe_keys(Experiment))
 
 
 def test_every_field_of_the_card_is_documented():
@@ -240,10 +261,8 @@ def test_sizes_in_the_table_are_those_of_the_models():
         assert isinstance(config, ExtractorConfig)
         giga = [f"{macs / 1e9:.2f} G" for macs in (size.macs_3s, size.macs_60s)]
         assert sizes == [f"{size.parameters:,}", *giga]
-        assert (
-            frames.split(",")[0]
-            == {"pointwise": "1×1", "convolution": "convolution", "ecapa": "ECAPA"}[config.frames.kind]
-        )
+        encoders = {"pointwise": "1×1", "tdnn": "TDNN", "ecapa": "ECAPA", "campplus": "CAM++"}
+        assert frames.split(",")[0] == encoders.get(config.frames.kind, config.frames.kind)
         kinds = {"mla": "MLA", "aca-statistics": "second-order ACA", "attentive-statistics": "attentive statistics"}
         assert aggregator == kinds.get(config.aggregator.kind, config.aggregator.kind)
 

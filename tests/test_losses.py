@@ -1,4 +1,4 @@
-"""Angular margin softmax against numbers worked by hand, and the schedules of a run."""
+"""Angular margin softmax against numbers worked by hand."""
 
 from __future__ import annotations
 
@@ -9,9 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from acanet.training.config import Loss, Optimizer
 from acanet.training.losses import AngularMarginSoftmax, with_margin
-from acanet.training.schedule import margin_at, rate_at
 
 
 def two_dimensional(centres, *, scale, sub_centres=1):
@@ -118,41 +116,3 @@ def test_training_on_it_separates_classes():
         optimizer.step()
     assert value.item() < 0.1 * first.item()
     assert right.item() == 1.0
-
-
-# Schedules
-
-
-def test_rate_by_hand():
-    config = Optimizer(rate=1.0, final_rate=0.1, warm_up=0.1)
-    assert [rate_at(step, 100, config) for step in (0, 4, 9)] == pytest.approx([1 / 11, 5 / 11, 10 / 11])
-    assert rate_at(10, 100, config) == pytest.approx(1.0)
-    assert rate_at(55, 100, config) == pytest.approx(0.55)  # half of the cosine: half-way between the two rates
-    assert rate_at(100, 100, config) == pytest.approx(0.1)
-
-
-@given(st.integers(1, 500), st.floats(0, 1))
-def test_rate_rises_then_falls_and_stays_between_its_limits(steps, warm_up):
-    config = Optimizer(rate=1e-3, final_rate=1e-6, warm_up=warm_up)
-    rates = [rate_at(step, steps, config) for step in range(steps)]
-    top = rates.index(max(rates))
-    assert rates[: top + 1] == sorted(rates[: top + 1])
-    assert rates[top:] == sorted(rates[top:], reverse=True)
-    assert min(rates) >= 1e-6
-    assert max(rates) <= 1e-3
-
-
-def test_margin_by_hand():
-    config = Loss(margin=0.2, margin_rise=(0.1, 0.5))
-    margins = [margin_at(step, 100, config) for step in (0, 10, 20, 30, 50, 99)]
-    assert margins == pytest.approx([0.0, 0.0, 0.05, 0.1, 0.2, 0.2])
-
-
-def test_margin_can_be_there_from_the_start():
-    config = Loss(margin=0.2, margin_rise=(0.0, 0.0))
-    assert [margin_at(step, 10, config) for step in range(10)] == [0.2] * 10
-
-
-def test_margin_can_rise_at_once():
-    config = Loss(margin=0.2, margin_rise=(0.5, 0.5))
-    assert [margin_at(step, 4, config) for step in range(4)] == [0.0, 0.0, 0.2, 0.2]

@@ -10,7 +10,15 @@ from hypothesis import strategies as st
 from sklearn.metrics import det_curve
 
 from acanet.evaluation import metrics
-from acanet.evaluation.metrics import Interval, bootstrap, eer, eer_threshold, error_rates, min_dcf
+from acanet.evaluation.metrics import (
+    Interval,
+    bootstrap,
+    eer,
+    eer_difference,
+    eer_threshold,
+    error_rates,
+    min_dcf,
+)
 from acanet.scoring import cosine as cosine_module
 from acanet.scoring.cosine import BLOCK, cosine
 
@@ -201,6 +209,35 @@ def test_replicates_without_both_classes_are_drawn_again() -> None:
     enrol, test = np.array(["a", "b", "a"]), np.array(["a", "b", "b"])
     intervals = bootstrap([0.9, 0.8, 0.1], [1, 1, 0], enrol, test, replicates=100)
     assert intervals.eer == Interval(0, 0)
+
+
+def test_a_system_does_not_differ_from_itself() -> None:
+    scores, *others = all_pairs(8, 3, 0.5)
+    assert eer_difference(scores, 2 * scores - 1, *others, replicates=50) == (0.0, Interval(0.0, 0.0))
+
+
+def test_the_paired_difference_is_that_of_the_same_draws() -> None:
+    one, target, enrol, test = all_pairs(8, 3, 0.8)
+    other = one + np.random.default_rng(5).normal(size=len(one))
+    difference, interval = eer_difference(one, other, target, enrol, test, replicates=30, seed=2)
+    assert difference == eer(one, target) - eer(other, target)
+    generator = np.random.default_rng(2)
+    figures = []
+    for _ in range(30):
+        drawn = np.bincount(generator.integers(8, size=8), minlength=8)
+        weights = drawn[enrol] * np.where(target, 1, drawn[test])
+        figures.append(eer(one, target, weights) - eer(other, target, weights))
+    assert interval == Interval(*np.percentile(figures, [2.5, 97.5]))
+
+
+def test_pairing_sees_what_overlapping_intervals_hide() -> None:
+    """One system is a little worse than the other on every draw of the speakers."""
+    better, target, enrol, test = all_pairs(30, 4, 0.5)
+    worse = better - 0.2 * target
+    intervals = [bootstrap(scores, target, enrol, test, replicates=200).eer for scores in (better, worse)]
+    assert intervals[1].low < intervals[0].high
+    difference, interval = eer_difference(worse, better, target, enrol, test, replicates=200)
+    assert 0 < interval.low < difference < interval.high
 
 
 def test_a_target_trial_of_two_speakers_is_refused() -> None:

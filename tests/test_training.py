@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 from copy import deepcopy
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -18,15 +17,19 @@ import torch
 import yaml
 from rich.console import Console
 
+from acanet.audio import decode
 from acanet.bundle import Bundle, Provenance
 from acanet.config import ExtractorConfig
+from acanet.data.effects import Augment
+from acanet.data.prepare import prepare
 from acanet.encoder import Encoder
 from acanet.errors import AcanetError, BadConfig, BadManifest, ModelMismatch, UnknownModel
 from acanet.training import checkpoint
 from acanet.training.checkpoint import DevRow, State, load_state, save_state
-from acanet.training.config import Loss, Optimizer, Recipe, read_recipe, recipe_yaml
+from acanet.training.config import Data, Recipe
+from acanet.training.corpus import crop_stages, load_banks
 from acanet.training.loop import _interrupts, train
-from acanet.training.schedule import margin_at, rate_at
+from acanet.training.recipe import read_recipe, recipe_yaml
 
 STEPS, DEV_EVERY, SAVE_EVERY = 10, 3, 4
 
@@ -42,12 +45,25 @@ def one_thread():
 
 @pytest.fixture(scope="module")
 def everything(tiny_recipe):
-    """A recipe with dropout, sub-centres, a rising margin, every augmentation, and two data workers."""
+    """Dropout, sub-centres, a rising margin, every effect, two stages, a moving average, and two data workers."""
     return tiny_recipe | {
         "data": tiny_recipe["data"] | {"workers": 2},
-        "augment": {"speed": 0.5, "noise": 0.5, "babble": 0.5, "babble_speakers": [1, 2], "gain": 0.5, "spec": 0.7},
+        "augment": {
+            "speed": 0.5,
+            "room": {"probability": 0.5, "count": 3, "t60": [0.2, 0.3]},
+            "babble": {"probability": 0.5, "speakers": [1, 2]},
+            "music": 0.5,
+            "noise": 0.5,
+            "clip": 0.5,
+            "level": 0.5,
+            "telephone": 0.3,
+            "opus": 0.2,
+            "spec": 0.7,
+        },
         "loss": {"sub_centres": 2, "margin_rise": [0.1, 0.6]},
-        "steps": STEPS,
+        "steps": STEPS - 4,
+        "large_margin": {"steps": 4, "batch": 6, "crop_seconds": [0.8, 1.0]},
+        "average": {"kind": "ema", "decay": 0.9},
         "dev_every": DEV_EVERY,
         "save_every": SAVE_EVERY,
     }
@@ -66,7 +82,7 @@ def run(recipe, out, text=None, **how):
 
 
 def write_yaml(recipe, path):
-    path.write_text(yaml.safe_dump(recipe), encoding="utf-8")
+    path.write_text(yaml.safe_dump(recipe, sort_keys=False), encoding="utf-8")
     return path
 
 
@@ -203,10 +219,11 @@ def test_what_a_run_leaves(everything, uninterrupted):
     assert "Licence: Apache-2.0" in card
     best = min(looks, key=looks.get)
     assert f"Chosen at step {best} of {STEPS}: EER {looks[best]:.2%}" in card
-    if best == STEPS:  # then the last weights are the best ones
+    if best == STEPS:  # then the last average is the best one
         weights = bundle.weights()
-        for name, value in load_state(uninterrupted / "last.pt").model.items():
-            np.testing.assert_array_equal(weights[name], value.numpy())
+        for name, value in load_state(uninterrupted / "last.pt").average.items():
+            if name != "n_averaged":
+                np.testing.assert_array_equal(weights[name.removeprefix("module.")], value.numpy())
 
 
 def test_the_best_model_gives_the_eer_that_chose_it(everything, uninterrupted, voices):
@@ -252,8 +269,8 @@ def test_a_folder_that_holds_a_run_is_refused(everything, uninterrupted):
 @pytest.mark.parametrize(
     ("change", "named"),
     [
-        ({"steps": 99}, "steps is 99, the run has 10"),
-        ({"augment": {"noise": 0.25}}, r"augment\.noise is 0\.25, the run has 0\.5"),
+        ({"steps": 99}, "steps is 99, the run has 6"),
+        ({"augment": {"noise": 0.25}}, r"augment\.noise\.probability is 0\.25, the run has 0\.5"),
         ({"model": {"change": {"head": {"dim": 32}}}}, r"model\.change\.head\.dim is 32, the run has 16"),
     ],
 )
@@ -341,65 +358,105 @@ def test_a_recipe_reads_back(everything, tmp_path):
     assert read_recipe(tmp_path / "recipe.yaml") == recipe
 
 
-def test_paths_count_from_the_recipe_and_settings_from_here(tmp_path, monkeypatch):
-    (tmp_path / "recipes").mkdir()
-    path = write_yaml(
-        {"data": {"train": ["a.jsonl", "/b.jsonl"]}, "dev": {"manifest": "d.jsonl"}}, tmp_path / "recipes" / "r.yaml"
+# Stages, averages, and runs without a dev set
+
+
+def test_the_second_stage_has_longer_crops_a_larger_margin_and_no_other_speeds(everything, uninterrupted):
+    recipe = Recipe.parse(everything, "everything")
+    first, second = crop_stages(recipe, 16000)
+    assert (first.steps, first.batch, first.crop_samples) == (6, 8, (8000, 12800))
+    assert (second.steps, second.batch, second.crop_samples) == (4, 6, (12800, 16000))
+    assert second.augment.speed.probability == 0
+    assert second.augment.model_copy(update={"speed": recipe.augment.speed}) == first.augment
+    margins = [float(row["margin"]) for row in rows(uninterrupted / "log.csv")]
+    assert max(margins[:6]) <= 0.2
+    assert margins[6:] == [0.5] * 4
+    state = load_state(uninterrupted / "last.pt")
+    assert state.loss["centres"].shape[0] == 2 * 4 * 3  # sub-centres of four speakers at three speeds
+
+
+def test_without_a_dev_set_the_last_weights_are_the_model(tiny_recipe, tmp_path):
+    text = io.StringIO()
+    outcome = run({key: value for key, value in tiny_recipe.items() if key != "dev"}, tmp_path / "run", text)
+    assert (outcome.finished, outcome.best) == (True, None)
+    assert "no dev set: nothing is chosen, the last weights are the model" in text.getvalue()
+    bundle, last = Bundle.load(tmp_path / "run"), load_state(tmp_path / "run" / "last.pt")
+    for name, value in last.model.items():
+        np.testing.assert_array_equal(bundle.weights()[name], value.numpy())
+    assert "The weights after step 4, the last; no dev set chose them." in (bundle.folder / "README.md").read_text()
+    assert not (tmp_path / "run" / "dev.csv").exists()
+
+
+def test_the_last_checkpoints_are_averaged(tiny_recipe, tmp_path):
+    """Against the mean of what a run of each length ends with, which is what the long one has at that step."""
+    recipe = {key: value for key, value in tiny_recipe.items() if key != "dev"}
+    recipe["optimizer"] = {"rate": 0.01, "final_rate": 0.01, "warm_up": 0.0}  # does not depend on the length
+    recipe["loss"] = {"margin_rise": [0.0, 0.0]}
+    ends = []
+    for steps in (2, 4):
+        run(recipe | {"steps": steps}, tmp_path / str(steps))
+        ends.append(load_state(tmp_path / str(steps) / "last.pt").model)
+    average = {"kind": "last", "checkpoints": 2, "every": 2}
+    run(recipe | {"steps": 4, "average": average}, tmp_path / "averaged")
+    weights = Bundle.load(tmp_path / "averaged").weights()
+    for name, value in weights.items():
+        if "batches" not in name:
+            np.testing.assert_allclose(value, (ends[0][name] + ends[1][name]).numpy() / 2, rtol=1e-5, atol=1e-7)
+    assert any(not np.array_equal(value, ends[1][name].numpy()) for name, value in weights.items())
+
+
+def test_crops_may_be_decoded_when_they_are_needed(tiny_recipe, voices, tmp_path):
+    prepare("folder", voices, tmp_path / "prepared", dev=0.0)
+    data = tiny_recipe["data"] | {"train": [str(tmp_path / "prepared" / "train.jsonl")]}
+    recipe = {key: value for key, value in tiny_recipe.items() if key != "dev"}
+    for when in ("once", "always"):
+        data |= {"decode": when, "cache": str(tmp_path / when)}
+        run(recipe | {"data": data}, tmp_path / f"run-{when}")
+    assert list((tmp_path / "once").iterdir())
+    assert not (tmp_path / "always").exists()
+    assert learnt(tmp_path / "run-once") == learnt(tmp_path / "run-always")
+    provenances = [Bundle.load(tmp_path / f"run-{when}").provenance for when in ("once", "always")]
+    assert provenances[0] == provenances[1]
+
+
+def test_a_folder_of_noise_without_recordings_is_named(tiny_recipe, tmp_path):
+    (tmp_path / "noise").mkdir()
+    augment = {"noise": {"probability": 0.5, "folder": str(tmp_path / "noise")}}
+    with pytest.raises(BadConfig, match=r"augment\.noise\.folder: no recordings in .*noise; name a folder"):
+        run(tiny_recipe | {"augment": augment}, tmp_path / "run")
+
+
+def test_noise_and_music_come_from_their_folders(tiny_recipe, voices, tmp_path):
+    folder = str(voices / "s005")
+    effects = {name: {"probability": 1.0, "folder": folder, "snr_db": [0, 0]} for name in ("noise", "music")}
+    banks = load_banks(Augment.parse(effects, "effects"), Data.parse(tiny_recipe["data"], "data"), 16000, seed=0)
+    assert len(banks.noise) == len(banks.music) == 3
+    assert banks.rooms is None
+    first = sorted((voices / "s005").glob("*.wav"))[0]
+    np.testing.assert_allclose(banks.noise.read(0, 0, 8000), decode(first)[0][:8000], atol=2e-5)
+
+
+@pytest.mark.slow
+def test_two_processes_train_one_model(everything, tmp_path):
+    """As torchrun starts them: each makes its rows of every batch, one of them writes."""
+    recipe = write_yaml(everything, tmp_path / "recipe.yaml")
+    command = ["-m", "torch.distributed.run", "--nproc-per-node=2", "-m", "acanet", "train", recipe, "--out"]
+    done = subprocess.run(
+        [sys.executable, *map(str, command), str(tmp_path / "run")],
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
     )
-    recipe = read_recipe(path)
-    assert recipe.data.train == (tmp_path / "recipes/a.jsonl", Path("/b.jsonl"))
-    assert recipe.data.cache == tmp_path / "recipes/cache"
-    monkeypatch.chdir(tmp_path)
-    recipe = read_recipe(path, ("data.train=[c.jsonl]", "dev.manifest=e.jsonl", "augment.noise=0.5", "data.batch=7"))
-    assert recipe.data.train == (tmp_path / "c.jsonl",)
-    assert recipe.dev.manifest == tmp_path / "e.jsonl"
-    assert (recipe.augment.noise, recipe.data.batch) == (0.5, 7)
+    assert done.returncode == 0, done.stderr[:6000]
+    assert [row["step"] for row in rows(tmp_path / "run" / "log.csv")] == [str(step) for step in range(1, STEPS + 1)]
+    assert load_state(tmp_path / "run" / "last.pt").step == STEPS
+    assert Encoder.load(tmp_path / "run").dim == 16
+    assert not list((tmp_path / "run").rglob("*.part"))
 
 
-@pytest.mark.parametrize(
-    ("text", "settings", "named"),
-    [
-        ("stps: 5", (), "unknown key 'stps', did you mean 'steps'"),
-        ("augment: {nois: 0.1}", (), "unknown key 'nois', did you mean 'noise'"),
-        ("augment: {noise: 1.5}", (), r"augment\.noise: .*less than or equal to 1"),
-        ("data: {train: [a], crop_seconds: [3, 2]}", (), "wrong way round"),
-        ("- steps", (), "a recipe is a mapping"),
-        ("steps: [", (), "not YAML"),
-        ("steps: 5", ("steps",), "'steps' is not key=value"),
-        ("steps: 5", ("steps=[",), "not YAML"),
-        ("steps: 5", ("steps.below=1",), "'steps' holds a value, it has no 'below'"),
-        ("steps: 5", ("data.train=5",), r"data\.train"),
-        ("steps: 5", ("data.cach=x",), "did you mean 'cache'"),
-    ],
-)
-def test_a_wrong_recipe_names_the_key(tmp_path, text, settings, named):
-    (tmp_path / "recipe.yaml").write_text(text)
-    with pytest.raises(BadConfig, match=named):
-        read_recipe(tmp_path / "recipe.yaml", settings)
-
-
-def test_a_missing_recipe_is_named(tmp_path):
-    with pytest.raises(BadConfig, match=r"nowhere\.yaml: no such recipe"):
-        read_recipe(tmp_path / "nowhere.yaml")
-
-
-# Schedules and checkpoints
-
-
-def test_rates_by_hand():
-    config = Optimizer(rate=1.0, final_rate=0.2, warm_up=0.1)
-    rates = [rate_at(step, 100, config) for step in range(101)]
-    np.testing.assert_allclose(rates[:10], np.arange(1, 11) / 11)
-    assert rates[10] == 1.0
-    assert rates[55] == pytest.approx(0.6)  # half of the cosine
-    assert rates[100] == pytest.approx(0.2)
-    assert all(a > b for a, b in pairwise(rates[10:]))
-
-
-def test_margins_by_hand():
-    margins = [margin_at(step, 10, Loss(margin=0.3, margin_rise=(0.2, 0.5))) for step in range(10)]
-    np.testing.assert_allclose(margins, [0, 0, 0, 0.1, 0.2, 0.3, 0.3, 0.3, 0.3, 0.3])
-    assert margin_at(0, 10, Loss(margin=0.3, margin_rise=(0.0, 0.0))) == 0.3
+# Checkpoints
 
 
 def test_a_checkpoint_that_cannot_be_written_leaves_the_old_one(tmp_path, monkeypatch):

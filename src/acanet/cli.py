@@ -42,6 +42,12 @@ class Kind(StrEnum):
     folder = "folder"
     jsonl = "jsonl"
     csv = "csv"
+    kaldi = "kaldi"
+    cnceleb = "cnceleb"
+    librispeech = "librispeech"
+    speechocean762 = "speechocean762"
+    voxceleb = "voxceleb"
+    wsj0 = "wsj0"
 
 
 @app.command()
@@ -121,10 +127,25 @@ def embed(
 @app.command()
 def prepare(
     kind: Annotated[Kind, typer.Argument(help="How the source is laid out.")],
-    source: Annotated[Path, typer.Argument(help="A folder of speakers' folders, or a .jsonl or .csv manifest.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="A new folder: train.jsonl, dev.jsonl, a report.")],
+    source: Annotated[
+        Path, typer.Argument(help="A folder of speakers' folders, a .jsonl or .csv manifest, or a corpus.")
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="A new folder: train.jsonl, dev.jsonl, test.jsonl, a report.")
+    ],
+    split: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=LIST",
+            help="What train, dev or test holds: utterances, one in the first column of a line, or a trial list; "
+            "may be given often.",
+        ),
+    ] = None,
     dev: Annotated[
-        float, typer.Option(min=0.0, max=0.5, help="Share of the speakers kept for choosing checkpoints.")
+        float,
+        typer.Option(
+            min=0.0, max=0.5, help="Share of the speakers kept for choosing checkpoints, where no dev set is."
+        ),
     ] = 0.1,
     seed: Annotated[int, typer.Option(min=0, help="Decides which speakers those are.")] = 0,
     workers: Annotated[int, typer.Option(min=1, help="Processes that decode.")] = 2,
@@ -132,7 +153,12 @@ def prepare(
     """Check recordings and write manifests to train on, with speakers apart in train and dev."""
     from acanet.data.prepare import prepare as prepare_corpus
 
-    report = prepare_corpus(kind.value, source, output, dev=dev, seed=seed, workers=workers, progress=True)
+    lists: dict[Any, list[Path]] = {}
+    for name, equals, path in (item.partition("=") for item in split or ()):
+        if not equals:
+            raise typer.BadParameter(f"{name!r} is not NAME=LIST, such as test=trials.txt", param_hint="--split")
+        lists.setdefault(name, []).append(Path(path))
+    report = prepare_corpus(kind.value, source, output, lists=lists, dev=dev, seed=seed, workers=workers, progress=True)
     out.print(report.summary())
 
 
@@ -150,8 +176,8 @@ def train(
 ) -> None:
     """Train a model. Ctrl-C saves; --resume goes on as if nothing had happened."""
     from acanet.bundle import Bundle
-    from acanet.training.config import read_recipe
     from acanet.training.loop import train as train_model
+    from acanet.training.recipe import read_recipe
 
     chosen = read_recipe(recipe, tuple(settings or ()))
     start = None if init is None else Bundle.load(init)
@@ -159,10 +185,34 @@ def train(
     if not outcome.finished:
         err.print(f"stopped and saved after step {outcome.step}; the same command with --resume goes on")
         raise typer.Exit(INTERRUPTED)
-    assert outcome.best is not None  # the last step looks at dev
-    out.print(f"dev EER {outcome.best.eer:.2%} at step {outcome.best.step}; the model is in {output / 'best'}")
+    if outcome.main:
+        chosen_at = f"dev EER {outcome.best.eer:.2%} at step {outcome.best.step}; " if outcome.best else ""
+        out.print(f"{chosen_at}the model is in {output / 'best'}")
     if outcome.before is not None:
         out.print(f"dev EER was {outcome.before:.2%} before")
+
+
+@app.command()
+def experiment(
+    recipe: Annotated[Path, typer.Argument(help="A recipe with `test` and, to compare several, `systems`.")],
+    output: Annotated[Path, typer.Option("--out", "-o", help="Folder of the experiment.")],
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="key.below=value, laid over the recipe; may be given often.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the experiment in --out.")] = False,
+    seed: Annotated[int, typer.Option(min=0, help="Of the bootstrap.")] = 0,
+) -> None:
+    """Train the systems of a recipe, evaluate them on its trial lists, and compare them: one table."""
+    from acanet.experiment import run_experiment
+    from acanet.training.recipe import read_experiment
+
+    systems = read_experiment(recipe, tuple(settings or ()))
+    results = run_experiment(systems, output, resume=resume, seed=seed, console=err)
+    if results is None:
+        err.print("stopped and saved; the same command with --resume goes on")
+        raise typer.Exit(INTERRUPTED)
+    out.print(results.table(), end="")
+    out.print(f"the table is in {output / 'results.md'}, all figures in {output / 'results.json'}")
 
 
 @app.command()

@@ -93,7 +93,7 @@ def _recipe(folder: Path) -> Recipe:
                 "crop_seconds": [1.5, 2.0],
             },
             "dev": {"manifest": prepared / "dev.jsonl"},
-            "augment": {"speed": 0.6, "noise": 0.3, "gain": 0.3, "spec": 0.5},
+            "augment": {"speed": 0.6, "noise": 0.3, "level": 0.3, "spec": 0.5},
             "loss": {"margin_rise": [0.3, 0.7]},
             "optimizer": {"rate": 2e-3},
             "steps": _STEPS,

@@ -107,7 +107,7 @@ def evaluate(
     """
     began = time.perf_counter()
     trials = read_trials(trials_path)
-    utterances, speakers = _who_speaks(trials, manifest, audio_root)
+    utterances, speakers = who_speaks(trials, manifest, audio_root)
     if not seen:
         _refuse_known_speakers(encoder, utterances)
     embeddings, seconds = _embed(encoder, utterances, frozenset() if seen else encoder.training_audio)
@@ -135,13 +135,22 @@ def evaluate(
         versions=_versions(),
         date=datetime.now(UTC).isoformat(timespec="seconds"),
     )
-    return Result(card, trials, scores)
+    return Result(card, trials, speakers, scores)
 
 
-def _who_speaks(
+def who_speaks(
     trials: Trials, manifest: Path | None, audio_root: Path | None
 ) -> tuple[list[Utterance], NDArray[np.intp]]:
-    """The utterance of each name, and its speaker as a number, (names,)."""
+    """The utterance of each name of a list, and its speaker as a number, (names,).
+
+    Args:
+        trials: the list.
+        manifest, audio_root: as in `evaluate`.
+
+    Raises:
+        BadTrials, BadManifest: for a list or manifest that cannot be used, or that contradict each other.
+        ValueError: with neither a manifest nor an audio root.
+    """
     if manifest is None:
         utterances = resolve(trials, audio_root=audio_root)
         speakers = speakers_from_targets(trials)

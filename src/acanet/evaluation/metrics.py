@@ -7,7 +7,7 @@ Trials of equal score are accepted or refused together, so nothing here depends 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -59,10 +59,8 @@ def error_rates(scores: ArrayLike, target: ArrayLike, weights: ArrayLike | None 
 fnmr=array([0. , 0. , 0.5, 1. ]))
     """
     sorted_trials = _sort(scores, target)
-    rates = sorted_trials.rates(_checked_weights(weights, len(sorted_trials.order)))
-    if rates is None:
-        raise ValueError("all weights of a class are zero; error rates need trials of both classes")
-    return ErrorRates(np.append(sorted_trials.thresholds, np.inf), *rates)
+    checked = _checked_weights(weights, sorted_trials.target)
+    return ErrorRates(np.append(sorted_trials.thresholds, np.inf), *sorted_trials.rates(checked))
 
 
 def eer(scores: ArrayLike, target: ArrayLike, weights: ArrayLike | None = None) -> float:
@@ -155,24 +153,73 @@ def bootstrap(
     Raises:
         ValueError: for a target trial of two speakers, wrong shapes or `replicates`, and as `error_rates`.
     """
+    trials = _sort(scores, target)
+    figures = []
+    for weights in _weightings(trials.target, enrol_speaker, test_speaker, replicates, seed):
+        fmr, fnmr = trials.rates(weights)
+        figures.append([equal_error_rate(fmr, fnmr), *(_min_dcf(fmr, fnmr, prior) for prior in priors)])
+    first, *others = _intervals(figures)
+    return Intervals(first, dict(zip(priors, others, strict=True)))
+
+
+def eer_difference(
+    scores: ArrayLike,
+    other_scores: ArrayLike,
+    target: ArrayLike,
+    enrol_speaker: ArrayLike,
+    test_speaker: ArrayLike,
+    replicates: int = 1000,
+    seed: int = 0,
+) -> tuple[float, Interval]:
+    """By how much the EER of one system is above that of another on the same trials, and the 95 % interval.
+
+    Paired: every replicate of `bootstrap` takes both figures from the same draw of speakers, so what the speakers
+    do to both systems alike does not widen the interval. One that does not hold 0 says that the systems differ.
+
+    Args:
+        scores: (trials,) of the one.
+        other_scores: (trials,) of the other.
+        target, enrol_speaker, test_speaker, replicates, seed: see `bootstrap`.
+
+    Raises:
+        ValueError: as `bootstrap`.
+    """
+    systems = [_sort(values, target) for values in (scores, other_scores)]
+    figures = []
+    for weights in _weightings(systems[0].target, enrol_speaker, test_speaker, replicates, seed):
+        one, other = (equal_error_rate(*system.rates(weights)) for system in systems)
+        figures.append([one - other])
+    (interval,) = _intervals(figures)
+    return eer(scores, target) - eer(other_scores, target), interval
+
+
+def _weightings(
+    target: NDArray[np.bool_], enrol_speaker: ArrayLike, test_speaker: ArrayLike, replicates: int, seed: int
+) -> Iterator[Floats]:
+    """What each trial weighs in each replicate, (trials,)."""
     if replicates < 1:
         raise ValueError(f"replicates is {replicates}; at least 1 is needed")
-    trials = _sort(scores, target)
     speakers = np.stack([_vector(enrol_speaker, "enrol_speaker"), _vector(test_speaker, "test_speaker")])
-    if speakers.shape[1] != len(trials.order):
-        raise ValueError(f"{speakers.shape[1]} pairs of speakers for {len(trials.order)} scores")
-    if np.any((speakers[0] != speakers[1]) & np.asarray(target, np.bool_)):
+    if speakers.shape[1] != len(target):
+        raise ValueError(f"{speakers.shape[1]} pairs of speakers for {len(target)} scores")
+    if np.any((speakers[0] != speakers[1]) & target):
         raise ValueError("a target trial has two speakers; its sides must be one")
     labels, indices = np.unique(speakers, return_inverse=True)
     enrol, test = indices.reshape(speakers.shape)
     generator = np.random.default_rng(seed)
-    figures = np.empty((replicates, 1 + len(priors)))
-    for row in range(replicates):
-        fmr, fnmr = _replicate(trials, enrol, test, len(labels), generator)
-        figures[row] = equal_error_rate(fmr, fnmr), *(_min_dcf(fmr, fnmr, prior) for prior in priors)
-    low, high = np.percentile(figures, [2.5, 97.5], axis=0).tolist()
-    intervals = [Interval(*ends) for ends in zip(low, high, strict=True)]
-    return Intervals(intervals[0], dict(zip(priors, intervals[1:], strict=True)))
+    done = 0
+    while done < replicates:
+        drawn = np.bincount(generator.integers(len(labels), size=len(labels)), minlength=len(labels)).astype(np.float64)
+        weights = drawn[enrol] * np.where(target, 1.0, drawn[test])
+        if np.any(weights[target]) and np.any(weights[~target]):
+            yield weights
+            done += 1
+
+
+def _intervals(figures: Sequence[Sequence[float]]) -> list[Interval]:
+    """Of figures by replicate, (replicates, figures)."""
+    low, high = np.percentile(np.array(figures), [2.5, 97.5], axis=0).tolist()
+    return [Interval(*ends) for ends in zip(low, high, strict=True)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -191,12 +238,10 @@ class _Sorted:
     order: NDArray[np.intp]
     target: NDArray[np.bool_]
 
-    def rates(self, weights: Floats) -> tuple[Floats, Floats] | None:
-        """FMR and FNMR, (points,) each, under weights (trials,); None when a class weighs nothing."""
+    def rates(self, weights: Floats) -> tuple[Floats, Floats]:
+        """FMR and FNMR, (points,) each, under weights (trials,), of which each class has some above 0."""
         below_target = self._below(weights * self.target)
         below_nontarget = self._below(weights * ~self.target)
-        if below_target[-1] == 0 or below_nontarget[-1] == 0:
-            return None
         fmr = (below_nontarget[-1] - below_nontarget) / below_nontarget[-1]
         return fmr, below_target / below_target[-1]
 
@@ -222,20 +267,6 @@ def _sort(scores: ArrayLike, target: ArrayLike) -> _Sorted:
     return _Sorted(thresholds, starts, order, labels)
 
 
-def _replicate(
-    trials: _Sorted,
-    enrol: NDArray[np.intp],
-    test: NDArray[np.intp],
-    speakers: int,
-    generator: np.random.Generator,
-) -> tuple[Floats, Floats]:
-    while True:
-        drawn = np.bincount(generator.integers(speakers, size=speakers), minlength=speakers).astype(np.float64)
-        weights = drawn[enrol] * np.where(trials.target, 1.0, drawn[test])
-        if (rates := trials.rates(weights)) is not None:
-            return rates
-
-
 def _min_dcf(fmr: Floats, fnmr: Floats, prior: float, c_miss: float = 1.0, c_fa: float = 1.0) -> float:
     if not 0 < prior < 1:
         raise ValueError(f"prior is {prior}; a share between 0 and 1 is expected")
@@ -252,12 +283,14 @@ def _vector(values: ArrayLike, name: str) -> NDArray[Any]:
     return array
 
 
-def _checked_weights(weights: ArrayLike | None, trials: int) -> Floats:
+def _checked_weights(weights: ArrayLike | None, target: NDArray[np.bool_]) -> Floats:
     if weights is None:
-        return np.ones(trials)
+        return np.ones(len(target))
     array = np.asarray(_vector(weights, "weights"), np.float64)
-    if len(array) != trials:
-        raise ValueError(f"{len(array)} weights for {trials} scores")
+    if len(array) != len(target):
+        raise ValueError(f"{len(array)} weights for {len(target)} scores")
     if not (np.isfinite(array).all() and (array >= 0).all()):
         raise ValueError("weights must be finite and 0 or more")
+    if not (np.any(array[target]) and np.any(array[~target])):
+        raise ValueError("all weights of a class are zero; error rates need trials of both classes")
     return array

@@ -66,10 +66,18 @@ class Card(Strict):
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """An evaluation: its card, and the score of each trial, (trials,)."""
+    """An evaluation.
+
+    Attributes:
+        card: its figures.
+        trials: the list.
+        speakers: (names,) speaker of each of the list's names, as a number.
+        scores: (trials,).
+    """
 
     card: Card
     trials: Trials
+    speakers: NDArray[np.intp]
     scores: NDArray[np.float32]
 
 

@@ -28,6 +28,7 @@ class State:
     optimizer: dict[str, Any]
     history: list[DevRow] = field(default_factory=list)
     init: str | None = None  # fingerprint of the model that the run started from
+    average: dict[str, Any] | None = None
 
 
 def save_state(state: State, path: Path) -> None:

@@ -1,35 +1,14 @@
-"""A training recipe: typed, strict, read from YAML."""
+"""A training recipe: everything that decides a run, typed and strict."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
-import yaml
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
-from acanet.config import Strict
-from acanet.errors import BadConfig
-
-Share = Annotated[float, Field(ge=0, le=1)]
-
-
-class Range(Strict):
-    """An even draw between two values."""
-
-    low: float
-    high: float
-
-    @model_validator(mode="before")
-    @classmethod
-    def _from_pair(cls, data: Any) -> Any:
-        return {"low": data[0], "high": data[1]} if isinstance(data, list | tuple) and len(data) == 2 else data
-
-    @model_validator(mode="after")
-    def _in_order(self) -> Self:
-        if self.low > self.high:
-            raise ValueError(f"from {self.low} to {self.high} is the wrong way round")
-        return self
+from acanet.config import ConfigPath, Strict
+from acanet.data.effects import Augment, Range, Share
 
 
 class ModelChoice(Strict):
@@ -42,29 +21,16 @@ class ModelChoice(Strict):
 class Data(Strict):
     """What to train on and how it is cut into batches."""
 
-    train: tuple[Path, ...] = Field(min_length=1, description="manifests; relative paths count from the recipe")
-    cache: Path = Field(Path("cache"), description="folder of decoded audio, 16 bit; relative to the recipe")
+    train: tuple[ConfigPath, ...] = Field(min_length=1, description="manifests; relative paths count from the recipe")
+    cache: ConfigPath = Field(
+        Path("cache"), validate_default=True, description="folder of decoded audio, 16 bit, and of the bank of rooms"
+    )
+    decode: Literal["once", "always"] = Field(
+        "once", description="`once`: into the cache; `always`: each crop from its file, for corpora too large for that"
+    )
     batch: PositiveInt = Field(32, description="crops in a batch")
     crop_seconds: Range = Range(low=2.0, high=3.0)
     workers: NonNegativeInt = Field(2, description="processes that make batches")
-
-
-class Augment(Strict):
-    """What happens to a crop; each with a probability."""
-
-    speed: Share = Field(0.0, description="probability; a speaker at another speed is another speaker")
-    speeds: tuple[PositiveFloat, ...] = (0.9, 1.1)
-    noise: Share = 0.0
-    noise_snr_db: Range = Range(low=5.0, high=25.0)
-    babble: Share = Field(0.0, description="probability of other training speakers talking")
-    babble_snr_db: Range = Range(low=8.0, high=25.0)
-    babble_speakers: Range = Range(low=3, high=7)
-    gain: Share = 0.0
-    gain_db: Range = Range(low=-20.0, high=6.0)
-    spec: Share = Field(0.0, description="probability of SpecAugment")
-    spec_frames: NonNegativeInt = Field(20, description="longest masked stretch of frames")
-    spec_mels: NonNegativeInt = Field(10, description="widest masked band of mel bins")
-    spec_masks: PositiveInt = Field(2, description="masks along each axis")
 
 
 class Loss(Strict):
@@ -94,11 +60,60 @@ class Optimizer(Strict):
     init_rate: PositiveFloat = Field(0.1, description="with --init: the extractor's rate, as a share of `rate`")
 
 
+class LargeMargin(Strict):
+    """A second stage after `steps`: longer crops, a larger margin, a low rate, no changed speeds.
+
+    Source: Thienpondt, Desplanques, Demuynck, "The IDLAB VoxSRC-20 submission: large margin fine-tuning and
+    quality-aware score calibration in DNN based speaker verification", ICASSP 2021, section 3.
+    """
+
+    steps: PositiveInt
+    batch: PositiveInt | None = Field(None, description="crops in a batch; None: as before")
+    crop_seconds: Range = Range(low=5.0, high=6.0)
+    margin: NonNegativeFloat = Field(0.5, description="radians")
+    rate: PositiveFloat = Field(1e-4, description="falls to `optimizer.final_rate` by half a cosine")
+
+
+class MovingAverage(Strict):
+    """The exponential moving average of the weights over all steps."""
+
+    kind: Literal["ema"] = "ema"
+    decay: Annotated[float, Field(gt=0, lt=1)] = Field(0.999, description="what remains of the average at a step")
+
+
+class LastCheckpoints(Strict):
+    """The mean of the weights at the last steps that are multiples of `every` before the end."""
+
+    kind: Literal["last"] = "last"
+    checkpoints: PositiveInt = Field(5, description="how many")
+    every: PositiveInt = Field(500, description="steps between them")
+
+
+Average = Annotated[MovingAverage | LastCheckpoints, Field(discriminator="kind")]
+
+
 class Dev(Strict):
     """What checkpoints are chosen on."""
 
-    manifest: Path
-    trials: Path | None = Field(None, description="None: all pairs of utterances")
+    manifest: ConfigPath
+    trials: ConfigPath | None = Field(None, description="None: all pairs of utterances")
+    per_speaker: PositiveInt | None = Field(
+        None, description="for pairs: so many utterances of each speaker, evenly over the manifest; None: all of them"
+    )
+
+
+class Evaluation(Strict):
+    """A trial list that the trained model is measured on, by `acanet experiment`."""
+
+    trials: ConfigPath
+    manifest: ConfigPath | None = Field(None, description="resolves the names in the list and knows the speakers")
+    audio_root: ConfigPath | None = Field(None, description="where paths in the list start")
+
+    @model_validator(mode="after")
+    def _can_be_found(self) -> Self:
+        if self.manifest is None and self.audio_root is None:
+            raise ValueError("give a manifest or an audio_root, so that the names in the list can be found")
+        return self
 
 
 class Recipe(Strict):
@@ -106,83 +121,29 @@ class Recipe(Strict):
 
     model: ModelChoice = ModelChoice()
     data: Data
-    dev: Dev
+    dev: Dev | None = Field(None, description="None: nothing is chosen, the last weights are the model")
     augment: Augment = Augment()
     loss: Loss = Loss()
     optimizer: Optimizer = Optimizer()
-    steps: PositiveInt = 10_000
+    steps: PositiveInt = Field(10_000, description="of the first stage")
+    large_margin: LargeMargin | None = Field(None, description="the second stage; None: there is none")
+    average: Average | None = Field(None, description="of weights, is the model; None: the weights as trained are")
     seed: NonNegativeInt = 0
     dev_every: PositiveInt = Field(500, description="steps between dev evaluations")
     save_every: PositiveInt = Field(500, description="steps between checkpoints")
     log_every: PositiveInt = Field(20, description="steps between lines of the log")
     licence: str = Field("unknown", description="under which the trained model may be used")
 
-
-def read_recipe(path: Path, settings: tuple[str, ...] = ()) -> Recipe:
-    """Read a recipe and lay `key.below=value` settings over it.
-
-    Paths in the recipe count from its folder, those in settings from the working directory.
-
-    Raises:
-        BadConfig: naming the key, and the nearest known one when it is unknown.
-    """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise BadConfig(path, ["no such recipe"]) from None
-    except UnicodeDecodeError:
-        raise BadConfig(path, ["not UTF-8"]) from None
-    data = _yaml(text, path)
-    if not isinstance(data, dict):
-        raise BadConfig(path, ["a recipe is a mapping of keys to values"])
-    for setting in settings:
-        key, sign, value = setting.partition("=")
-        if not sign:
-            raise BadConfig("--set", [f"{setting!r} is not key=value"])
-        _set(data, key.split("."), _absolute(key, _yaml(value, f"--set {key}")))
-    return _with_folder(Recipe.parse(data, path), path.parent)
+    @property
+    def all_steps(self) -> int:
+        """Of both stages."""
+        return self.steps + (self.large_margin.steps if self.large_margin else 0)
 
 
-def recipe_yaml(recipe: Recipe) -> str:
-    """The recipe with every default spelt out; `read_recipe` reads it back to an equal one."""
-    return yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False)
+class Experiment(Recipe):
+    """A recipe, the systems to compare under it, and the trial lists to compare them on."""
 
-
-_PATHS = {"data.train", "data.cache", "dev.manifest", "dev.trials"}
-
-
-def _yaml(text: str, source: str | Path) -> Any:
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise BadConfig(source, [f"not YAML: {error}"]) from None
-
-
-def _absolute(key: str, value: Any) -> Any:
-    if key not in _PATHS:
-        return value
-    if isinstance(value, list):
-        return [str(Path(str(item)).absolute()) for item in value]
-    return value and str(Path(str(value)).absolute())
-
-
-def _set(data: dict[str, Any], keys: list[str], value: Any) -> None:
-    for key in keys[:-1]:
-        data = data.setdefault(key, {})
-        if not isinstance(data, dict):
-            raise BadConfig("--set", [f"{key!r} holds a value, it has no {keys[-1]!r}"])
-    data[keys[-1]] = value
-
-
-def _with_folder(recipe: Recipe, folder: Path) -> Recipe:
-    """The recipe with its paths made absolute, as seen from a folder."""
-    root = folder.absolute()
-    data, dev = recipe.data, recipe.dev
-    return recipe.model_copy(
-        update={
-            "data": data.model_copy(
-                update={"train": tuple(root / path for path in data.train), "cache": root / data.cache}
-            ),
-            "dev": dev.model_copy(update={"manifest": root / dev.manifest, "trials": dev.trials and root / dev.trials}),
-        }
+    systems: dict[str, dict[str, Any]] = Field(
+        {}, description="by name: keys laid over this recipe; none: the recipe as it is, alone"
     )
+    test: dict[str, Evaluation] = Field({}, description="by name: trial lists that the trained models are measured on")

@@ -1,4 +1,4 @@
-"""What a run trains on: decoded utterances with their speakers as numbers, and how crops are cut from them."""
+"""What a run trains on: utterances with their speakers as numbers, how crops are cut from them, what is added."""
 
 from __future__ import annotations
 
@@ -6,11 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from acanet.bundle import Provenance
-from acanet.data.batches import CropPlan
-from acanet.data.cache import AudioCache, build_cache
+from acanet.data.batches import Stage
+from acanet.data.cache import Audio, build_cache, open_files
+from acanet.data.chain import Banks
+from acanet.data.corpora.folder import recordings
+from acanet.data.effects import Augment, Range
 from acanet.data.manifest import Utterance, read_manifest
-from acanet.errors import BadManifest
-from acanet.training.config import Augment, Data, Dev
+from acanet.data.rooms import build_rooms
+from acanet.errors import BadConfig, BadManifest
+from acanet.training.config import Data, Recipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,63 +22,93 @@ class Corpus:
     """Training data.
 
     Attributes:
-        cache: decoded utterances.
+        audio: the utterances.
         speakers: number of the speaker (0, 1, ... in the order of their names) of each utterance.
         provenance: what a model that was trained on it has to tell.
     """
 
-    cache: AudioCache
+    audio: Audio
     speakers: tuple[int, ...]
     provenance: Provenance
 
 
 def load_corpus(
-    data: Data, dev: Dev, dev_speakers: frozenset[str], rate: int, heard_before: frozenset[str] = frozenset()
+    data: Data, rate: int, dev_speakers: frozenset[str] = frozenset(), heard_before: frozenset[str] = frozenset()
 ) -> Corpus:
     """Read the manifests and decode what they name, or find it decoded.
 
-    `heard_before` are the speakers of the model that training starts from.
+    Args:
+        data: the manifests, and how they are decoded.
+        rate: samples a second.
+        dev_speakers: who chooses the model, and so must not be trained on.
+        heard_before: the speakers of the model that training starts from.
 
     Raises:
-        BadManifest: with fewer than two speakers, or when a dev speaker is trained on, now or before.
+        BadManifest: with fewer than two speakers, when an id or path stands twice, or when a dev speaker is trained
+            on, now or before.
         BadAudio: for a recording that cannot be decoded.
+        AcanetError: for a manifest without lengths that is not to be decoded at once.
     """
-    utterances = _utterances(data)
+    utterances = [utterance for path in data.train for utterance in read_manifest(path)]
     names = sorted({utterance.speaker for utterance in utterances})
-    _check_disjoint(heard_before.union(names), dev_speakers, dev.manifest)
-    cache = build_cache(utterances, data.cache, rate, data.workers)
+    if len(names) < 2:
+        raise BadManifest(data.train[0], None, "only one speaker; training needs two or more")
+    if shared := sorted(dev_speakers & heard_before.union(names)):
+        reason = f"{len(shared)} dev speakers are trained on too ({', '.join(shared[:3])}); make them disjoint"
+        raise BadManifest(data.train[0], None, reason)
+    if data.decode == "once":
+        audio: Audio = build_cache(utterances, data.cache, rate, data.workers)
+    else:
+        audio = open_files(utterances, rate)
     number = {name: i for i, name in enumerate(names)}
     provenance = Provenance(
-        data=tuple(path.name for path in data.train), speakers=frozenset(names), audio=frozenset(cache.hashes)
+        data=tuple(path.name for path in data.train), speakers=frozenset(names), audio=frozenset(audio.hashes)
     )
-    return Corpus(cache, tuple(number[utterance.speaker] for utterance in utterances), provenance)
+    return Corpus(audio, tuple(number[utterance.speaker] for utterance in utterances), provenance)
 
 
-def crop_plan(data: Data, augment: Augment, rate: int) -> CropPlan:
-    """How crops are cut and augmented, in samples at a rate."""
-    return CropPlan(
-        batch=data.batch,
-        crop_samples=(round(data.crop_seconds.low * rate), round(data.crop_seconds.high * rate)),
-        speed=augment.speed,
-        speeds=augment.speeds,
-        noise=augment.noise,
-        noise_snr_db=(augment.noise_snr_db.low, augment.noise_snr_db.high),
-        babble=augment.babble,
-        babble_snr_db=(augment.babble_snr_db.low, augment.babble_snr_db.high),
-        babble_speakers=(round(augment.babble_speakers.low), round(augment.babble_speakers.high)),
-        gain=augment.gain,
-        gain_db=(augment.gain_db.low, augment.gain_db.high),
+def crop_stages(recipe: Recipe, rate: int) -> list[Stage]:
+    """How crops are cut and augmented in each stage of a run, in samples at a rate."""
+    data, large_margin = recipe.data, recipe.large_margin
+    stages = [Stage(recipe.steps, data.batch, _samples(data.crop_seconds, rate), recipe.augment)]
+    if large_margin is not None:
+        calm = recipe.augment.model_copy(update={"speed": recipe.augment.speed.model_copy(update={"probability": 0.0})})
+        crop_samples = _samples(large_margin.crop_seconds, rate)
+        stages.append(Stage(large_margin.steps, large_margin.batch or data.batch, crop_samples, calm))
+    return stages
+
+
+def load_banks(augment: Augment, data: Data, rate: int, seed: int) -> Banks:
+    """Make the rooms and decode the recordings that the effects draw from, or find them made.
+
+    Raises:
+        BadConfig: for a folder that holds no recordings.
+        BadAudio: for a recording that cannot be decoded.
+        MissingExtra: without what makes rooms.
+    """
+
+    def decoded(probability: float, folder: Path | None, key: str) -> Audio | None:
+        if not probability or folder is None:
+            return None
+        return build_cache(_recordings(folder, key), data.cache, rate, data.workers)
+
+    rooms = None
+    if augment.room.probability:
+        t60 = (augment.room.t60.low, augment.room.t60.high)
+        rooms = build_rooms(data.cache, rate, count=augment.room.count, t60=t60, seed=seed, workers=data.workers)
+    return Banks(
+        rooms=rooms,
+        music=decoded(augment.music.probability, augment.music.folder, "augment.music.folder"),
+        noise=decoded(augment.noise.probability, augment.noise.folder, "augment.noise.folder"),
     )
 
 
-def _utterances(data: Data) -> list[Utterance]:
-    utterances = [utterance for path in data.train for utterance in read_manifest(path)]
-    if len({utterance.speaker for utterance in utterances}) < 2:
-        raise BadManifest(data.train[0], None, "only one speaker; training needs two or more")
-    return utterances
+def _recordings(folder: Path, key: str) -> list[Utterance]:
+    paths = sorted(recordings(folder)) if folder.is_dir() else []
+    if not paths:
+        raise BadConfig(key, [f"no recordings in {folder}; name a folder that holds some, or none to generate them"])
+    return [Utterance(str(path), path, "", str(path)) for path in paths]
 
 
-def _check_disjoint(speakers: frozenset[str], dev: frozenset[str], manifest: Path) -> None:
-    if shared := sorted(dev & speakers):
-        reason = f"{len(shared)} dev speakers are trained on too ({', '.join(shared[:3])}); make them disjoint"
-        raise BadManifest(manifest, None, reason)
+def _samples(seconds: Range, rate: int) -> tuple[int, int]:
+    return round(seconds.low * rate), round(seconds.high * rate)

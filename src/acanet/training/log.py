@@ -29,8 +29,8 @@ class Log:
         start: steps done before; rows of later steps, left by a run that was killed, are dropped.
     """
 
-    def __init__(self, folder: Path, console: Console, *, start: int, steps: int, batch: int, every: int) -> None:
-        self.folder, self.console, self.batch, self.every, self.steps = folder, console, batch, every, steps
+    def __init__(self, folder: Path, console: Console, *, start: int, steps: int, every: int) -> None:
+        self.folder, self.console, self.every, self.steps = folder, console, every, steps
         _keep_rows(folder / "log.csv", start)
         self._file = (folder / "log.csv").open("a", newline="", encoding="utf-8")
         self._csv = csv.writer(self._file, lineterminator="\n")
@@ -43,7 +43,7 @@ class Log:
         )  # fmt: skip
         self._task = self._bar.add_task("Training", total=steps, completed=start, now="")
         self._began = time.perf_counter()
-        self._waiting, self._spent = 0.0, 0.0
+        self._rows, self._waiting, self._spent = 0, 0.0, 0.0
         self._losses, self._right = [], []  # type: list[Tensor], list[Tensor]
         self._done_before, self._step = start, start
 
@@ -59,11 +59,12 @@ class Log:
         self._board.close()
 
     def step(
-        self, step: int, loss: Tensor, right: Tensor, rate: float, margin: float, waited: float, spent: float
+        self, step: int, loss: Tensor, right: Tensor, rate: float, margin: float, rows: int, waited: float, spent: float
     ) -> None:
-        """Take note of a step that is done; `waited` of the `spent` seconds it waited for its batch."""
+        """Take note of a step of `rows` crops; `waited` of the `spent` seconds it waited for its batch."""
         self._losses.append(loss)
         self._right.append(right)
+        self._rows += rows
         self._waiting += waited
         self._spent += spent
         self._step = step
@@ -90,7 +91,7 @@ class Log:
         count, spent = len(self._losses), self._spent
         loss = sum(float(value) for value in self._losses) / count
         accuracy = sum(float(value) for value in self._right) / count
-        speed, share = count * self.batch / spent, min(1.0, self._waiting / spent)
+        speed, share = self._rows / spent, min(1.0, self._waiting / spent)
         self._csv.writerow(
             (step, f"{loss:.4f}", f"{accuracy:.4f}", f"{rate:.3e}", f"{margin:.3f}",
              f"{speed:.1f}", f"{share:.3f}", f"{now - self._began:.1f}")
@@ -107,7 +108,7 @@ class Log:
             self.console.print(
                 f"step {step}/{self.steps}: {line}, {_clock(left)} left", highlight=False, soft_wrap=True
             )
-        self._losses, self._right, self._waiting, self._spent = [], [], 0.0, 0.0
+        self._losses, self._right, self._rows, self._waiting, self._spent = [], [], 0, 0.0, 0.0
 
 
 def _clock(seconds: float) -> str:

@@ -10,7 +10,7 @@ import os
 import signal
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,14 +30,16 @@ from acanet.data.batches import Purpose, TrainingBatches, generator
 from acanet.errors import AcanetError, BadConfig, ModelMismatch
 from acanet.models.inference import load_model
 from acanet.models.registry import build_model, model_config
+from acanet.training.average import averaged
 from acanet.training.card import model_card
 from acanet.training.checkpoint import DevRow, State, load_state, save_state
-from acanet.training.config import Recipe, read_recipe, recipe_yaml
-from acanet.training.corpus import crop_plan, load_corpus
+from acanet.training.config import Recipe
+from acanet.training.corpus import crop_stages, load_banks, load_corpus
 from acanet.training.dev import DevSet
 from acanet.training.log import Log
 from acanet.training.losses import AngularMarginSoftmax
-from acanet.training.schedule import margin_at, rate_at
+from acanet.training.recipe import read_recipe, recipe_yaml
+from acanet.training.schedule import is_averaged, margin_at, rate_at
 
 _STOPPING = b"\nstopping after this step (Ctrl-C again: at once, losing what is not saved)\n"
 
@@ -50,8 +52,9 @@ class Outcome:
         finished: false when it was interrupted; it can be resumed.
         step: steps done.
         best: the look at the dev set that chose the model, if there was one.
-        before: dev EER of the weights that it started from (`init` only).
+        before: dev EER of the weights that it started from (with `init` and a dev set).
         folder: of the run; the model is in `best/`.
+        main: whether this is the process, of several started by torchrun, that writes and tells.
     """
 
     finished: bool
@@ -59,6 +62,7 @@ class Outcome:
     best: DevRow | None
     before: float | None
     folder: Path
+    main: bool
 
 
 def train(
@@ -82,21 +86,27 @@ def train(
     console = console or Console(stderr=True)
     _check_free(out, recipe, resume)
     run = _Run(recipe, out, init)
-    _claim(out, recipe)
+    main = run.accelerator.is_main_process
+    console.quiet |= not main
+    if main:
+        _claim(out, recipe)
+    run.accelerator.wait_for_everyone()
+    if run.dev is None:
+        console.print("no dev set: nothing is chosen, the last weights are the model", highlight=False)
     if resume and not (out / "last.pt").exists():
         console.print(f"no checkpoint in {out} yet: starting at step 0", highlight=False, markup=False, soft_wrap=True)
     if (out / "last.pt").exists():
         run.restore(load_state(out / "last.pt"))
         console.print(f"resuming after step {run.step}", highlight=False)
     before = None
-    if init is not None:
+    if init is not None and run.dev is not None and main:
         before = run.dev.eer(load_model(init.name, init.config.model, init.weights()).to(run.accelerator.device))
         console.print(
             f"dev EER of {init.folder} before training: {before:.2%}", highlight=False, markup=False, soft_wrap=True
         )
     finished = run.go(console)
     best = min(run.history, key=lambda row: row.eer, default=None)
-    return Outcome(finished, run.step, best, before, out)
+    return Outcome(finished, run.step, best, before, out, main)
 
 
 class _Run:
@@ -106,18 +116,22 @@ class _Run:
         set_seed(recipe.seed)
         config = model_config(recipe.model.name, recipe.model.change)
         rate = config.front_end.rate
-        self.dev = DevSet(recipe.dev.manifest, recipe.dev.trials, recipe.data.cache, rate, recipe.data.workers)
-        heard_before = frozenset() if init is None else init.provenance.speakers
-        corpus = load_corpus(recipe.data, recipe.dev, self.dev.speakers, rate, heard_before)
-        self.provenance = corpus.provenance
         cuda = torch.cuda.is_available()
         self.accelerator = Accelerator(cpu=not cuda, mixed_precision="bf16" if cuda else "no")
+        with self.accelerator.main_process_first():  # the others find everything decoded
+            self.dev = DevSet(recipe.dev, recipe.data.cache, rate, recipe.data.workers) if recipe.dev else None
+            dev_speakers = self.dev.speakers if self.dev else frozenset()
+            heard_before = frozenset() if init is None else init.provenance.speakers
+            corpus = load_corpus(recipe.data, rate, dev_speakers, heard_before)
+            banks = load_banks(recipe.augment, recipe.data, rate, recipe.seed)
+        self.provenance = corpus.provenance
         self.batches = TrainingBatches(
-            corpus.cache,
+            corpus.audio,
             corpus.speakers,
-            crop_plan(recipe.data, recipe.augment, rate),
+            crop_stages(recipe, rate),
             recipe.seed,
-            recipe.steps,
+            rate,
+            banks,
             (self.accelerator.process_index, self.accelerator.num_processes),
         )
         self.bundle_config = BundleConfig(
@@ -135,42 +149,67 @@ class _Run:
         groups = [{"params": model.parameters(), "share": share}, {"params": loss.parameters(), "share": 1.0}]
         optimizer = torch.optim.AdamW(groups, lr=recipe.optimizer.rate, weight_decay=recipe.optimizer.weight_decay)
         self.model, self.loss, self.optimizer = self.accelerator.prepare(model, loss, optimizer)
-        self.front_end = self.accelerator.unwrap_model(self.model).front_end
+        self.average = averaged(self.weights, recipe.average) if recipe.average else None
+        self.front_end = self.weights.front_end
         self.step = 0
         self.history: list[DevRow] = []
 
+    @property
+    def weights(self) -> Any:
+        """The model as trained."""
+        return self.accelerator.unwrap_model(self.model)
+
+    @property
+    def candidate(self) -> Any:
+        """The model that the run is for: the average, once there is one, else the model as trained."""
+        return self.average.module if self.average is not None and self.average.n_averaged else self.weights
+
     def go(self, console: Console) -> bool:
         """Train to the end, or until somebody presses Ctrl-C; returns whether the end was reached."""
-        recipe = self.recipe
+        recipe, steps = self.recipe, self.recipe.all_steps
         loader: Iterable[tuple[Tensor, Tensor]] = DataLoader(
             self.batches,  # type: ignore[arg-type]
             batch_size=None,
-            sampler=range(self.step, recipe.steps),
+            sampler=range(self.step, steps),
             num_workers=recipe.data.workers,
             worker_init_fn=_worker_started,
             pin_memory=self.accelerator.device.type == "cuda",
         )
-        log = Log(
-            self.out, console, start=self.step, steps=recipe.steps, batch=recipe.data.batch, every=recipe.log_every
-        )
-        with log, _interrupts() as stopped:
+        with self._log(console) as log, _interrupts() as stopped:
             waiting = time.perf_counter()
             for waveforms, classes in loader:
                 began = time.perf_counter()
                 loss, right = self._learn(waveforms, classes)
                 rate, margin = self._rate(), self._margin()
                 self.step += 1
-                log.step(self.step, loss, right, rate, margin, began - waiting, time.perf_counter() - waiting)
-                last = self.step == recipe.steps
-                if last or self.step % recipe.dev_every == 0:
-                    self._look_at_dev()
-                    log.dev(self.history)
-                if last or stopped or self.step % recipe.save_every == 0:
-                    self._save()
-                if stopped and not last:
+                if self.average is not None and is_averaged(self.step, recipe):
+                    self.average.update_parameters(self.weights)
+                now = time.perf_counter()
+                if log is not None:
+                    log.step(self.step, loss, right, rate, margin, len(waveforms), began - waiting, now - waiting)
+                    self._look_and_save(log, bool(stopped))
+                if stopped and self.step < steps:
                     return False
                 waiting = time.perf_counter()
         return True
+
+    def _log(self, console: Console) -> AbstractContextManager[Log | None]:
+        """The log in the main process, which alone writes files; nothing in the others."""
+        if not self.accelerator.is_main_process:
+            return nullcontext()
+        return Log(self.out, console, start=self.step, steps=self.recipe.all_steps, every=self.recipe.log_every)
+
+    def _look_and_save(self, log: Log, stopped: bool) -> None:
+        """What is due after a step."""
+        recipe = self.recipe
+        last = self.step == recipe.all_steps
+        if self.dev is not None and (last or self.step % recipe.dev_every == 0):
+            self._look_at_dev(self.dev)
+            log.dev(self.history)
+        if self.dev is None and last:
+            self._keep(None)
+        if last or stopped or self.step % recipe.save_every == 0:
+            self._save()
 
     def restore(self, state: State) -> None:
         """Go back to a saved state.
@@ -182,9 +221,11 @@ class _Run:
             start = f"from model {state.init}" if state.init else "from fresh weights"
             problem = f"the run started {start}; give --resume the same --init, or none where there was none"
             raise BadConfig(self.out, [problem])
-        self.accelerator.unwrap_model(self.model).load_state_dict(state.model)
+        self.weights.load_state_dict(state.model)
         self.accelerator.unwrap_model(self.loss).load_state_dict(state.loss)
         self.optimizer.load_state_dict(state.optimizer)
+        if self.average is not None and state.average is not None:
+            self.average.load_state_dict(state.average)
         self.step, self.history = state.step, state.history
 
     def _learn(self, waveforms: Tensor, classes: Tensor) -> tuple[Tensor, Tensor]:
@@ -209,37 +250,39 @@ class _Run:
 
     def _hidden(self, shape: torch.Size) -> Tensor:
         """(batch, frames, mels), true where SpecAugment hides; the features' mean is 0 there."""
-        config, rng = self.recipe.augment, generator(self.recipe.seed, Purpose.SPEC, self.step)
+        spec, rng = self.recipe.augment.spec, generator(self.recipe.seed, Purpose.SPEC, self.step)
         hidden = np.zeros(shape, dtype=bool)
         for row in range(shape[0]):
-            if rng.random() < config.spec:
-                hidden[row] = spec_masks(
-                    rng, (shape[1], shape[2]), config.spec_masks, config.spec_frames, config.spec_mels
-                )
+            if spec.happens(rng):
+                hidden[row] = spec_masks(rng, (shape[1], shape[2]), spec.masks, spec.frames, spec.mels)
         return torch.from_numpy(hidden)
 
     def _rate(self) -> float:
-        return rate_at(self.step, self.recipe.steps, self.recipe.optimizer)
+        return rate_at(self.step, self.recipe)
 
     def _margin(self) -> float:
-        return margin_at(self.step, self.recipe.steps, self.recipe.loss)
+        return margin_at(self.step, self.recipe)
 
-    def _look_at_dev(self) -> None:
+    def _look_at_dev(self, dev: DevSet) -> None:
         """Take the dev EER, and keep the model when it is the best so far."""
-        model = self.accelerator.unwrap_model(self.model)
-        row = DevRow(self.step, self.dev.eer(model))
+        row = DevRow(self.step, dev.eer(self.candidate))
         if row.eer < min((other.eer for other in self.history), default=2.0):
-            weights = {name: value.cpu().numpy() for name, value in model.state_dict().items()}
-            card = model_card(self.recipe, row, self.provenance, self.init)
-            write_bundle(self.out / "best", self.bundle_config, weights, self.provenance, card)
+            self._keep(row)
         self.history.append(row)
+
+    def _keep(self, chosen: DevRow | None) -> None:
+        """Write the model of now as the one of the run."""
+        weights = {name: value.cpu().numpy() for name, value in self.candidate.state_dict().items()}
+        card = model_card(self.recipe, self.step, chosen, self.provenance, self.init)
+        write_bundle(self.out / "best", self.bundle_config, weights, self.provenance, card)
 
     def _save(self) -> None:
         state = State(
             step=self.step,
-            model=self.accelerator.unwrap_model(self.model).state_dict(),
+            model=self.weights.state_dict(),
             loss=self.accelerator.unwrap_model(self.loss).state_dict(),
             optimizer=self.optimizer.state_dict(),
+            average=None if self.average is None else self.average.state_dict(),
             history=self.history,
             init=self.init,
         )

@@ -4,20 +4,41 @@ from __future__ import annotations
 
 import math
 
-from acanet.training.config import Loss, Optimizer
+from acanet.training.config import LastCheckpoints, Loss, Recipe
 
 
-def rate_at(step: int, steps: int, config: Optimizer) -> float:
-    """Learning rate of a step: linear warm-up to `rate`, then half a cosine down to `final_rate`."""
-    warm_up = config.warm_up * steps
+def rate_at(step: int, recipe: Recipe) -> float:
+    """Learning rate of a step: linear warm-up to `rate`, then half a cosine down to `final_rate`; in the large-margin
+    stage half a cosine again, from that stage's rate."""
+    final, stage = recipe.optimizer.final_rate, recipe.large_margin
+    if stage is not None and step >= recipe.steps:
+        return _cosine(stage.rate, final, (step - recipe.steps) / stage.steps)
+    warm_up = recipe.optimizer.warm_up * recipe.steps
     if step < warm_up:
-        return config.rate * (step + 1) / (warm_up + 1)
-    done = (step - warm_up) / max(steps - warm_up, 1)
-    return config.final_rate + (config.rate - config.final_rate) * 0.5 * (1 + math.cos(math.pi * done))
+        return recipe.optimizer.rate * (step + 1) / (warm_up + 1)
+    return _cosine(recipe.optimizer.rate, final, (step - warm_up) / max(recipe.steps - warm_up, 1))
 
 
-def margin_at(step: int, steps: int, config: Loss) -> float:
-    """Margin of a step in radians: 0, then rising linearly, then `margin`."""
+def margin_at(step: int, recipe: Recipe) -> float:
+    """Margin of a step in radians: 0, then rising linearly, then `margin`; in the large-margin stage that stage's."""
+    if recipe.large_margin is not None and step >= recipe.steps:
+        return recipe.large_margin.margin
+    return _rising(step, recipe.steps, recipe.loss)
+
+
+def is_averaged(step: int, recipe: Recipe) -> bool:
+    """Whether the weights after that many steps go into the average."""
+    if isinstance(recipe.average, LastCheckpoints):
+        left, gap = recipe.all_steps - step, recipe.average.every
+        return left % gap == 0 and left // gap < recipe.average.checkpoints
+    return recipe.average is not None
+
+
+def _cosine(high: float, low: float, done: float) -> float:
+    return low + (high - low) * 0.5 * (1 + math.cos(math.pi * done))
+
+
+def _rising(step: int, steps: int, config: Loss) -> float:
     begin, end = (share * steps for share in config.margin_rise)
     if step >= end:
         return config.margin

@@ -1,0 +1,186 @@
+"""Recipes and experiments from YAML, with settings laid over them; problems are told with their line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+
+from acanet.config import FOLDER, FromHere, Place
+from acanet.errors import BadConfig, UnknownModel
+from acanet.models.registry import model_config
+from acanet.training.config import Evaluation, Experiment, Recipe
+
+R = TypeVar("R", bound=Recipe)
+
+
+@dataclass(frozen=True)
+class Systems:
+    """What `acanet experiment` does: a recipe for each system, and the lists that all are measured on, by name."""
+
+    recipes: Mapping[str, Recipe]
+    test: Mapping[str, Evaluation]
+
+
+def read_recipe(path: Path, settings: tuple[str, ...] = ()) -> Recipe:
+    """Read a recipe and lay `key.below=value` settings over it; of an experiment, what its systems share.
+
+    Paths in the recipe count from its folder, those in settings from the working directory.
+
+    Raises:
+        BadConfig: naming the line and the key, and the nearest known one when it is unknown.
+    """
+    source = _Source.read(path, settings)
+    _systems(source)  # the whole file has to be right
+    return source.shared().parse(Recipe)
+
+
+def read_experiment(path: Path, settings: tuple[str, ...] = ()) -> Systems:
+    """Read a recipe with `systems` and `test`; without systems, the recipe is the only one, by the file's name.
+
+    Raises:
+        BadConfig: as `read_recipe`, and when there is no test list.
+    """
+    found = _systems(_Source.read(path, settings))
+    if not found.test:
+        raise BadConfig(path, ["no 'test'; an experiment needs a trial list to measure on"])
+    return found
+
+
+def _systems(source: _Source) -> Systems:
+    experiment, shared = source.parse(Experiment), source.shared()
+    changes = experiment.systems or {source.path.stem: {}}
+    recipes = {name: shared.changed(name, change).parse(Recipe) for name, change in changes.items()}
+    return Systems(recipes, experiment.test)
+
+
+def recipe_yaml(recipe: Recipe) -> str:
+    """The recipe with every default spelt out; `read_recipe` reads it back to an equal one."""
+    return yaml.safe_dump(json.loads(recipe.model_dump_json()), sort_keys=False)
+
+
+@dataclass(frozen=True)
+class _Source:
+    """What a recipe's file says, with settings laid over it.
+
+    Attributes:
+        path: the file.
+        data: keys and values.
+        root: the nodes of the YAML, which know their lines.
+        settings: the places that were set on the command line.
+        system: the system whose changes lie over the data, if one's do.
+    """
+
+    path: Path
+    data: dict[str, Any]
+    root: yaml.Node
+    settings: tuple[Place, ...]
+    system: str | None = None
+
+    @classmethod
+    def read(cls, path: Path, settings: tuple[str, ...]) -> _Source:
+        try:
+            text = path.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            raise BadConfig(path, ["no such recipe"]) from None
+        except UnicodeDecodeError:
+            raise BadConfig(path, ["not UTF-8"]) from None
+        data, root = _yaml(text, path), yaml.compose(text, Loader=yaml.SafeLoader)
+        if not isinstance(data, dict) or root is None:
+            raise BadConfig(path, ["a recipe is a mapping of keys to values"])
+        keys = []
+        for setting in settings:
+            key, sign, value = setting.partition("=")
+            if not sign:
+                raise BadConfig("--set", [f"{setting!r} is not key=value"])
+            keys.append(tuple(key.split(".")))
+            _set(data, key.split("."), _from_here(_yaml(value, f"--set {key}")))
+        return cls(path, data, root, tuple(keys))
+
+    def shared(self) -> _Source:
+        """The recipe in an experiment."""
+        own = Experiment.model_fields.keys() - Recipe.model_fields.keys()
+        return replace(self, data={key: value for key, value in self.data.items() if key not in own})
+
+    def changed(self, system: str, change: Mapping[str, Any]) -> _Source:
+        """With the changes of a system laid over it."""
+        return replace(self, data=_merged(self.data, change), system=system)
+
+    def parse(self, kind: type[R]) -> R:
+        """What it says, as a recipe or an experiment, with a model that exists."""
+        recipe = kind.parse(self.data, self.path, origin=self.origin, context={FOLDER: self.path.parent})
+        name, change = recipe.model.name, recipe.model.change
+        try:
+            model_config(name, change, source=self.path, origin=self._origin_of_change)
+        except UnknownModel as error:
+            raise BadConfig(self.path, [f"{self.origin(('model', 'name'))}model.name: {error}"]) from None
+        return recipe
+
+    def _origin_of_change(self, place: Place) -> str:
+        return self.origin(("model", "change", *place)) + "model.change: "
+
+    def origin(self, place: Place) -> str:
+        """Where something stands that is wrong: a line, the command line, or nowhere, when it is missing."""
+        if any(place[: len(key)] == key for key in self.settings):
+            return "--set "
+        for start in [("systems", self.system, *place), place] if self.system else [place]:
+            if line := _line(self.root, start):
+                return f"line {line}: "
+        return ""
+
+
+def _yaml(text: str, source: str | Path) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise BadConfig(source, [f"not YAML: {error}"]) from None
+
+
+def _from_here(value: Any) -> Any:
+    """A value of a setting, in which paths count from the working directory."""
+    if isinstance(value, list):
+        return [_from_here(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _from_here(item) for key, item in value.items()}
+    return FromHere(value) if isinstance(value, str) else value
+
+
+def _set(data: dict[str, Any], keys: list[str], value: Any) -> None:
+    for place, key in enumerate(keys[:-1]):
+        below = data.setdefault(key, {})
+        if keys[0] == "augment" and place == 1 and isinstance(below, int | float):
+            below = data[key] = {"probability": below}  # the short form of an effect
+        if not isinstance(below, dict):
+            raise BadConfig("--set", [f"{key!r} holds a value, it has no {keys[-1]!r}"])
+        data = below
+    data[keys[-1]] = value
+
+
+def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """`base` with `changes` laid over it, group by group."""
+    merged = dict(base)
+    for key, value in changes.items():
+        below = base.get(key)
+        merged[key] = _merged(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
+    return merged
+
+
+def _line(node: yaml.Node, place: Place) -> int | None:
+    """The line, from 1, of a key, or of the nearest one above it when only parts of its value stand there.
+
+    The names of kinds, which validation puts into a place, do not stand in the file and are passed over.
+    """
+    line = None
+    for part in place:
+        if isinstance(node, yaml.MappingNode):
+            found = [(key, value) for key, value in node.value if key.value == part]
+            if found:
+                line, node = found[0][0].start_mark.line + 1, found[0][1]
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int):
+            node = node.value[part]
+            line = node.start_mark.line + 1
+    return line
