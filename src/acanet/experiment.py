@@ -13,7 +13,7 @@ from acanet.config import Strict
 from acanet.data.manifest import read_manifest
 from acanet.data.trials import read_trials
 from acanet.encoder import Encoder
-from acanet.errors import SeenInTraining
+from acanet.errors import BadTrials
 from acanet.evaluation.evaluate import evaluate, who_speaks
 from acanet.evaluation.metrics import eer_difference
 from acanet.evaluation.report import Measure, Result, write_report
@@ -87,8 +87,8 @@ def run_experiment(
         The results, or None when training was interrupted; it can be resumed.
 
     Raises:
-        BadTrials, BadManifest: for lists that cannot be used; before anything is trained.
-        SeenInTraining: when a test speaker is trained on; before anything is trained.
+        BadTrials, BadManifest: for lists that cannot be used, or with speakers that are trained on; before anything
+            is trained.
         AcanetError: as `train` and `evaluate`.
     """
     for test in systems.test.values():
@@ -124,8 +124,8 @@ def _check(test: Evaluation, recipes: Iterable[Recipe]) -> None:
     manifests = {path for recipe in recipes for path in recipe.data.train}
     trained = {utterance.speaker for path in sorted(manifests) for utterance in read_manifest(path)}
     if shared := sorted(tested & trained):
-        heard = f"{len(shared)} speakers ({', '.join(shared[:3])})"
-        raise SeenInTraining(f"{test.trials} holds {heard} of the training manifests")
+        reason = f"{len(shared)} of its speakers ({', '.join(shared[:3])}) are trained on; make them disjoint"
+        raise BadTrials(test.trials, None, reason)
 
 
 def _rows(systems: Systems, results: Mapping[tuple[str, str], Result], seed: int, replicates: int) -> Iterator[Row]:
