@@ -14,7 +14,7 @@ import pytest
 from acanet.data.batches import Purpose, Stage, TrainingBatches, generator
 from acanet.data.cache import AudioCache
 from acanet.data.chain import Banks
-from acanet.data.effects import Augment
+from acanet.data.effects import Augment, Range
 from acanet.data.rooms import build_rooms
 
 RATE = 16000
@@ -189,6 +189,21 @@ def test_a_speaker_at_another_speed_is_another_class(tmp_path):
 
 def test_without_other_speeds_classes_are_speakers(speech):
     assert batches_of(speech, PLAIN, seed=0, steps=1).classes == 6
+
+
+def test_an_effect_that_never_happens_changes_no_other(speech):
+    """So a recipe keeps its crops when an effect is added to acanet."""
+    few = with_effects(babble=0.5, noise=0.5, level=0.5)
+    more = with_effects(room=0.0, babble=0.5, music=0.0, noise=0.5, clip=0.0, level=0.5, opus=0.0)
+    one, other = batches_of(speech, few, seed=0, steps=9), batches_of(speech, more, seed=0, steps=9)
+    for step in range(9):
+        assert_same(one[step], other[step])
+
+
+def test_babble_has_every_number_of_speakers_as_often():
+    counts = [Range(low=3, high=5).draw_count(np.random.default_rng(seed)) for seed in range(300)]
+    assert [counts.count(n) / 300 for n in (3, 4, 5)] == pytest.approx([1 / 3] * 3, abs=0.08)
+    assert len(counts) == sum(counts.count(n) for n in (3, 4, 5))
 
 
 def test_babble_is_other_speakers(tmp_path):

@@ -51,7 +51,7 @@ class Chain:
         if self.banks.rooms is not None and config.room.happens(rng):
             crop = augment.reverberate(crop, self.banks.rooms[int(rng.integers(len(self.banks.rooms)))])
         if config.babble.happens(rng):
-            voices = other_voices(round(config.babble.speakers.draw(rng)))
+            voices = other_voices(config.babble.speakers.draw_count(rng))
             crop = augment.add_at_snr(crop, augment.babble(voices), config.babble.snr_db.draw(rng))
         if config.music.happens(rng):
             crop = self._add(crop, config.music, self.banks.music, lambda samples: music(rng, samples, self.rate), rng)

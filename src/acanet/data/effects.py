@@ -40,6 +40,10 @@ class Range(Strict):
         """A value between the two."""
         return float(rng.uniform(self.low, self.high))
 
+    def draw_count(self, rng: np.random.Generator) -> int:
+        """A whole number from the one to the other, every one as likely."""
+        return int(rng.integers(round(self.low), round(self.high) + 1))
+
 
 def within(low: float, high: float) -> AfterValidator:
     """Refuses a range that leaves these limits."""
@@ -63,8 +67,8 @@ class Effect(Strict):
         return {"probability": data} if isinstance(data, int | float) and not isinstance(data, bool) else data
 
     def happens(self, rng: np.random.Generator) -> bool:
-        """Whether it happens this time."""
-        return bool(rng.random() < self.probability)
+        """Whether it happens this time; what never does draws nothing, so that adding it changes no other draw."""
+        return self.probability > 0 and bool(rng.random() < self.probability)
 
 
 class Speed(Effect):
