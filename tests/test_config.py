@@ -215,6 +215,46 @@ def test_a_setting_below_the_short_form_of_an_effect(recipe_file):
     assert recipe.augment.noise == Noise(probability=0.3, snr_db=Range(low=0, high=5))
 
 
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("systems.one.modl={}", "--set unknown key 'modl', did you mean 'model'?"),
+        ("average.knd=ema", "--set average.ema: unknown key 'knd', did you mean 'kind'?"),
+        ("large_margn.steps=3", "--set unknown key 'large_margn', did you mean 'large_margin'?"),
+        ("systems.one.model.change.agregator=3", "--set model.change: unknown key 'agregator', did you mean"),
+        ("optimizer.rate=-1", "--set optimizer.rate: Input should be greater than 0"),
+    ],
+)
+def test_a_wrong_setting_is_not_blamed_on_the_file(recipe_file, setting, message):
+    file = recipe_file(SMALLEST | {"systems": {"one": {"model": {"name": "acanet"}}}, "average": {"kind": "ema"}})
+    assert problem(read_recipe, file, (setting,)).startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"average": {"kind": "emma"}}, "average: unknown kind 'emma', did you mean 'ema'?"),
+        ({"average": {"decay": 0.9}}, "average: no 'kind' that says which of them it is"),
+        ({"data": {"train": ["a"], "crop_seconds": [0.01, 0.02]}}, "data.crop_seconds: from 0.01 to 0.02 leaves what"),
+        ({"systems": {"../a": {}}}, "'../a' names a folder; letters, digits"),
+        ({"test": {"a/b": {"trials": "t", "audio_root": "."}}}, "'a/b' names a folder; letters, digits"),
+    ],
+)
+def test_what_a_recipe_cannot_say(recipe_file, change, message):
+    assert message in problem(read_recipe, recipe_file(SMALLEST | change))
+
+
+def test_a_key_that_stands_twice(recipe_file):
+    text = "data: {train: [a]}\nsteps: 15000\nseed: 1\nsteps: 2\n"
+    assert problem(read_recipe, recipe_file(text)) == "line 4: 'steps' has a value already, on line 2"
+    text = "data:\n  train: [a]\n  batch: 3\n  batch: 4\n"
+    assert problem(read_recipe, recipe_file(text)) == "line 4: 'batch' has a value already, on line 3"
+
+
+def test_a_folder_is_no_recipe(tmp_path):
+    assert problem(read_recipe, tmp_path) == "cannot be read: Is a directory"
+
+
 def test_systems_of_an_experiment(recipe_file, tmp_path):
     data = SMALLEST | {
         "model": {"name": "acanet", "change": {"front_end": {"rate": 8000}}},

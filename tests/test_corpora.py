@@ -8,7 +8,9 @@ from collections import Counter
 from pathlib import Path
 from typing import get_args
 
+import numpy as np
 import pytest
+import soundfile
 from typer.testing import CliRunner
 
 from acanet import cli
@@ -67,7 +69,9 @@ def test_kaldi_needs_only_two_files(tmp_path: Path) -> None:
     for name in ("segments", "spk2gender", "spk2age", "utt2lang", "text"):
         (home / name).unlink()
     (home / "utt2spk").write_text("spk03-rec0 a\nspk03-rec1 a\nspk07-rec0\tb\n")
-    utterances, _ = sorted_out(list(read_kaldi(home)))
+    utterances, left_out = sorted_out(list(read_kaldi(home)))
+    others = [f"spk{number:02d}-rec{part}" for number in KALDI_SPEAKERS for part in (0, 1)][3:]
+    assert [(item.path, item.reason) for item in left_out] == [(name, "without a speaker") for name in others]
     assert [(u.id, u.speaker, u.start, u.duration, dict(u.fields)) for u in utterances] == [
         ("spk03-rec0", "a", 0.0, None, {}),
         ("spk03-rec1", "a", 0.0, None, {}),
@@ -200,6 +204,25 @@ def test_wsj0_as_one_tree(tmp_path: Path, suffix: str) -> None:
     assert {u.fields["part"] for u in only} == {"si_dt_05"}
 
 
+def test_wsj0_takes_what_can_be_decoded_before_the_discs(tmp_path: Path) -> None:
+    root = wsj0(tmp_path)
+    tree = root / "zz" / "si_tr_s" / "011"
+    tree.mkdir(parents=True)
+    soundfile.write(tree / "011a0101.wav", np.zeros(16000), 16000)
+    utterances, _ = sorted_out(list(read_wsj0(root)))
+    paths = {u.id: u.path for u in utterances}
+    assert paths["011a0101"] == tree / "011a0101.wav"
+    assert paths["011a0103"].suffix == ".wv1"
+
+
+def test_wsj0_in_another_speakers_folder_is_left_out(tmp_path: Path) -> None:
+    root = wsj0(tmp_path, "wav")
+    (root / "si_tr_s/011/011a0101.wav").rename(root / "si_tr_s/011/012a9999.wav")
+    utterances, left_out = sorted_out(list(read_wsj0(root)))
+    assert len(utterances) == 32
+    assert [(item.reason, item.detail) for item in left_out] == [("outside the layout", "012/012a9999.wav is expected")]
+
+
 def test_wsj0_in_capitals_twice_and_beside_wsj1(tmp_path: Path) -> None:
     root = wsj0(tmp_path, "wav")
     old, new = root / "si_tr_s/011", root / "DISC/WSJ0/SI_TR_S/011"
@@ -231,7 +254,8 @@ def test_wsj0_with_a_protocol(discs: Path, tmp_path: Path) -> None:
         file.write("02ec0301\n")
     report = prepare("wsj0", discs, tmp_path / "out", lists={"train": [utts], "test": [trials]}, dev=0, workers=1)
     assert report.missing == ("02ec0301",)
-    assert report.parts == {}
+    assert report.missing_because == {f"listed in {utts}": 1}
+    assert report.parts["si_tr_s"] == Coverage(18, 6, 12_776, 101)
     assert {name: share.utterances for name, share in report.splits.items()} == {"train": 18, "test": 15}
     manifest = read_manifest(tmp_path / "out/test.jsonl")
     assert len(resolve(read_trials(trials), manifest=manifest)) == 15

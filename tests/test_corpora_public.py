@@ -299,6 +299,18 @@ def test_voxceleb_speakers_without_a_folder_are_missing(corpora: dict[str, Path]
     assert left_out == [LeftOut(name, name, "missing", detail) for name in ("id00012", "id10271")]
 
 
+def test_voxceleb_recordings_in_no_speakers_folder_are_left_out(corpora: dict[str, Path]) -> None:
+    root = corpora["voxceleb"]
+    home = next(root.rglob("id10001"))
+    home.rename(home.with_name("id1001"))
+    strays = sorted(str(path) for path in home.with_name("id1001").rglob("*.wav"))
+    utterances, left_out = read(read_voxceleb, root)
+    assert "id10001" not in {utterance.speaker for utterance in utterances.values()}
+    assert strays
+    assert [item.path for item in left_out if item.reason == "outside the layout"] == strays
+    assert ("id10001", "missing") in {(item.path, item.reason) for item in left_out}
+
+
 def test_names_that_are_not_voxcelebs(corpora: dict[str, Path]) -> None:
     root = corpora["voxceleb"] / "voxceleb1"
     speaker = root / "test" / "wav" / "id10270"
@@ -445,6 +457,14 @@ def test_cnceleb_that_is_not_all_there(corpora: dict[str, Path]) -> None:
         ),
         LeftOut(str(second / "data" / "id10000"), "id10000", missing, "in spk.lst, but has no folder"),
     ]
+
+
+def test_cnceleb1_without_its_list_is_not_taken_for_the_second(corpora: dict[str, Path]) -> None:
+    first = corpora["cnceleb"] / "CN-Celeb_flac"
+    write(first / "spk.lst", "id00000")
+    (first / "dev" / "dev.lst").unlink()
+    with pytest.raises(BadManifest, match=r"dev\.lst: is not there"):
+        list(read_cnceleb(first))
 
 
 def test_cnceleb_converted_to_wav(corpora: dict[str, Path]) -> None:

@@ -129,7 +129,7 @@ def test_python_blocks_run(page, desk, tiny_bundle, monkeypatch):
     assert found
     for line, text in found:
         code = compile("\n" * line + text, str(page), "exec", dont_inherit=True)
-        exec(code, {"__name__": "page"})
+        exec(code, {"__name__": "__main__"})
 
 
 def test_what_the_examples_leave_behind_is_of_use(desk, tiny_bundle, monkeypatch):

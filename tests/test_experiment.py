@@ -80,6 +80,24 @@ def test_an_experiment_that_was_stopped_goes_on_where_it_was(recipe, tmp_path, m
     assert [load_state(tmp_path / "out" / name / "last.pt").step for name in ("one", "other")] == [2, 2]
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"augment": {"noise": {"probability": 0.3, "folder": "nowhere"}}}, "augment.noise.folder: no recordings in"),
+        ({"dev": {"manifest": "nowhere.jsonl"}}, "nowhere.jsonl: there is no such file"),
+        ({"data": {"train": ["nowhere.jsonl"]}}, "nowhere.jsonl: there is no such file"),
+    ],
+)
+def test_what_the_second_system_lacks_is_found_before_the_first_is_trained(recipe, tmp_path, change, message):
+    data = yaml.safe_load(recipe.read_text())
+    data["systems"]["other"] = change
+    recipe.write_text(yaml.safe_dump(data, sort_keys=False))
+    answer = acanet("experiment", recipe, "--out", tmp_path / "out")
+    assert answer.code == 2
+    assert message in answer.err
+    assert not (tmp_path / "out").exists()
+
+
 def test_voices_that_are_trained_on_are_refused_before_training(recipe, tiny_recipe, tmp_path):
     data = yaml.safe_load(recipe.read_text())
     data["test"]["own"] = {"trials": "known.trials", "manifest": tiny_recipe["data"]["train"][0]}

@@ -359,7 +359,7 @@ def test_parts_go_where_they_belong(published: Path, tmp_path: Path) -> None:
     assert "clean: 8 of 13 utterances, 4 of 7 speakers" in text
     assert "noisy: absent (4 utterances, 2 speakers)" in text
     assert "trials" not in text
-    assert "missing utterances: 1: g/1.wav" in text
+    assert "missing: 1: g/1.wav\n  1 in the list of clean" in text
     assert [u.fields["age"] for u in read_manifest(out / "test.jsonl")] == [7, 7, 7, 7]
 
 

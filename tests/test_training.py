@@ -218,7 +218,7 @@ def test_what_a_run_leaves(everything, uninterrupted):
     assert "4 speakers, 12 utterances" in card
     assert "Licence: Apache-2.0" in card
     best = min(looks, key=looks.get)
-    assert f"Chosen at step {best} of {STEPS}: EER {looks[best]:.2%}" in card
+    assert f"The moving average of the weights, chosen at step {best} of {STEPS}: EER {looks[best]:.2%}" in card
     if best == STEPS:  # then the last average is the best one
         weights = bundle.weights()
         for name, value in load_state(uninterrupted / "last.pt").average.items():
@@ -383,7 +383,7 @@ def test_without_a_dev_set_the_last_weights_are_the_model(tiny_recipe, tmp_path)
     bundle, last = Bundle.load(tmp_path / "run"), load_state(tmp_path / "run" / "last.pt")
     for name, value in last.model.items():
         np.testing.assert_array_equal(bundle.weights()[name], value.numpy())
-    assert "The weights after step 4, the last; no dev set chose them." in (bundle.folder / "README.md").read_text()
+    assert "The weights after step 4, the last; no dev set chose it." in (bundle.folder / "README.md").read_text()
     assert not (tmp_path / "run" / "dev.csv").exists()
 
 
@@ -474,6 +474,31 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_old_one(tmp_path, monkey
     found = load_state(path)
     assert (found.step, found.history) == (3, [DevRow(3, 0.25)])
     assert torch.equal(found.model["w"], torch.ones(2))
+
+
+def test_ctrl_c_in_a_save_is_ctrl_c(tmp_path, monkeypatch):
+    """torch's archive writer is closed half-way then, and fails in a way of its own."""
+    path = tmp_path / "last.pt"
+    save_state(State(3, {}, {}, {}), path)
+
+    class Interrupting:
+        def __reduce__(self):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        save_state(State(4, {"a": torch.ones(2), "b": Interrupting()}, {}, {}), path)
+
+    def half_written(_, file):
+        try:
+            raise KeyboardInterrupt
+        finally:
+            raise RuntimeError("unexpected pos 64 vs 0")
+
+    monkeypatch.setattr(checkpoint.torch, "save", half_written)
+    with pytest.raises(KeyboardInterrupt):
+        save_state(State(4, {}, {}, {}), path)
+    assert load_state(path).step == 3
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_the_tiny_model_is_what_it_says(tiny_bundle):

@@ -27,6 +27,9 @@ from acanet.errors import BadConfig, nearest
 
 Place = tuple[int | str, ...]
 """Where in a nested mapping something stands: the keys that lead to it."""
+Origin = Callable[[Place, str], str]
+"""A place, and the type of the problem there as pydantic calls it (or `UNKNOWN_KEY`) -> what to put before it."""
+UNKNOWN_KEY = "unknown_key"
 
 
 class Strict(BaseModel):
@@ -43,7 +46,7 @@ class Strict(BaseModel):
                     near = nearest(str(key), cls.model_fields)
                     hint = f", did you mean {near!r}?" if near else f"; known are {', '.join(cls.model_fields)}"
                     raise PydanticCustomError(
-                        _UNKNOWN_KEY, "unknown key {shown}{hint}", {"key": key, "shown": repr(key), "hint": hint}
+                        UNKNOWN_KEY, "unknown key {shown}{hint}", {"key": key, "shown": repr(key), "hint": hint}
                     )
         return data
 
@@ -53,7 +56,7 @@ class Strict(BaseModel):
         data: Any,
         source: str | Path,
         *,
-        origin: Callable[[Place], str] = lambda place: "",
+        origin: Origin = lambda place, kind: "",
         context: Mapping[str, Any] | None = None,
     ) -> Self:
         """Read a mapping.
@@ -61,7 +64,7 @@ class Strict(BaseModel):
         Args:
             data: what a JSON or YAML file held.
             source: where it came from, for the error.
-            origin: tells for the place of a problem what to put before it, such as its line.
+            origin: tells for the place and the kind of a problem what to put before it, such as its line.
             context: what validators may need to know.
 
         Raises:
@@ -93,15 +96,22 @@ FOLDER = "folder"
 ConfigPath = Annotated[Path, BeforeValidator(_absolute)]
 """A path in a config that was read from a file: absolute once it is read."""
 
-_UNKNOWN_KEY = "unknown_key"
 
-
-def _explain(error: Any, origin: Callable[[Place], str]) -> str:
-    place: Place = error["loc"]
+def _explain(error: Any, origin: Origin) -> str:
+    place, kind = error["loc"], error["type"]
     where = ".".join(str(part) for part in place)
-    message = error["msg"].removeprefix("Value error, ")
-    at = origin((*place, error["ctx"]["key"]) if error["type"] == _UNKNOWN_KEY else place)
-    return at + (f"{where}: {message}" if where else message)
+    at = origin((*place, error["ctx"]["key"]) if kind == UNKNOWN_KEY else place, kind)
+    return at + (f"{where}: {_message(error)}" if where else _message(error))
+
+
+def _message(error: Any) -> str:
+    if not error["type"].startswith("union_tag_"):
+        return str(error["msg"]).removeprefix("Value error, ")
+    key, known = error["ctx"]["discriminator"].strip("'"), error["ctx"].get("expected_tags", "")
+    if error["type"] == "union_tag_not_found":
+        return f"no {key!r} that says which of them it is"
+    near = nearest(error["ctx"]["tag"], known.replace("'", "").split(", "))
+    return f"unknown {key} {error['ctx']['tag']!r}" + (f", did you mean {near!r}?" if near else f"; known are {known}")
 
 
 class FrontEndConfig(Strict):

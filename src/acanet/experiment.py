@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from pydantic import Field
 from rich.console import Console
 
 from acanet.config import Strict
-from acanet.data.manifest import read_manifest
 from acanet.data.trials import read_trials
 from acanet.encoder import Encoder
 from acanet.errors import BadTrials
@@ -18,7 +17,8 @@ from acanet.evaluation.evaluate import evaluate, who_speaks
 from acanet.evaluation.metrics import eer_difference
 from acanet.evaluation.report import Measure, Result, write_report
 from acanet.models.registry import model_config, model_size
-from acanet.training.config import Evaluation, Recipe
+from acanet.training.config import Evaluation
+from acanet.training.corpus import check_inputs
 from acanet.training.loop import train
 from acanet.training.recipe import Systems
 
@@ -87,12 +87,13 @@ def run_experiment(
         The results, or None when training was interrupted; it can be resumed.
 
     Raises:
-        BadTrials, BadManifest: for lists that cannot be used, or with speakers that are trained on; before anything
-            is trained.
+        BadTrials, BadManifest, BadConfig: for lists, manifests and folders that cannot be used, or lists with speakers
+            that are trained on; before anything is trained.
         AcanetError: as `train` and `evaluate`.
     """
+    trained = frozenset().union(*map(check_inputs, systems.recipes.values()))
     for test in systems.test.values():
-        _check(test, systems.recipes.values())
+        _check(test, trained)
     results: dict[tuple[str, str], Result] = {}
     for name, recipe in systems.recipes.items():
         console.rule(f"train {name}")
@@ -117,13 +118,10 @@ def run_experiment(
     return compared
 
 
-def _check(test: Evaluation, recipes: Iterable[Recipe]) -> None:
+def _check(test: Evaluation, trained: frozenset[str]) -> None:
     """See that a list can be evaluated and that nobody in it is trained on, as far as names tell."""
     utterances, _ = who_speaks(read_trials(test.trials), test.manifest, test.audio_root)
-    tested = {utterance.speaker for utterance in utterances}
-    manifests = {path for recipe in recipes for path in recipe.data.train}
-    trained = {utterance.speaker for path in sorted(manifests) for utterance in read_manifest(path)}
-    if shared := sorted(tested & trained):
+    if shared := sorted(trained & {utterance.speaker for utterance in utterances}):
         reason = f"{len(shared)} of its speakers ({', '.join(shared[:3])}) are trained on; make them disjoint"
         raise BadTrials(test.trials, None, reason)
 

@@ -30,7 +30,7 @@ _BAND = firwin(129, (250.0, 3460.0), fs=TELEPHONE_RATE, pass_zero=False).astype(
 def telephone(waveform: Waveform, rate: int) -> Waveform:
     """A waveform, (samples,), at `rate`, as a telephone gives it: 300 to 3,400 Hz at 8 kHz in mu-law of 8 bit.
 
-    At 300 and 3,400 Hz it is 1 dB down, between them less; below 150 Hz and from 3.6 kHz on at least 40 dB.
+    At 300 and 3,400 Hz it is 1 dB down, between them less; below 150 Hz and from 3.65 kHz on at least 35 dB.
     """
     narrow = oaconvolve(resample(waveform, rate, TELEPHONE_RATE), _BAND, mode="same")
     return _cut(resample(mu_law_decode(mu_law_encode(narrow)), TELEPHONE_RATE, rate), len(waveform))

@@ -31,7 +31,10 @@ def spread(function: Callable[..., Result], *arguments: Sequence[Any], workers: 
     try:
         yield from pool.map(function, *arguments, chunksize=_CHUNK)
     except BrokenProcessPool:
-        raise AcanetError("a worker process died, most likely for lack of memory; try fewer workers") from None
+        raise AcanetError(
+            "a worker process died: for lack of memory (try fewer workers), or because the script that started it does "
+            "not guard what it does by `if __name__ == '__main__':`"
+        ) from None
     finally:
         pool.shutdown(cancel_futures=True)
 

@@ -24,7 +24,7 @@ from acanet.audio import Waveform, channel_count, content_hash, decode
 from acanet.data.corpora import LAYOUTS, LeftOut, Part, Split
 from acanet.data.manifest import Utterance
 from acanet.data.parallel import spread
-from acanet.data.report import MISSING, OTHER_SPEAKER, Coverage, Durations, Report, Share
+from acanet.data.report import MISSING, OTHER_SPEAKER, SHOWN, Coverage, Durations, Report, Share
 from acanet.data.splits import (
     SPLITS,
     Groups,
@@ -90,7 +90,7 @@ def prepare(
     source, out, lists = Path(source), Path(out), lists or {}
     _check(kind, lists, dev, seed, out)
     layout = LAYOUTS[kind]
-    found, parts = list(layout.read(source)), {} if lists else layout.parts
+    found = list(layout.read(source))
     utterances = [item for item in found if isinstance(item, Utterance)]
     left_out = [item for item in found if isinstance(item, LeftOut)]
     if lists:
@@ -98,7 +98,7 @@ def prepare(
         left_out = [item for item in left_out if item.reason != MISSING] + missing
     else:
         groups = split_by_part(utterances, layout)
-    _check_found(groups, parts, lists, source)
+    _check_found(groups, layout.parts, lists, source)
     check_apart(groups, source)
     trains, share = not lists or "train" in lists, 0.0 if groups["dev"] or "dev" in lists else dev
     if trains:
@@ -112,7 +112,7 @@ def prepare(
     splits = {name: kept for name, kept in splits.items() if kept}
     if not splits:
         raise BadManifest(source, None, f"no usable utterances ({first_losses(left_out)})")
-    report = _report(splits, _coverage(utterances, parts), left_out, dev, seed)
+    report = _report(splits, _coverage(utterances, layout.parts), left_out, dev, seed)
     _write(out, splits, left_out, report)
     return report
 
@@ -140,7 +140,7 @@ def _check_found(groups: Groups, parts: Mapping[str, Part], lists: Lists, source
     if "train" in lists:
         names = ", ".join(str(path) for path in lists["train"])
         raise BadManifest(source, None, f"nothing that {names} lists is here, by id, recording or path")
-    if parts:
+    if parts and not lists:
         names = ", ".join(name for name, part in parts.items() if part.split == "train")
         reason = f"nothing of {names} was found in this folder or below it; docs/corpora.md has the layout"
         raise BadManifest(source, None, reason)
@@ -311,6 +311,7 @@ def _report(
         splits={name: _share(split) for name, split in splits.items()},
         parts=parts,
         missing=tuple(item.path for item in left_out if item.reason == MISSING),
+        missing_because=dict(Counter(item.detail for item in left_out if item.reason == MISSING).most_common(SHOWN)),
         left_out=dict(Counter(item.reason for item in left_out).most_common()),
         single_utterance_speakers=tuple(sorted(name for name, count in counts.items() if count == 1)),
         ids_with_space=sum(len(utterance.id.encode(errors="replace").split()) > 1 for utterance, _ in kept),

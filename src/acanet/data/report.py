@@ -72,8 +72,9 @@ class Report:
         hours: how long they are together.
         durations: how long each is.
         splits: what `train`, `dev` and `test` hold, those that there are.
-        parts: how complete each part of a published corpus is; none where lists say what is wanted.
-        missing: what the corpus or the lists name but was not found.
+        parts: how complete each part of a published corpus is.
+        missing: ids of what the corpus or the lists name but was not found: utterances, and speakers without any.
+        missing_because: how many of them for each reason, such as the list that names them.
         left_out: how many utterances were left out, by reason.
         single_utterance_speakers: who has only one utterance, and so no target trial.
         ids_with_space: how many ids hold white space, and so cannot stand in a trial list.
@@ -88,6 +89,7 @@ class Report:
     splits: Mapping[str, Share]
     parts: Mapping[str, Coverage]
     missing: tuple[str, ...]
+    missing_because: Mapping[str, int]
     left_out: Mapping[str, int]
     single_utterance_speakers: tuple[str, ...]
     ids_with_space: int
@@ -116,7 +118,8 @@ class Report:
                 lines.append(Text(f"{name}: {coverage.describe()}", style="yellow"))
         if self.missing:
             first = ", ".join(self.missing[:SHOWN]) + (", ..." if len(self.missing) > SHOWN else "")
-            lines.append(Text(f"missing utterances: {len(self.missing):,}: {first}", style="yellow"))
+            lines.append(Text(f"missing: {len(self.missing):,}: {first}", style="yellow"))
+            lines += [Text(f"  {count:,} {why}", style="yellow") for why, count in self.missing_because.items()]
         if self.left_out:
             counts = ", ".join(f"{count:,} {reason}" for reason, count in self.left_out.items())
             lines.append(Text(f"left out: {counts} (left_out.csv names them)", style="yellow"))

@@ -29,8 +29,8 @@ from acanet.config import (
     MeanPooling,
     MlaAggregator,
     ModelConfig,
+    Origin,
     OwnReadout,
-    Place,
     PointwiseFrames,
     SharedReadout,
     StatisticsPooling,
@@ -84,7 +84,7 @@ def model_config(
     changes: dict[str, Any] | None = None,
     *,
     source: str | Path | None = None,
-    origin: Callable[[Place], str] = lambda place: "",
+    origin: Origin = lambda place, kind: "",
 ) -> ModelConfig:
     """The config registered under a name, with some keys changed.
 

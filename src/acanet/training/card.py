@@ -36,11 +36,13 @@ Licence: {recipe.licence}.
 
 
 def _origin(recipe: Recipe, step: int, chosen: DevRow | None) -> str:
+    what = {"ema": "moving average of the weights", "last": "mean of the last checkpoints"}
+    weights = "weights" if recipe.average is None else what[recipe.average.kind]
     if chosen is None or recipe.dev is None:
-        return f"The weights after step {step}, the last; no dev set chose them."
+        return f"The {weights} after step {step}, the last; no dev set chose it."
     return (
-        f"Chosen at step {step} of {recipe.all_steps}: EER {chosen.eer:.2%} on `{recipe.dev.manifest.name}`, which "
-        "chose it and so\nsays little about other voices."
+        f"The {weights}, chosen at step {step} of {recipe.all_steps}: EER {chosen.eer:.2%} on "
+        f"`{recipe.dev.manifest.name}`, which chose it and\nso says little about other voices."
     )
 
 

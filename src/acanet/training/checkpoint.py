@@ -35,11 +35,18 @@ def save_state(state: State, path: Path) -> None:
     """Write beside, flush to the disk, then rename: a kill at any moment leaves the old file or the new one."""
     scratch = path.with_name(path.name + ".part")
     plain = {**vars(state), "history": [asdict(row) for row in state.history]}
-    with scratch.open("wb") as file:
-        torch.save(plain, file)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(scratch, path)
+    try:
+        with scratch.open("wb") as file:
+            torch.save(plain, file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(scratch, path)
+    except RuntimeError as error:
+        if isinstance(error.__context__, KeyboardInterrupt):  # torch's archive writer fails as it is closed half-way
+            raise error.__context__ from None
+        raise
+    finally:
+        scratch.unlink(missing_ok=True)
 
 
 def load_state(path: Path) -> State:

@@ -2,13 +2,34 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
 
 from acanet.config import ConfigPath, Strict
-from acanet.data.effects import Augment, Range, Share
+from acanet.data.effects import Augment, Range, Share, within
+
+CropSeconds = Annotated[Range, within(0.2, 600)]
+
+
+def _plain(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", name, re.ASCII):
+        raise ValueError(f"{name!r} names a folder; letters, digits, '.', '_' and '-' are expected")
+    return name
+
+
+Name = Annotated[str, AfterValidator(_plain)]
+"""Of something that gets a folder."""
 
 
 class ModelChoice(Strict):
@@ -29,7 +50,7 @@ class Data(Strict):
         "once", description="`once`: into the cache; `always`: each crop from its file, for corpora too large for that"
     )
     batch: PositiveInt = Field(32, description="crops in a batch")
-    crop_seconds: Range = Range(low=2.0, high=3.0)
+    crop_seconds: CropSeconds = Range(low=2.0, high=3.0)
     workers: NonNegativeInt = Field(2, description="processes that make batches")
 
 
@@ -69,7 +90,7 @@ class LargeMargin(Strict):
 
     steps: PositiveInt
     batch: PositiveInt | None = Field(None, description="crops in a batch; None: as before")
-    crop_seconds: Range = Range(low=5.0, high=6.0)
+    crop_seconds: CropSeconds = Range(low=5.0, high=6.0)
     margin: NonNegativeFloat = Field(0.5, description="radians")
     rate: PositiveFloat = Field(1e-4, description="falls to `optimizer.final_rate` by half a cosine")
 
@@ -143,7 +164,7 @@ class Recipe(Strict):
 class Experiment(Recipe):
     """A recipe, the systems to compare under it, and the trial lists to compare them on."""
 
-    systems: dict[str, dict[str, Any]] = Field(
+    systems: dict[Name, dict[str, Any]] = Field(
         {}, description="by name: keys laid over this recipe; none: the recipe as it is, alone"
     )
-    test: dict[str, Evaluation] = Field({}, description="by name: trial lists that the trained models are measured on")
+    test: dict[Name, Evaluation] = Field({}, description="by name: trial lists that the trained models are measured on")

@@ -15,6 +15,7 @@ from acanet.data.manifest import Utterance, read_manifest
 from acanet.data.rooms import build_rooms
 from acanet.errors import BadConfig, BadManifest
 from acanet.training.config import Data, Recipe
+from acanet.training.dev import read_dev
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +51,7 @@ def load_corpus(
         AcanetError: for a manifest without lengths that is not to be decoded at once.
     """
     utterances = [utterance for path in data.train for utterance in read_manifest(path)]
-    names = sorted({utterance.speaker for utterance in utterances})
-    if len(names) < 2:
-        raise BadManifest(data.train[0], None, "only one speaker; training needs two or more")
-    if shared := sorted(dev_speakers & heard_before.union(names)):
-        reason = f"{len(shared)} dev speakers are trained on too ({', '.join(shared[:3])}); make them disjoint"
-        raise BadManifest(data.train[0], None, reason)
+    names = _speakers(utterances, data, dev_speakers, heard_before)
     if data.decode == "once":
         audio: Audio = build_cache(utterances, data.cache, rate, data.workers)
     else:
@@ -65,6 +61,24 @@ def load_corpus(
         data=tuple(path.name for path in data.train), speakers=frozenset(names), audio=frozenset(audio.hashes)
     )
     return Corpus(audio, tuple(number[utterance.speaker] for utterance in utterances), provenance)
+
+
+def check_inputs(recipe: Recipe) -> frozenset[str]:
+    """See that what a run will read is there, before hours of others: manifests, dev trials, folders of recordings.
+
+    Returns:
+        The speakers that it will train on.
+
+    Raises:
+        BadManifest, BadTrials, BadConfig: as training would, later.
+    """
+    dev_speakers = read_dev(recipe.dev).speakers if recipe.dev else frozenset()
+    utterances = [utterance for path in recipe.data.train for utterance in read_manifest(path)]
+    names = _speakers(utterances, recipe.data, dev_speakers)
+    for key, effect in (("music", recipe.augment.music), ("noise", recipe.augment.noise)):
+        if effect.probability and effect.folder is not None:
+            _recordings(effect.folder, f"augment.{key}.folder")
+    return frozenset(names)
 
 
 def crop_stages(recipe: Recipe, rate: int) -> list[Stage]:
@@ -101,6 +115,22 @@ def load_banks(augment: Augment, data: Data, rate: int, seed: int) -> Banks:
         music=decoded(augment.music.probability, augment.music.folder, "augment.music.folder"),
         noise=decoded(augment.noise.probability, augment.noise.folder, "augment.noise.folder"),
     )
+
+
+def _speakers(
+    utterances: list[Utterance],
+    data: Data,
+    dev_speakers: frozenset[str],
+    heard_before: frozenset[str] = frozenset(),
+) -> list[str]:
+    """The names of the speakers, sorted: two or more, none of dev."""
+    names = sorted({utterance.speaker for utterance in utterances})
+    if len(names) < 2:
+        raise BadManifest(data.train[0], None, "only one speaker; training needs two or more")
+    if shared := sorted(dev_speakers & heard_before.union(names)):
+        reason = f"{len(shared)} dev speakers are trained on too ({', '.join(shared[:3])}); make them disjoint"
+        raise BadManifest(data.train[0], None, reason)
+    return names
 
 
 def _recordings(folder: Path, key: str) -> list[Utterance]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,27 +19,47 @@ from acanet.scoring.cosine import cosine
 from acanet.training.config import Dev
 
 
+@dataclass(frozen=True, eq=False)
+class DevTrials:
+    """Which dev utterances are compared, and who speaks in any of the manifest's."""
+
+    speakers: frozenset[str]
+    utterances: list[Utterance]
+    enrol: NDArray[np.intp]
+    test: NDArray[np.intp]
+    target: NDArray[np.bool_]
+
+
+def read_dev(dev: Dev) -> DevTrials:
+    """The dev set without its audio.
+
+    Raises:
+        BadManifest, BadTrials: for a manifest or list that cannot be used.
+    """
+    utterances = read_manifest(dev.manifest)
+    speakers = frozenset(utterance.speaker for utterance in utterances)
+    if dev.trials is None:
+        chosen = _few_of_each(utterances, dev.per_speaker)
+        return DevTrials(speakers, chosen, *_all_pairs(chosen, dev.manifest))
+    listed = read_trials(dev.trials)
+    chosen = resolve(listed, manifest=utterances, audio_root=None)
+    return DevTrials(speakers, chosen, listed.enrol, listed.test, listed.target)
+
+
 class DevSet:
     """Dev utterances, decoded once, and the trials on them."""
 
     def __init__(self, dev: Dev, cache: Path, rate: int, workers: int) -> None:
-        utterances = read_manifest(dev.manifest)
-        self.speakers = frozenset(utterance.speaker for utterance in utterances)
-        if dev.trials is None:
-            utterances = _few_of_each(utterances, dev.per_speaker)
-            self.enrol, self.test, self.target = _all_pairs(utterances, dev.manifest)
-        else:
-            listed = read_trials(dev.trials)
-            utterances = resolve(listed, manifest=utterances, audio_root=None)
-            self.enrol, self.test, self.target = listed.enrol, listed.test, listed.target
-        self.audio = build_cache(utterances, cache, rate, workers)
+        self.trials = read_dev(dev)
+        self.speakers = self.trials.speakers
+        self.audio = build_cache(self.trials.utterances, cache, rate, workers)
 
     def eer(self, model: Any) -> float:
         """Equal error rate of cosine scores of whole utterances; the model is left in evaluation mode."""
         model.eval()
         waveforms = [self.audio.read(i, 0, self.audio.samples(i)) for i in range(len(self.audio))]
-        scores = cosine(embed_waveforms(model, waveforms), self.enrol, self.test)
-        return float(eer(scores, self.target))
+        scores = cosine(embed_waveforms(model, waveforms), self.trials.enrol, self.trials.test)
+        return float(eer(scores, self.trials.target))
 
 
 def _few_of_each(utterances: list[Utterance], most: int | None) -> list[Utterance]:

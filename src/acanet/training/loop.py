@@ -92,7 +92,8 @@ def train(
         _claim(out, recipe)
     run.accelerator.wait_for_everyone()
     if run.dev is None:
-        console.print("no dev set: nothing is chosen, the last weights are the model", highlight=False)
+        last = "average of the weights is" if recipe.average else "weights are"
+        console.print(f"no dev set: nothing is chosen, the last {last} the model", highlight=False)
     if resume and not (out / "last.pt").exists():
         console.print(f"no checkpoint in {out} yet: starting at step 0", highlight=False, markup=False, soft_wrap=True)
     if (out / "last.pt").exists():

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import yaml
 
-from acanet.config import FOLDER, FromHere, Place
+from acanet.config import FOLDER, UNKNOWN_KEY, FromHere, Place
 from acanet.errors import BadConfig, UnknownModel
 from acanet.models.registry import model_config
 from acanet.training.config import Evaluation, Experiment, Recipe
@@ -89,9 +89,12 @@ class _Source:
             raise BadConfig(path, ["no such recipe"]) from None
         except UnicodeDecodeError:
             raise BadConfig(path, ["not UTF-8"]) from None
+        except OSError as error:
+            raise BadConfig(path, [f"cannot be read: {error.strerror}"]) from None
         data, root = _yaml(text, path), yaml.compose(text, Loader=yaml.SafeLoader)
         if not isinstance(data, dict) or root is None:
             raise BadConfig(path, ["a recipe is a mapping of keys to values"])
+        _check_keys(root, path)
         keys = []
         for setting in settings:
             key, sign, value = setting.partition("=")
@@ -117,20 +120,25 @@ class _Source:
         try:
             model_config(name, change, source=self.path, origin=self._origin_of_change)
         except UnknownModel as error:
-            raise BadConfig(self.path, [f"{self.origin(('model', 'name'))}model.name: {error}"]) from None
+            raise BadConfig(
+                self.path, [f"{self.origin(('model', 'name'), 'value_error')}model.name: {error}"]
+            ) from None
         return recipe
 
-    def _origin_of_change(self, place: Place) -> str:
-        return self.origin(("model", "change", *place)) + "model.change: "
+    def _origin_of_change(self, place: Place, kind: str) -> str:
+        return self.origin(("model", "change", *place), kind) + "model.change: "
 
-    def origin(self, place: Place) -> str:
-        """Where something stands that is wrong: a line, the command line, or nowhere, when it is missing."""
-        if any(place[: len(key)] == key for key in self.settings):
-            return "--set "
-        for start in [("systems", self.system, *place), place] if self.system else [place]:
-            if line := _line(self.root, start):
-                return f"line {line}: "
-        return ""
+    def origin(self, place: Place, kind: str) -> str:
+        """Where something stands that is wrong: on the command line, on a line, or nowhere, when it is missing."""
+        starts: list[Place] = [("systems", self.system, *place), place] if self.system else [place]
+        for start in starts:
+            line, whole = _line(self.root, start)
+            if any(_is_below(start, key) for key in self.settings):
+                return "--set "
+            if whole or (line and start is starts[-1]):
+                not_there = kind == UNKNOWN_KEY and not whole
+                return "--set " if not_there else f"line {line}: "
+        return "--set " if kind == UNKNOWN_KEY else ""
 
 
 def _yaml(text: str, source: str | Path) -> Any:
@@ -169,18 +177,40 @@ def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, An
     return merged
 
 
-def _line(node: yaml.Node, place: Place) -> int | None:
-    """The line, from 1, of a key, or of the nearest one above it when only parts of its value stand there.
+def _is_below(place: Place, key: Place) -> bool:
+    """Whether a place is what was set by a key, or in it; the names of kinds in a place are passed over."""
+    rest = iter(place)
+    return place[:1] == key[:1] and all(part in rest for part in key)
+
+
+def _line(node: yaml.Node, place: Place) -> tuple[int | None, bool]:
+    """The line, from 1, of the last key of a place that stands in the file, and whether that is the last of all.
 
     The names of kinds, which validation puts into a place, do not stand in the file and are passed over.
     """
-    line = None
+    line, whole = None, False
     for part in place:
+        whole = False
         if isinstance(node, yaml.MappingNode):
             found = [(key, value) for key, value in node.value if key.value == part]
             if found:
-                line, node = found[0][0].start_mark.line + 1, found[0][1]
+                line, node, whole = found[0][0].start_mark.line + 1, found[0][1], True
         elif isinstance(node, yaml.SequenceNode) and isinstance(part, int):
             node = node.value[part]
-            line = node.start_mark.line + 1
-    return line
+            line, whole = node.start_mark.line + 1, True
+    return line, whole
+
+
+def _check_keys(node: yaml.Node, path: Path) -> None:
+    """See that no key stands twice in a group, of which YAML would take the last."""
+    if isinstance(node, yaml.MappingNode):
+        lines: dict[str, int] = {}
+        for key, value in node.value:
+            line = key.start_mark.line + 1
+            if key.value in lines:
+                raise BadConfig(path, [f"line {line}: {key.value!r} has a value already, on line {lines[key.value]}"])
+            lines[key.value] = line
+            _check_keys(value, path)
+    elif isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            _check_keys(item, path)

@@ -46,8 +46,9 @@ def read_cnceleb(folder: Path) -> Iterator[Utterance | LeftOut]:
         BadManifest: neither of them is there, or a list of theirs is not.
     """
     roots = (folder, *visible(folder))
-    first = next((root for root in roots if (root / FIRST).is_file()), None)
-    second = next((root for root in roots if (root / SECOND).is_file() and not (root / FIRST).is_file()), None)
+    firsts = [root for root in roots if (root / FIRST).is_file() or (root / "eval").is_dir()]
+    first = next(iter(firsts), None)
+    second = next((root for root in roots if (root / SECOND).is_file() and root not in firsts), None)
     if first is None and second is None:
         looked = "looked for dev/dev.lst (CN-Celeb1) and spk.lst (CN-Celeb2) in it and in the folders in it"
         raise BadManifest(folder, None, f"holds neither CN-Celeb1 nor CN-Celeb2; {looked}")

@@ -64,9 +64,10 @@ def read_kaldi(folder: Path, root: Path | None = None) -> Iterator[Utterance | L
         "language": _mapping(folder / "utt2lang", _word),
         "text": {name: text for name, text in _mapping(folder / "text", str).items() if text},
     }
-    for name in segments:
+    table = "segments" if segments else "wav.scp"
+    for name in segments or sources:
         if name not in speakers:
-            yield LeftOut(name, "", "without a speaker", "in segments, but not in utt2spk")
+            yield LeftOut(name, "", "without a speaker", f"in {table}, but not in utt2spk")
     for name, speaker in speakers.items():
         segment = segments.get(name) if segments else _Segment(name)
         if segment is None:

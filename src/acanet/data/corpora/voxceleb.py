@@ -48,8 +48,12 @@ def read_voxceleb(folder: Path) -> Iterator[Utterance | LeftOut]:
         BadManifest: no folders of speakers, a part that nothing tells, or a table that cannot be understood.
     """
     homes: dict[str, list[Path]] = {}
-    for home in _speaker_folders(folder):
-        homes.setdefault(home.name, []).append(home)
+    strays = []
+    for found in _speakers_and_strays(folder):
+        if found.is_dir():
+            homes.setdefault(found.name, []).append(found)
+        else:
+            strays.append(found)
     if not homes:
         expected = "files such as voxceleb1/dev/wav/id10001/1zcIwhmdeo4/00001.wav are read"
         raise BadManifest(folder, None, f"holds no folder called idNNNNN, at any depth; {expected}")
@@ -57,18 +61,21 @@ def read_voxceleb(folder: Path) -> Iterator[Utterance | LeftOut]:
     parts = {speaker: _part(speaker, homes[speaker][0], folder, table) for speaker in sorted(homes)}
     for speaker, part in parts.items():
         yield from _read_speaker(speaker, homes[speaker], {"part": part, **_known(table.get(speaker, {}))})
+    for stray in strays:
+        yield LeftOut(str(stray), "", "outside the layout", "lies in no speaker's folder, called idNNNNN")
     there = set(parts.values())
     for speaker, row in sorted(table.items()):
         if speaker not in homes and _listed_part(speaker, row) in there:
             yield LeftOut(speaker, speaker, "missing", "in the table of speakers, but has no folder")
 
 
-def _speaker_folders(folder: Path) -> Iterator[Path]:
+def _speakers_and_strays(folder: Path) -> Iterator[Path]:
+    """The speakers' folders, and the recordings that lie in none."""
     for path in visible(folder):
-        if _SPEAKER.fullmatch(path.name):
+        if _SPEAKER.fullmatch(path.name) or path.suffix in SUFFIXES:
             yield path
         elif path.is_dir():
-            yield from _speaker_folders(path)
+            yield from _speakers_and_strays(path)
 
 
 def _read_speaker(speaker: str, homes: list[Path], known: dict[str, object]) -> Iterator[Utterance | LeftOut]:

@@ -29,8 +29,9 @@ def read_wsj0(folder: Path) -> Iterator[Utterance | LeftOut]:
     """The utterances below folders called as the parts are, of the primary microphone, sorted by path.
 
     Upper and lower case are the same, and `folder` may hold several discs; one that holds WSJ1 is passed over, whose
-    parts have the same names. An utterance that is there twice is taken from where it is found first. Files for the
-    second microphone (.wv2) and other data (.ptx, .dot) are passed over. The gender comes from any `*spkrinfo.txt`.
+    parts have the same names. Of an utterance that is there twice, a wav or flac file is taken before one of the discs
+    (.wv1), then the one that is found first. Files for the second microphone (.wv2) and other data (.ptx, .dot) are
+    passed over. The gender comes from any `*spkrinfo.txt`.
 
     Raises:
         BadManifest: no such folder.
@@ -38,7 +39,7 @@ def read_wsj0(folder: Path) -> Iterator[Utterance | LeftOut]:
     if not folder.is_dir():
         raise BadManifest(folder, None, "is not a folder; the one that holds WSJ0's discs is expected")
     taken: set[str] = set()
-    files = sorted(_files(folder))
+    files = sorted(_files(folder), key=lambda path: (path.suffix.lower() == ".wv1", path))
     genders = _genders(path for path in files if SPEAKERS.search(path.name))
     for path in files:
         part = _part(path.relative_to(folder.parent if folder.name.lower() in PARTS else folder))
@@ -48,8 +49,11 @@ def read_wsj0(folder: Path) -> Iterator[Utterance | LeftOut]:
         if not NAME.fullmatch(name):
             yield LeftOut(str(path), "", "without a speaker", "not named as the utterances of WSJ0 are (011a0101)")
             continue
-        taken.add(name)
         speaker = name[:3]
+        if path.parent.name.lower() != speaker:
+            yield LeftOut(str(path), speaker, "outside the layout", f"{speaker}/{path.name} is expected")
+            continue
+        taken.add(name)
         fields: dict[str, object] = {"part": part, "session": name[4:6]}
         if speaker in genders:
             fields["gender"] = genders[speaker]
