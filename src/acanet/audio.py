@@ -1,5 +1,7 @@
 """Recordings: a path, the bytes of a file or an array in; a mono waveform or a telling `BadAudio` out.
 
+soundfile reads what it can; what phones and browsers record goes through `acanet.media`, an extra.
+
 Files are decoded in blocks that are mixed to mono at once, so memory follows the samples that a file really
 holds, never what its header claims.
 """
@@ -14,16 +16,20 @@ import shutil
 import subprocess
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 import soundfile
 import soxr
 from numpy.typing import NDArray
 
-from acanet.errors import BadAudio
+from acanet.containers import check_claims, demuxer_for
+from acanet.errors import BadAudio, MissingExtra
+
+if TYPE_CHECKING:
+    from acanet.media import MediaFile
 
 Waveform = NDArray[np.float32]
 Source = str | os.PathLike[str] | bytes | NDArray[Any]
@@ -36,10 +42,10 @@ LOUDEST = 8.0
 """Floating-point samples beyond this are not on the scale of [-1, 1]."""
 
 _BLOCK = 2**20
-_CONTAINERS = {".m4a", ".mp4", ".m4b", ".mov", ".3gp", ".aac", ".webm", ".mkv", ".wma", ".amr"}
-_CONTAINER_MAGIC = re.compile(rb"....ftyp|\x1a\x45\xdf\xa3|\x30\x26\xb2\x75\x8e\x66\xcf\x11|#!AMR", re.DOTALL)
 _CUT_OFF = re.compile(r"^\s*(?:data|SSND|Data Size)\s*:\s*(\d+) \(should be (\d+)\)", re.MULTILINE)
 _NIST_HEADER = 1024
+_PADDING = 0.2
+"""Seconds that a container may count which are no samples: an encoder's priming and padding."""
 _LENGTH_UNKNOWN = {0xFFFFFFFF, 0x80000000, 0x7FFFFFFF, 0x7FFFF000}
 """Data sizes that writers to a pipe (ffmpeg, arecord, sox) put where they cannot know the length."""
 
@@ -54,7 +60,8 @@ def decode(
     """The mean of the channels of a recording, at its own rate.
 
     Args:
-        source: a path, the bytes of a whole file (wav, flac, ogg, opus, mp3, NIST, ...) or an array, (samples,),
+        source: a path, the bytes of a whole file (wav, flac, ogg, opus, mp3, NIST, ...; with the extra `media`
+            also m4a, mp4, mov, 3gp, aac, webm, mkv, wma, amr: their first audio stream) or an array, (samples,),
             (channels, samples) or (samples, channels): the shorter axis is the channels. Integers are scaled
             by the range of their type. NIST files compressed with shorten (.wv1) go through `sph2pipe`.
         rate: samples a second of an array; files know their own.
@@ -66,6 +73,7 @@ def decode(
 
     Raises:
         BadAudio: what cannot be read, or holds no samples, or samples that no microphone gives.
+        MissingExtra: for m4a and the like, without PyAV.
     """
     if not (np.isfinite(start) and start >= 0):
         raise BadAudio(describe(source), f"start is {start}; it has to be 0 s or later")
@@ -75,10 +83,13 @@ def decode(
         waveform, rate = _from_array(source, rate, start, duration)
     else:
         with _open(source) as stream:
-            _check_container(stream, describe(source))
-            if "shorten" in _nist_header(stream).get("sample_coding", ""):
-                stream = io.BytesIO(_expand(source))
-            waveform, rate = _from_stream(stream, describe(source), start, duration)
+            demuxer = demuxer_for(_magic(stream))
+            if demuxer is not None:
+                waveform, rate = _from_media(stream, demuxer, describe(source), start, duration)
+            elif "shorten" in _nist_header(stream).get("sample_coding", ""):
+                waveform, rate = _from_stream(io.BytesIO(_expand(source)), describe(source), start, duration)
+            else:
+                waveform, rate = _from_stream(stream, describe(source), start, duration)
     _check_samples(waveform, describe(source))
     return waveform, rate
 
@@ -105,6 +116,7 @@ def load(
 
     Raises:
         BadAudio: as in `decode`.
+        MissingExtra: as in `decode`.
 
     Warns:
         AudioWarning: of telephone bandwidth and of clipping.
@@ -131,6 +143,10 @@ def resample(waveform: Waveform, have: int, want: int) -> Waveform:
 def channel_count(path: str | os.PathLike[str]) -> int:
     """How many channels a file has that `decode` can read, from its header."""
     with _open(path) as stream:
+        demuxer = demuxer_for(_magic(stream))
+        if demuxer is not None:
+            with _media_file(stream, demuxer, describe(path)) as media:
+                return media.channels
         header = _nist_header(stream)
         if "channel_count" in header:
             return int(header["channel_count"])
@@ -202,15 +218,11 @@ def _open(source: str | os.PathLike[str] | bytes) -> BinaryIO:
         raise BadAudio(name, f"cannot be opened: {error}") from None
 
 
-def _check_container(stream: BinaryIO, name: str) -> None:
-    """Refuse empty files, and containers that soundfile does not read but sometimes takes for mp3."""
+def _magic(stream: BinaryIO) -> bytes:
+    """The first bytes, which say what container it is."""
     magic = stream.read(12)
     stream.seek(0)
-    if not magic:
-        raise BadAudio(name, "the file is empty (0 bytes)")
-    if Path(name).suffix.lower() in _CONTAINERS or _CONTAINER_MAGIC.match(magic):
-        file = "recording.m4a" if name.startswith("<") else name
-        raise BadAudio(name, f"this format needs conversion first: ffmpeg -i {file} recording.wav")
+    return magic
 
 
 def _nist_header(stream: BinaryIO) -> dict[str, str]:
@@ -250,6 +262,8 @@ def _run(command: list[str]) -> subprocess.CompletedProcess[bytes]:
 
 
 def _from_stream(stream: BinaryIO, name: str, start: float, duration: float | None) -> tuple[Waveform, int]:
+    if not _magic(stream):
+        raise BadAudio(name, "the file is empty (0 bytes)")
     try:
         with soundfile.SoundFile(stream) as file:
             rate = _checked_rate(file.samplerate, name)
@@ -266,10 +280,57 @@ def _from_stream(stream: BinaryIO, name: str, start: float, duration: float | No
     return waveform, rate
 
 
+def _from_media(
+    stream: BinaryIO, demuxer: str, name: str, start: float, duration: float | None
+) -> tuple[Waveform, int]:
+    with _media_file(stream, demuxer, name) as file:
+        rate = _checked_rate(file.rate, name)
+        _check_channels(file.channels, name)
+        first = round(start * rate)
+        claimed = (file.claimed or 0) - first
+        count = claimed if duration is None else max(1, round(duration * rate))
+        _check_length(min(count, claimed), rate, name)
+        wanted = MOST_SAMPLES + 1 if duration is None else min(count, MOST_SAMPLES + 1)
+        blocks, read = _gather(file.blocks(), first, wanted)
+        missing = (file.claimed or 0) - read if read < first + wanted else 0
+        if missing > max(0.05 * read, _PADDING * rate):
+            raise BadAudio(name, f"cut off: {read} samples where the header promises {file.claimed}")
+    _piece(read, rate, start, duration, name)
+    return np.concatenate(blocks), rate
+
+
+def _media_file(stream: BinaryIO, demuxer: str, name: str) -> MediaFile:
+    """The file, opened by what the extra `media` installs, after a look at what it claims."""
+    try:
+        from acanet.media import MediaFile
+    except ModuleNotFoundError as error:
+        if error.name != "av":
+            raise
+        raise MissingExtra(f"PyAV to read {name}", "media") from None
+    check_claims(stream, demuxer, name)
+    return MediaFile(stream, demuxer, name)
+
+
+def _gather(blocks: Iterable[NDArray[np.float32]], first: int, count: int) -> tuple[list[Waveform], int]:
+    """Samples `first` to `first + count` of blocks, (samples, channels) each, as mono; and how many were read."""
+    pieces, read = [], 0
+    for block in blocks:
+        piece = block[max(0, first - read) : max(0, first + count - read)]
+        pieces.append(_mono(piece))
+        read += len(block)
+        if read >= first + count:
+            break
+    return pieces, read
+
+
+def _check_channels(channels: int, name: str) -> None:
+    if channels > MOST_CHANNELS:
+        raise BadAudio(name, f"{channels} channels; at most {MOST_CHANNELS} make sense")
+
+
 def _check_layout(file: soundfile.SoundFile, name: str) -> None:
     """Refuse what a header says before any sample is read."""
-    if file.channels > MOST_CHANNELS:
-        raise BadAudio(name, f"{file.channels} channels; at most {MOST_CHANNELS} make sense")
+    _check_channels(file.channels, name)
     if file.frames <= 0:
         raise BadAudio(name, "there is a header but no samples")
     if file.frames >= 2**62:
@@ -287,7 +348,12 @@ def _mono_blocks(file: soundfile.SoundFile, count: int) -> Iterator[Waveform]:
         if not len(block):
             return
         count -= len(block)
-        yield block[:, 0] if file.channels == 1 else block.mean(axis=1)
+        yield _mono(block)
+
+
+def _mono(block: NDArray[np.float32]) -> Waveform:
+    """The mean of the channels, (samples, channels) -> (samples,)."""
+    return block[:, 0] if block.shape[1] == 1 else block.mean(axis=1)
 
 
 def _from_array(array: NDArray[Any], rate: int | None, start: float, duration: float | None) -> tuple[Waveform, int]:
@@ -302,8 +368,7 @@ def _from_array(array: NDArray[Any], rate: int | None, start: float, duration: f
     channels = np.atleast_2d(array)
     if channels.shape[0] > channels.shape[1]:
         channels = channels.T
-    if len(channels) > MOST_CHANNELS:
-        raise BadAudio(name, f"{len(channels)} channels; at most {MOST_CHANNELS} make sense")
+    _check_channels(len(channels), name)
     first, count = _piece(channels.shape[1], rate, start, duration, name)
     waveform = _to_float(channels[:, first : first + count], name).mean(axis=0, dtype=np.float32)
     return waveform, rate
@@ -334,13 +399,17 @@ def _piece(total: int, rate: int, start: float, duration: float | None, name: st
     if first >= total:
         raise BadAudio(name, f"start is {start:g} s, but the recording has only {total / rate:g} s")
     count = total - first if duration is None else min(total - first, max(1, round(duration * rate)))
+    _check_length(count, rate, name)
+    return first, count
+
+
+def _check_length(count: int, rate: int, name: str) -> None:
     if count > MOST_SAMPLES:
         raise BadAudio(
             name,
             f"{count / rate / 3600:.1f} hours at {rate} Hz; read pieces of up to "
             f"{MOST_SAMPLES / rate / 3600:.1f} hours with start and duration",
         )
-    return first, count
 
 
 def _checked_rate(rate: int, name: str) -> int:

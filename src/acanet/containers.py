@@ -1,0 +1,153 @@
+"""What a container claims, checked against its file before a demuxer believes it.
+
+FFmpeg makes an entry for each packet that the tables of an mp4 file claim, 24 bytes each, before it reads any: a
+file of 30 kB can ask for gigabytes. And it reads a Matroska file that was cut off without a word.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import struct
+from collections.abc import Iterator
+from typing import BinaryIO
+
+import numpy as np
+
+from acanet.errors import BadAudio
+
+MOST_PACKETS = 2**23
+"""Packets of all tracks together: 200 MB of FFmpeg's memory, 38 hours of video at 60 frames a second."""
+
+_MAGIC = {
+    "mov": re.compile(rb"....(ftyp|moov|mdat|wide|free|skip|pnot)", re.DOTALL),
+    "matroska": re.compile(rb"\x1a\x45\xdf\xa3"),
+    "asf": re.compile(rb"\x30\x26\xb2\x75\x8e\x66\xcf\x11"),
+    "amr": re.compile(rb"#!AMR"),
+    "aac": re.compile(rb"\xff[\xf0\xf1\xf8\xf9]"),
+}
+_PARENTS = {b"moov", b"trak", b"mdia", b"minf", b"edts", b"udta", b"mvex", b"dinf", b"tref", b"wave", b"moof", b"traf"}
+_DEEPEST = 10
+_SEGMENT = b"\x18\x53\x80\x67"
+_PCM_PACKET = 1024
+"""Samples of uncompressed audio that FFmpeg makes one packet of."""
+
+
+def demuxer_for(magic: bytes) -> str | None:
+    """FFmpeg's name of the container that begins with these bytes (12 of them); None: one for soundfile to try."""
+    return next((name for name, pattern in _MAGIC.items() if pattern.match(magic)), None)
+
+
+def check_claims(stream: BinaryIO, demuxer: str, name: str) -> None:
+    """Refuse a file that is shorter than it says, or whose tables claim more packets than make sense.
+
+    The layouts are those of ISO/IEC 14496-12 (mp4, m4a, mov, 3gp) and RFC 9559 (Matroska, WebM).
+
+    Raises:
+        BadAudio: saying which.
+    """
+    size = stream.seek(0, os.SEEK_END)
+    if demuxer == "mov":
+        _check_boxes(stream, size, name)
+    elif demuxer == "matroska":
+        _check_segment(stream, size, name)
+    stream.seek(0)
+
+
+def _check_boxes(stream: BinaryIO, size: int, name: str) -> None:
+    kinds = set()
+    for kind, body, end in _boxes(stream, 0, size):
+        kinds.add(kind)
+        if kind in (b"moov", b"mdat", b"moof") and end > size:
+            _refuse_cut_off(name, f"its {kind.decode()} box", end - body, size - body)
+    if b"moov" not in kinds:
+        raise BadAudio(name, "cut off, or never finished: there is no moov box, which says where the samples are")
+    packets, edits = 0, 1
+    for kind, body, end in _descendants(stream, 0, size):
+        if kind == b"stbl":
+            packets += _listed_packets(stream, body, end)
+        elif kind == b"trun":
+            packets += _word(stream, body + 4)
+        elif kind == b"elst":
+            edits = max(edits, _word(stream, body + 4))
+    if packets * edits > MOST_PACKETS:
+        raise BadAudio(
+            name,
+            f"its tables claim {packets * edits} packets; at most {MOST_PACKETS} make sense. "
+            "If it is a recording, rewrite it: ffmpeg -i in.mp4 out.wav",
+        )
+
+
+def _boxes(stream: BinaryIO, at: int, end: int) -> Iterator[tuple[bytes, int, int]]:
+    """Type, begin and end of what is in each box from `at` to `end`, in bytes; the last may say that it goes on."""
+    while at + 8 <= end:
+        stream.seek(at)
+        head = stream.read(16)
+        size, kind = struct.unpack_from(">I4s", head)
+        body = at + 8
+        if size == 1:
+            size, body = int.from_bytes(head[8:]), at + 16
+        stop = at + size if size else end
+        if stop < body:
+            return
+        yield kind, body, stop
+        at = stop
+
+
+def _descendants(stream: BinaryIO, at: int, end: int, depth: int = 1) -> Iterator[tuple[bytes, int, int]]:
+    """As `_boxes`, with the boxes inside the boxes that hold others."""
+    for kind, body, stop in _boxes(stream, at, end):
+        yield kind, body, stop
+        if kind in _PARENTS and depth < _DEEPEST:
+            yield from _descendants(stream, body, min(stop, end), depth + 1)
+
+
+def _listed_packets(stream: BinaryIO, body: int, end: int) -> int:
+    """How many packets FFmpeg makes of a sample table (stbl), at most."""
+    tables: dict[bytes, int] = {}
+    for kind, at, _ in _boxes(stream, body, end):
+        tables.setdefault(kind, at)
+    times = tables.get(b"stts")
+    if times is None or _word(stream, times + 4) != 1 or _word(stream, times + 12) != 1:
+        sizes = tables.get(b"stsz", tables.get(b"stz2"))
+        return 0 if sizes is None else _word(stream, sizes + 8)
+    offsets = tables.get(b"stco", tables.get(b"co64"))
+    chunks = 0 if offsets is None else _word(stream, offsets + 4)
+    return chunks * (_largest_chunk(stream, tables.get(b"stsc")) // _PCM_PACKET + 1)
+
+
+def _largest_chunk(stream: BinaryIO, at: int | None) -> int:
+    """Samples of the largest chunk that an stsc table at `at` lists."""
+    if at is None:
+        return 0
+    runs = min(_word(stream, at + 4), MOST_PACKETS)
+    table = stream.read(12 * runs)
+    return int(np.frombuffer(table[: len(table) // 12 * 12], ">u4")[1::3].max(initial=0))
+
+
+def _word(stream: BinaryIO, at: int) -> int:
+    stream.seek(at)
+    return int.from_bytes(stream.read(4))
+
+
+def _check_segment(stream: BinaryIO, size: int, name: str) -> None:
+    stream.seek(0)
+    head = stream.read(4096)
+    length, at = _vint(head, 4)
+    if length is None or head[at + length : at + length + 4] != _SEGMENT:
+        return
+    length, at = _vint(head, at + length + 4)
+    if length is not None and at + length > size:
+        _refuse_cut_off(name, "its segment", length, size - at)
+
+
+def _vint(data: bytes, at: int) -> tuple[int | None, int]:
+    """A number of variable width, None where it stands for "unknown" or is none, and where it ends."""
+    width = 9 - data[at].bit_length() if at < len(data) else 9
+    value = int.from_bytes(data[at : at + width])
+    ones = (1 << 7 * width) - 1
+    return (None if width > 8 or value & ones == ones else value & ones), at + width
+
+
+def _refuse_cut_off(name: str, what: str, claimed: int, held: int) -> None:
+    raise BadAudio(name, f"cut off: {what} promises {claimed} bytes, the file has {max(0, held)}")
