@@ -3,18 +3,34 @@
 from __future__ import annotations
 
 import json
-import os
 import threading
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from acanet import speech
 from acanet.audio import decode, resample
+from acanet.data.music import music
 from acanet.data.synthetic import SyntheticVoice, synthesise
 from acanet.errors import NoSpeech, TooShort
-from acanet.speech import _bridge, require_speech, speech_seconds, speech_segments
+from acanet.speech import (
+    CHUNK,
+    FADE,
+    _bridge,
+    _level,
+    _loudest_places,
+    _probabilities,
+    _surely_holds,
+    require_segments,
+    require_speech,
+    speech_seconds,
+    speech_segments,
+    trim,
+)
 
 RATE = 16000
 LEVELS = [-60, -40, -20, -10, 0]
@@ -42,8 +58,9 @@ def coloured(seconds: float, seed: int, slope: float) -> np.ndarray:
 def test_noise_is_not_speech(slope: float, level: float) -> None:
     for seed, seconds in enumerate([0.5, 1, 3, 3]):
         noise = scaled(coloured(seconds, seed, slope), level)
-        assert speech_seconds(noise, RATE) == 0
-        assert speech_seconds(noise.clip(-1, 1), RATE) == 0
+        for heard in (noise, noise.clip(-1, 1)):
+            assert speech_seconds(heard, RATE) == 0
+            assert not _surely_holds(heard, RATE, 0.5)
 
 
 def test_long_noise_is_not_speech() -> None:
@@ -60,7 +77,16 @@ def test_long_noise_is_not_speech() -> None:
 def test_hum_and_tones_are_not_speech(partials: list[float], level: float) -> None:
     time = np.arange(4 * RATE) / RATE
     sound = sum(np.sin(2 * np.pi * hertz * time) / (1 + k) for k, hertz in enumerate(partials))
-    assert speech_seconds(scaled(np.asarray(sound), level), RATE) == 0
+    tone = scaled(np.asarray(sound), level)
+    assert speech_seconds(tone, RATE) == 0
+    assert not _surely_holds(tone, RATE, 0.5)
+
+
+def test_music_is_not_enough_speech() -> None:
+    for seed in range(20):
+        piece = 0.1 * music(np.random.default_rng(seed), 4 * RATE, RATE)
+        assert speech_seconds(piece, RATE) < 0.5
+        assert not _surely_holds(piece, RATE, 0.5)
 
 
 def test_silence_is_not_speech() -> None:
@@ -68,6 +94,13 @@ def test_silence_is_not_speech() -> None:
     dither = (rng.integers(-1, 2, 3 * RATE) / 32768).astype(np.float32)
     for quiet in (np.zeros(3 * RATE, np.float32), np.full(3 * RATE, 0.3, np.float32), dither):
         assert speech_segments(quiet, RATE) == []
+        assert not _surely_holds(quiet, RATE, 0.5)
+
+
+@pytest.mark.parametrize("value", [1e-45, 1e-38, 1e-12])
+def test_samples_too_small_to_scale_are_silence(value: float) -> None:
+    assert not _level(np.full(RATE, value, np.float32)).any()
+    assert speech_segments(np.full(RATE, value, np.float32), RATE) == []
 
 
 def test_nothing_at_all_is_not_speech() -> None:
@@ -145,16 +178,43 @@ def test_chunks_become_stretches() -> None:
     assert _bridge(np.array([4, 5, 13, 14, 15])) == [(13, 16)]
 
 
-def test_the_environment_is_left_alone() -> None:
-    assert "OMP_THREAD_LIMIT" not in os.environ
-
-
 # Enough speech
 
 
-def test_enough_speech_is_counted() -> None:
+def test_enough_speech_is_found_without_the_map(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(speech, "speech_segments", None)
+    for speaker in range(6):
+        require_speech(voice(speaker), RATE, 0.5, "talk")
+
+
+def test_what_the_loudest_places_do_not_settle_the_map_does() -> None:
+    noise = scaled(coloured(6, 0, 0), 0)
+    word = np.concatenate([noise, 0.01 * voice(1, 2.0), np.zeros(RATE, np.float32)]).astype(np.float32)
+    assert not _surely_holds(word, RATE, 2.5)
+    with pytest.raises(TooShort):
+        require_speech(np.concatenate([voice(1, 1.0), np.zeros(RATE, np.float32)]), RATE, 1.5, "word")
+
+
+@pytest.mark.parametrize("rate", [8000, 16000, 44100])
+def test_enough_speech_is_found_at_any_rate(rate: int) -> None:
+    assert _surely_holds(resample(voice(4), RATE, rate), rate, 0.5)
+
+
+def test_the_loudest_places_come_first_and_lie_apart() -> None:
+    loudness = np.repeat([1, 1, 5, 5, 2, 2, 3, 3, 1], 10)  # a sample a chunk: places of two chunks
+    places = list(_loudest_places(loudness.astype(np.float32), 10, 2))
+    assert [set(place) for place in places] == [{5}, {3}, {2}]
+    assert list(_loudest_places(np.zeros(100, np.float32), 10, 2)) == []
+    assert list(_loudest_places(np.ones(9, np.float32), 10, 2)) == []
+    (short,) = _loudest_places(np.ones(35, np.float32), 10, 50)
+    assert len(short) == 30
+
+
+def test_required_segments_are_the_segments() -> None:
     talk = voice(2)
-    assert require_speech(talk, RATE, 0.5, "talk") == speech_seconds(talk, RATE)
+    assert require_segments(talk, RATE, 0.5, "talk") == speech_segments(talk, RATE)
+    with pytest.raises(NoSpeech):
+        require_segments(np.zeros(RATE, np.float32), RATE, 0.5, "quiet")
 
 
 def test_noise_is_refused_with_its_length() -> None:
@@ -182,4 +242,51 @@ def test_real_speech_is_speech(shared: Path) -> None:
         lines = (shared / "data" / f"{name}.jsonl").read_text().splitlines()
         for line in lines[:: len(lines) // 12]:
             waveform, rate = decode(shared / "data" / json.loads(line)["path"])
-            assert require_speech(waveform, rate, 0.5, line) > 0.25 * len(waveform) / rate
+            require_speech(waveform, rate, 0.5, line)
+            assert speech_seconds(waveform, rate) > 0.25 * len(waveform) / rate
+
+
+# Speech only
+
+
+def test_trimming_keeps_the_segments_and_fades_where_they_meet() -> None:
+    ones = np.ones(1000, np.float32)
+    trimmed = trim(ones, 1000, [(0.1, 0.2), (0.5, 0.8)])
+    fade = np.arange(round(FADE * 1000)) / round(FADE * 1000)
+    expected = np.ones(400)
+    expected[95:100], expected[100:105] = fade[::-1], fade
+    np.testing.assert_allclose(trimmed, expected, atol=1e-7)
+    assert trimmed.dtype == np.float32
+    assert (ones == 1).all()
+
+
+def test_trimming_to_one_segment_or_none() -> None:
+    samples = np.arange(100, dtype=np.float32)
+    np.testing.assert_array_equal(trim(samples, 100, [(0.25, 0.5)]), samples[25:50])
+    assert trim(samples, 100, []).shape == (0,)
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.lists(st.integers(0, 8000), max_size=12, unique=True), st.sampled_from([8000, 16000, 22050]))
+def test_trimmed_speech_is_as_long_as_its_segments(bounds: list[int], rate: int) -> None:
+    edges = sorted(bounds)[: len(bounds) // 2 * 2]
+    segments = [(start / rate, end / rate) for start, end in zip(edges[::2], edges[1::2], strict=True)]
+    waveform = np.random.default_rng(0).uniform(-1, 1, 8000).astype(np.float32)
+    trimmed = trim(waveform, rate, segments)
+    assert len(trimmed) == sum(end - start for start, end in zip(edges[::2], edges[1::2], strict=True))
+    assert np.abs(trimmed).max(initial=0) <= 1
+
+
+def test_trimming_a_recording_leaves_speech() -> None:
+    quiet = np.random.default_rng(0).normal(0, 1e-4, 2 * RATE).astype(np.float32)
+    talk = np.concatenate([quiet, voice(1, 2.0), quiet, voice(2, 2.0)])
+    trimmed = trim(talk, RATE, speech_segments(talk, RATE))
+    assert 2 < len(trimmed) / RATE < 4.6
+    assert speech_seconds(trimmed, RATE) > 0.9 * len(trimmed) / RATE
+
+
+# The network
+
+
+def test_no_chunks_have_no_probabilities() -> None:
+    assert _probabilities(np.empty((0, CHUNK), np.float32)).shape == (0,)
