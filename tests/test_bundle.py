@@ -9,7 +9,16 @@ import numpy as np
 import pytest
 
 from acanet import bundle as module
-from acanet.bundle import Bundle, BundleConfig, Provenance, write_bundle
+from acanet.bundle import (
+    DEFAULT_TRAINABLE,
+    Bundle,
+    BundleConfig,
+    Golden,
+    Provenance,
+    to_16_bit,
+    write_bundle,
+    write_files,
+)
 from acanet.errors import AcanetError, BadConfig
 
 CONFIG = BundleConfig(name="acanet", model={"front_end": {"mels": 40}}, licence="CC-BY-4.0")
@@ -150,6 +159,62 @@ def test_provenance_of_one_training_after_another():
     assert both.speakers == {"zoe", "anna", "cleo"}
     assert both.audio == {"01", "02", "03"}
     assert SEEN | SEEN == SEEN
+
+
+def test_the_torch_weights_of_the_model_that_ships_are_in_the_repository():
+    shipped = Bundle.load()
+    plain = shipped.trainable()
+    assert plain.folder == DEFAULT_TRAINABLE
+    assert plain.fingerprint == shipped.fingerprint
+    assert plain.provenance == shipped.provenance
+    assert shipped.weights().keys() == plain.weights().keys()
+    assert plain.trainable() is plain
+    assert plain.config == shipped.config.model_copy(update={"onnx": None})
+
+
+def test_outside_of_a_clone_there_are_none(monkeypatch, tmp_path):
+    monkeypatch.setattr(module, "DEFAULT_TRAINABLE", tmp_path / "models" / "default")
+    with pytest.raises(AcanetError, match="clone acanet's repository, and name its folder models/default"):
+        Bundle.load().weights()
+
+
+def test_a_config_that_was_changed_after_the_export(tmp_path):
+    folder = shutil.copytree(module.DEFAULT, tmp_path / "copy")
+    with pytest.raises(AcanetError, match="an exported bundle has no weights for torch; name the run"):
+        Bundle.load(folder).weights()
+    path = folder / "config.json"
+    before = Bundle.load(folder).fingerprint
+    path.write_text(path.read_text().replace("CC-BY-4.0", "MIT"))
+    assert Bundle.load(folder).fingerprint == before
+    path.write_text(path.read_text().replace('"needed_speech_seconds": 0.5', '"needed_speech_seconds": 0.4'))
+    with pytest.raises(AcanetError, match=r"config\.json: the model is damaged.*changed after the export"):
+        _ = Bundle.load(folder).fingerprint
+
+
+def test_what_was_not_exported_has_no_graphs(tmp_path):
+    with pytest.raises(AcanetError, match="not an exported bundle; make one with `acanet export`"):
+        _ = write(tmp_path / "model").graphs
+
+
+def test_golden_recordings_are_kept_exactly(tmp_path):
+    rng = np.random.default_rng(0)
+    waveforms = [to_16_bit(rng.normal(0, 0.5, length).astype(np.float32)) for length in (100, 77)]
+    golden = Golden(waveforms, rng.normal(size=(2, 4)).astype(np.float32))
+    assert golden.as_npz() == golden.as_npz()
+    bundle = write_files(tmp_path / "model", CONFIG, {"golden.npz": golden.as_npz()}, SEEN, "")
+    read = Golden.load(bundle)
+    for one, other in zip(read.waveforms, waveforms, strict=True):
+        np.testing.assert_array_equal(one, other)
+        assert one.dtype == np.float32
+        assert np.abs(one).max() <= 1
+    np.testing.assert_array_equal(read.embeddings, golden.embeddings)
+    for damage in (b"", golden.as_npz()[:-30]):
+        (bundle.folder / "golden.npz").write_bytes(damage)
+        with pytest.raises(AcanetError, match=r"golden\.npz: the model is damaged"):
+            Golden.load(bundle)
+    (bundle.folder / "golden.npz").unlink()
+    with pytest.raises(AcanetError, match=r"golden\.npz: the model is damaged"):
+        Golden.load(bundle)
 
 
 def test_a_bundle_can_be_moved(tmp_path):

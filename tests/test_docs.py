@@ -181,7 +181,10 @@ def test_targets_of_make_and_extras_of_pip_exist():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     lines = [words for page in PAGES for words in shell_lines(page)]
     made = {word for words in lines if words[0] == "make" for word in words[1:]}
-    extras = {re.sub(r".*\[(.*)\]", r"\1", word) for words in lines if words[0] == "pip" for word in words[2:]}
+    groups = [
+        re.sub(r".*\[(.*)\]", r"\1", word) for words in lines if words[0] == "pip" for word in words if "[" in word
+    ]
+    extras = {extra for group in groups for extra in group.split(",")}
     assert "demo" in made
     assert made <= set(targets)
     assert extras

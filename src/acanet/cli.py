@@ -15,7 +15,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from acanet.errors import AcanetError, NotCalibrated
+from acanet.errors import AcanetError, MissingExtra, NotCalibrated
 
 app = typer.Typer(
     help="Speaker verification with asymmetric cross attention: from a recording to a decision.",
@@ -34,6 +34,28 @@ INTERNAL_ERROR, INTERRUPTED = 70, 130
 ModelOption = Annotated[
     str, typer.Option("--model", "-m", help="`default`, the folder of a bundle, or of a training run.")
 ]
+
+
+ThreadsOption = Annotated[int, typer.Option(min=1, help="Threads that work on one recording.")]
+
+
+class Device(StrEnum):
+    """What a network runs on."""
+
+    cpu = "cpu"
+    cuda = "cuda"
+
+
+DeviceOption = Annotated[Device, typer.Option(help="cuda needs onnxruntime-gpu.")]
+TrimOption = Annotated[bool, typer.Option("--trim", help="Embed speech only, without the pauses.")]
+
+
+class Precision(StrEnum):
+    """Of an exported model's products with weights."""
+
+    float32 = "float32"
+    int8 = "int8"
+    fp16 = "fp16"
 
 
 class Kind(StrEnum):
@@ -58,12 +80,15 @@ def verify(
         float | None, typer.Option(min=-1.0, max=1.0, help="Score from which on the voices count as the same.")
     ] = None,
     model: ModelOption = "default",
+    threads: ThreadsOption = 1,
+    device: DeviceOption = Device.cpu,
+    trim: TrimOption = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
 ) -> None:
     """Is this the same voice? Exit 0: yes, 1: no, 4: no threshold, so no decision."""
     from acanet.encoder import Encoder
 
-    encoder = Encoder.load(model)
+    encoder = Encoder.load(model, threads=threads, device=device.value, trim=trim)
     result = encoder.verify(enrolment, test, threshold=threshold)
     same = None if threshold is None else result.same
     if as_json:
@@ -88,6 +113,9 @@ def embed(
     files: Annotated[list[Path], typer.Argument(help="Recordings.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="An .npz file: embeddings, files, fingerprint.")],
     model: ModelOption = "default",
+    threads: ThreadsOption = 1,
+    device: DeviceOption = Device.cpu,
+    trim: TrimOption = False,
 ) -> None:
     """Embed recordings; those that cannot be are named, the first decides the exit code, the others are written."""
     import numpy as np
@@ -99,15 +127,16 @@ def embed(
         raise typer.BadParameter(f"{output} does not end in .npz", param_hint="--output")
     if not output.absolute().parent.is_dir():
         raise AcanetError(f"{output}: there is no folder {output.parent}; make it first")
-    encoder = Encoder.load(model)
+    encoder = Encoder.load(model, threads=threads, device=device.value, trim=trim)
     embedded, embeddings, failures = [], [], []
-    for file in track(files, "Embedding", console=err, disable=not err.is_terminal):
-        try:
-            embeddings.append(encoder.embed(file))
+    results = zip(files, encoder.embed_many(files), strict=True)
+    for file, result in track(results, "Embedding", len(files), console=err, disable=not err.is_terminal):
+        if isinstance(result, AcanetError):
+            failures.append(result)
+            _complain(result)
+        else:
+            embeddings.append(result)
             embedded.append(str(file))
-        except AcanetError as error:
-            failures.append(error)
-            _complain(error)
     if embeddings:
         scratch = output.with_name(output.name + ".part")
         with scratch.open("wb") as stream:
@@ -242,6 +271,65 @@ def evaluate(
     if report is not None:
         write_report(report, result)
         out.print(f"report in {report}")
+
+
+@app.command()
+def export(
+    model: Annotated[str, typer.Argument(help="`default`, the folder of a bundle, or of a training run.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="A new folder, or an exported bundle to replace.")],
+    audio: Annotated[
+        list[Path] | None,
+        typer.Option(help="A recording to compare on, besides synthetic voices; may be given often."),
+    ] = None,
+    precision: Annotated[
+        Precision, typer.Option(help="int8 and fp16 are smaller, and have embeddings of their own.")
+    ] = Precision.float32,
+    trials: Annotated[
+        Path | None, typer.Option(help="A trial list to measure the change of EER on, for int8 and fp16.")
+    ] = None,
+    audio_root: Annotated[Path | None, typer.Option(help="Where the paths in the list start.")] = None,
+    manifest: Annotated[
+        Path | None, typer.Option(help="Resolves the names in the list and knows the speakers.")
+    ] = None,
+) -> None:
+    """Make a bundle that runs without torch; written only if it gives the same embeddings."""
+    if trials is not None and precision is Precision.float32:
+        raise typer.BadParameter("float32 changes no EER; give it with --precision int8 or fp16", param_hint="--trials")
+    if trials is None and (audio_root or manifest):
+        raise typer.BadParameter("--audio-root and --manifest say where the names in --trials are; give a list")
+    if trials is not None and audio_root is None and manifest is None:
+        raise typer.BadParameter("give --audio-root or --manifest, so that the names in the list can be found")
+    try:
+        from acanet.export import export as export_model
+        from acanet.precision import TrialList
+    except ModuleNotFoundError as error:
+        raise MissingExtra(error.name or "onnx", "train") from None
+
+    chosen = None if trials is None else TrialList(trials, manifest=manifest, audio_root=audio_root)
+    done = export_model(model, output, recordings=audio or (), precision=precision.value, trials=chosen)
+    megabytes = sum(file.stat().st_size for file in output.iterdir()) / 1e6
+    out.print(
+        f"{done.recordings} recordings of 0.5 to 60 s: largest difference from torch {done.alone:.1e} alone, "
+        f"{done.padded:.1e} in batches"
+    )
+    if done.twin is not None:
+        out.print(f"lowest cosine to float32 {done.twin.cosine:.6f}; {done.twin.verdict}")
+        out.print(done.twin.error_rate)
+    out.print(f"{done.bundle.name}, {megabytes:.1f} MB, fingerprint {done.bundle.fingerprint}, in {output}")
+
+
+@app.command()
+def check(
+    bundle: Annotated[str, typer.Argument(help="`default`, or the folder of an exported bundle.")] = "default",
+    threads: ThreadsOption = 1,
+    device: DeviceOption = Device.cpu,
+) -> None:
+    """Replay the golden recordings of an exported bundle, and check its files."""
+    from acanet.bundle import Bundle
+    from acanet.runtime import check as check_bundle
+
+    difference = check_bundle(Bundle.load(bundle), threads=threads, device=device.value)
+    out.print(f"largest difference from the export: {difference:.1e}")
 
 
 @app.command()

@@ -1,49 +1,71 @@
 """Recordings -> embeddings: what an application uses.
 
-This is the only room that knows how the network runs; it loads what runs it when a model is loaded, not before.
+What runs the network is loaded with the model, not before: onnxruntime for an exported bundle, torch for what training
+wrote.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
 from pathlib import Path
-from typing import Any, Self
+from typing import Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from acanet.audio import Source, Waveform, describe, load
 from acanet.bundle import Bundle
-from acanet.errors import MissingExtra
+from acanet.errors import AcanetError, MissingExtra
 from acanet.scoring.decide import Verification
-from acanet.speech import require_speech
+from acanet.speech import require_segments, require_speech, trim
+
+_WINDOW_SECONDS, _WINDOW_FILES = 120.0, 64
+"""What `embed_many` sorts by length at a time."""
+
+
+class Network(Protocol):
+    """What runs a model: `acanet.runtime.Network` or `acanet.models.inference.TorchNetwork`."""
+
+    rate: int
+    dim: int
+
+    def embed_waveforms(self, waveforms: Sequence[Waveform]) -> NDArray[np.float32]:
+        """(samples,) each -> (waveforms, dim), of unit length, each as if it were alone."""
 
 
 class Encoder:
-    """A model that is ready to embed; make one with `Encoder.load`."""
+    """A model that is ready to embed; make one with `Encoder.load`. Threads may share it."""
 
-    def __init__(self, bundle: Bundle, network: Any) -> None:
-        self.bundle, self._network = bundle, network
+    def __init__(self, bundle: Bundle, network: Network, *, trim: bool = False) -> None:
+        self.bundle, self._network, self.trims = bundle, network, trim
 
     @classmethod
-    def load(cls, model: str | Path = "default") -> Self:
+    def load(
+        cls, model: str | Path = "default", *, threads: int | None = None, device: str = "cpu", trim: bool = False
+    ) -> Self:
         """Load a model.
+
+        An exported bundle, as the one that ships, runs on onnxruntime. What training wrote (a run, or a bundle that
+        was not exported) runs on torch, and gives the same embeddings.
 
         Args:
             model: `default` (the model that ships), the folder of a bundle, or of a training run (its best model).
+            threads: that work on one recording; None: one. With torch they are those of the whole process; None: as
+                they are.
+            device: `cpu` or `cuda`.
+            trim: embed speech only, without the pauses (`embed`, `embed_many` and `verify`). Such embeddings have a
+                fingerprint of their own.
 
         Raises:
-            AcanetError: when there is no model there.
+            AcanetError: when there is no model there, or no such device.
             MissingExtra: when what runs it is not installed.
         """
         bundle = Bundle.load(model)
-        try:
-            from acanet.models.inference import load_model
-        except ModuleNotFoundError as error:
-            if error.name != "torch":
-                raise
-            raise MissingExtra("torch", "train") from None
-        return cls(bundle, load_model(bundle.name, bundle.config.model, bundle.weights()))
+        return cls(bundle, _network(bundle, threads, device), trim=trim)
 
     @property
     def name(self) -> str:
@@ -53,12 +75,12 @@ class Encoder:
     @property
     def rate(self) -> int:
         """Samples a second that the network wants."""
-        return int(self._network.front_end.config.rate)
+        return self._network.rate
 
     @property
     def dim(self) -> int:
         """Numbers in an embedding."""
-        return int(self._network.dim)
+        return self._network.dim
 
     @property
     def needed_seconds(self) -> float:
@@ -67,8 +89,10 @@ class Encoder:
 
     @property
     def fingerprint(self) -> str:
-        """Says which model an embedding comes from."""
-        return self.bundle.fingerprint
+        """Says which model an embedding comes from, and whether pauses were cut out before."""
+        if not self.trims:
+            return self.bundle.fingerprint
+        return hashlib.sha256(f"{self.bundle.fingerprint} trimmed".encode()).hexdigest()[:16]
 
     @property
     def training_speakers(self) -> frozenset[str]:
@@ -95,12 +119,63 @@ class Encoder:
             NoSpeech: when nobody talks in it.
             TooShort: when there is less speech than the model needs.
         """
+        embedding: NDArray[np.float32] = self.embed_waveforms([self._waveform(source, rate)])[0]
+        return embedding
+
+    def embed_many(self, sources: Iterable[Source], *, workers: int = 2) -> Iterator[NDArray[np.float32] | AcanetError]:
+        """Embeddings of any number of recordings, while the next ones are being decoded.
+
+        Memory is bounded: some files ahead, and the waveforms of two minutes (one file at least), which are embedded
+        in batches of similar lengths.
+
+        Args:
+            sources: as in `embed`; arrays are at the model's rate.
+            workers: threads that decode and look for speech.
+
+        Yields:
+            For each source, in the order given, its embedding as `embed` gives it, or the error that `embed` raises.
+        """
+        remaining = iter(sources)
+        pool = ThreadPoolExecutor(workers, thread_name_prefix="acanet-decode")
+        try:
+            ahead = deque(pool.submit(self._try_waveform, source) for source in islice(remaining, 4 * workers))
+            while ahead:
+                window = self._window(ahead, remaining, pool)
+                waveforms = [item for item in window if isinstance(item, np.ndarray)]
+                embeddings = iter(self.embed_waveforms(waveforms))
+                yield from (item if isinstance(item, AcanetError) else next(embeddings) for item in window)
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def _window(
+        self, ahead: deque[Future[Waveform | AcanetError]], remaining: Iterator[Source], pool: ThreadPoolExecutor
+    ) -> list[Waveform | AcanetError]:
+        """The next decoded recordings; for each one taken, another is decoded."""
+        window: list[Waveform | AcanetError] = []
+        seconds = 0.0
+        while ahead and seconds < _WINDOW_SECONDS and len(window) < _WINDOW_FILES:
+            item = ahead.popleft().result()
+            window.append(item)
+            seconds += 0.0 if isinstance(item, AcanetError) else len(item) / self.rate
+            ahead.extend(pool.submit(self._try_waveform, source) for source in islice(remaining, 1))
+        return window
+
+    def _try_waveform(self, source: Source) -> Waveform | AcanetError:
+        try:
+            return self._waveform(source, None)
+        except AcanetError as error:
+            return error
+
+    def _waveform(self, source: Source, rate: int | None) -> Waveform:
+        """A recording at the model's rate, with enough speech in it, or the speech in it."""
         if isinstance(source, np.ndarray) and rate is None:
             rate = self.rate
         waveform = load(source, self.rate, source_rate=rate)
-        require_speech(waveform, self.rate, self.needed_seconds, describe(source))
-        embedding: NDArray[np.float32] = self.embed_waveforms([waveform])[0]
-        return embedding
+        needed = waveform, self.rate, self.needed_seconds, describe(source)
+        if self.trims:
+            return trim(waveform, self.rate, require_segments(*needed))
+        require_speech(*needed)
+        return waveform
 
     def embed_waveforms(self, waveforms: Sequence[Waveform]) -> NDArray[np.float32]:
         """Embeddings of waveforms that were checked before: what `embed` and evaluation stand on.
@@ -111,9 +186,7 @@ class Encoder:
         Returns:
             (waveforms, dim) float32, of unit length; each as if it were alone.
         """
-        from acanet.models.inference import embed_waveforms
-
-        return embed_waveforms(self._network, waveforms)
+        return self._network.embed_waveforms(waveforms)
 
     def verify(
         self, enrolment: Source, test: Source, *, threshold: float | None = None, rate: int | None = None
@@ -128,3 +201,18 @@ class Encoder:
         """
         score = float(self.embed(enrolment, rate=rate) @ self.embed(test, rate=rate))
         return Verification(min(1.0, max(-1.0, score)), threshold)
+
+
+def _network(bundle: Bundle, threads: int | None, device: str) -> Network:
+    if bundle.config.onnx is not None:
+        from acanet.runtime import Network as OnnxNetwork
+
+        return OnnxNetwork(bundle, threads=threads, device=device)
+    try:
+        from acanet.models.inference import TorchNetwork, load_model
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise MissingExtra("torch", "train") from None
+    model = load_model(bundle.name, bundle.config.model, bundle.weights())
+    return TorchNetwork(model, threads=threads, device=device)

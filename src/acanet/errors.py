@@ -9,6 +9,7 @@ Each error knows the exit code that the command line answers with:
       BadConfig              2   a key or value of a configuration or recipe
       UnknownModel           2   a model name that the registry does not have
       ModelMismatch          2   two things made by different models
+      ExportMismatch         2   an exported model that does not give the embeddings of the original
       SeenInTraining         2   evaluation data that the model was trained on
       MissingExtra           2   an optional dependency that is not installed
       NoSpeech               3   a recording without speech
@@ -101,6 +102,17 @@ class ModelMismatch(AcanetError):
     def __init__(self, have: str, want: str) -> None:
         super().__init__(f"have {have}, want {want}")
         self.have, self.want = have, want
+
+
+class ExportMismatch(AcanetError):
+    """An exported model whose embeddings differ from those that it ought to give."""
+
+    def __init__(self, what: str, difference: float, allowed: float) -> None:
+        super().__init__(
+            f"{what}: embeddings differ by {difference:.1e} from those of the original model, at most {allowed:.0e} is "
+            "allowed; do not use this export"
+        )
+        self.what, self.difference, self.allowed = what, difference, allowed
 
 
 class SeenInTraining(AcanetError):

@@ -46,6 +46,23 @@ class FrontEnd(nn.Module):
             return samples // self.config.hop + 1
         return (samples - self.config.window) // self.config.hop + 1
 
+    def spectrum(self, waveforms: Tensor) -> Tensor:
+        """(batch, samples) -> (batch, frames, 2 * bins), real parts, then imaginary parts."""
+        return waveforms.unfold(1, self.config.window, self.config.hop) @ self.transform
+
+    def log_mel(self, waveforms: Tensor) -> Tensor:
+        """(batch, samples) -> (batch, frames, mels), the mean not removed, without the limit of top decibels."""
+        if self.config.kind == "kaldi":
+            return self.power(self.spectrum(waveforms)).clamp(min=_KALDI_FLOOR).log()
+        half = self.config.window // 2
+        waveforms = nn.functional.pad(waveforms, (half, half))
+        return 10 * self.power(self.spectrum(waveforms)).clamp(min=_DECIBEL_FLOOR).log10()
+
+    def power(self, spectrum: Tensor) -> Tensor:
+        """(batch, frames, 2 * bins) -> (batch, frames, mels)."""
+        real, imaginary = spectrum.chunk(2, dim=-1)
+        return (real.square() + imaginary.square()) @ self.filters
+
     def forward(self, waveforms: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         """Features and how many frames of each row are real.
 
@@ -56,18 +73,10 @@ class FrontEnd(nn.Module):
         Returns:
             (batch, frames, mels), zero in padded frames, and (batch,) frames of each row (None without lengths).
         """
-        hop, window = self.config.hop, self.config.window
+        features = self.log_mel(waveforms)
+        frames = None if lengths is None else torch.as_tensor(self.frames(lengths), device=features.device)
+        real_frames = None if frames is None else frame_mask(frames, features.shape[1]).unsqueeze(2)
         if self.config.kind == "speechbrain":
-            waveforms = nn.functional.pad(waveforms, (window // 2, window // 2))
-        spectrum = waveforms.unfold(1, window, hop) @ self.transform
-        real, imaginary = spectrum.chunk(2, dim=-1)
-        energy = (real.square() + imaginary.square()) @ self.filters
-        frames = None if lengths is None else torch.as_tensor(self.frames(lengths), device=energy.device)
-        real_frames = None if frames is None else frame_mask(frames, energy.shape[1]).unsqueeze(2)
-        if self.config.kind == "kaldi":
-            features = energy.clamp(min=_KALDI_FLOOR).log()
-        else:
-            features = 10 * energy.clamp(min=_DECIBEL_FLOOR).log10()
             heard = features if real_frames is None else features.masked_fill(~real_frames, -math.inf)
             features = features.maximum(heard.amax(dim=(1, 2), keepdim=True) - _TOP_DECIBELS)
         if real_frames is None or frames is None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from acanet.batching import batches, pad
+from acanet.errors import AcanetError
 from acanet.models.registry import build_model, model_config
 from acanet.models.weights import load_exactly
 
@@ -28,6 +30,29 @@ def load_model(name: str, config: Mapping[str, Any], weights: Mapping[str, NDArr
     return model.eval()
 
 
+class TorchNetwork:
+    """A torch model as `acanet.encoder.Encoder` runs it: what a training run has, which nobody exported."""
+
+    def __init__(self, model: Any, *, threads: int | None = None, device: str = "cpu") -> None:
+        """Threads are torch's own, of the whole process; None: as they are.
+
+        Raises:
+            AcanetError: when torch does not have the device.
+        """
+        if device not in ("cpu", "cuda"):
+            raise AcanetError(f"unknown device {device!r}; there are cpu, cuda")
+        if device == "cuda" and not torch.cuda.is_available():
+            raise AcanetError("device cuda: torch finds none here; use --device cpu")
+        if threads is not None:
+            torch.set_num_threads(threads)
+        self.model = model.to(device)
+        self.rate, self.dim = int(model.front_end.config.rate), int(model.dim)
+
+    def embed_waveforms(self, waveforms: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+        """See `embed_waveforms` of this module."""
+        return embed_waveforms(self.model, waveforms)
+
+
 @torch.no_grad()
 def embed_waveforms(model: Any, waveforms: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
     """Embed each waveform as if it were alone, in batches of similar lengths.
@@ -42,24 +67,8 @@ def embed_waveforms(model: Any, waveforms: Sequence[NDArray[np.float32]]) -> NDA
     device = next(model.parameters()).device
     most = int(_BATCH_SECONDS * model.front_end.config.rate)
     embeddings = np.empty((len(waveforms), model.dim), dtype=np.float32)
-    for batch in _batches([len(w) for w in waveforms], most, only_equal=not model.exact_when_padded):
-        lengths = torch.tensor([len(waveforms[i]) for i in batch], device=device)
-        padded = np.zeros((len(batch), int(lengths.max())), dtype=np.float32)
-        for row, i in enumerate(batch):
-            padded[row, : len(waveforms[i])] = waveforms[i]
-        ragged = lengths if int(lengths.min()) < padded.shape[1] else None
-        embeddings[batch] = model.embed(torch.from_numpy(padded).to(device), ragged).float().cpu().numpy()
+    for batch in batches([len(w) for w in waveforms], most, only_equal=not model.exact_when_padded):
+        padded, samples = pad([waveforms[i] for i in batch])
+        lengths = torch.from_numpy(samples).to(device) if samples.min() < padded.shape[1] else None
+        embeddings[batch] = model.embed(torch.from_numpy(padded).to(device), lengths).float().cpu().numpy()
     return embeddings
-
-
-def _batches(lengths: list[int], most: int, *, only_equal: bool) -> Iterator[list[int]]:
-    """Numbers of waveforms, shortest first, together at most `most` samples with their padding."""
-    batch: list[int] = []
-    for i in sorted(range(len(lengths)), key=lengths.__getitem__):
-        full = batch and lengths[i] * (len(batch) + 1) > most
-        if full or (only_equal and batch and lengths[i] != lengths[batch[0]]):
-            yield batch
-            batch = []
-        batch.append(i)
-    if batch:
-        yield batch

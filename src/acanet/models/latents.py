@@ -20,7 +20,7 @@ from torch.nn import functional
 
 from acanet.config import AcaStatisticsAggregator, MlaAggregator
 
-_VARIANCE_FLOOR = 1e-4
+VARIANCE_FLOOR = 1e-4
 
 
 class Mlp(nn.Sequential):
@@ -165,7 +165,7 @@ class AcaStatistics(nn.Module):
         attention = scores.softmax(dim=-1)  # (batch, latents, frames)
         mean = attention @ frames
         variance = attention @ frames.square() - mean.square()
-        statistics = self.norm_statistics(torch.cat([mean, variance.clamp(min=_VARIANCE_FLOOR).sqrt()], dim=-1))
+        statistics = self.norm_statistics(torch.cat([mean, variance.clamp(min=VARIANCE_FLOOR).sqrt()], dim=-1))
         states = [self.latents + self.hear(statistics)]
         for layer in self.transformer:
             states.append(layer(states[-1]))

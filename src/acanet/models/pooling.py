@@ -26,7 +26,7 @@ class Mean(nn.Module):
 
     def forward(self, frames: Tensor, mask: Tensor | None) -> Tensor:
         """(batch, frames, channels) -> (batch, channels)."""
-        weights = _even_weights(frames, mask)
+        weights = even_weights(frames, mask)
         return (weights * frames).sum(dim=1)
 
 
@@ -44,13 +44,17 @@ class Statistics(nn.Module):
 
     def forward(self, frames: Tensor, mask: Tensor | None) -> Tensor:
         """(batch, frames, channels) -> (batch, 2 * channels)."""
-        weights = _even_weights(frames, mask)
+        weights = even_weights(frames, mask)
+        mean, variance = self.moments(frames, weights)
         if not self.unbiased:
-            return torch.cat(_statistics(frames, weights), dim=1)
-        mean, variance = _moments(frames, weights)
+            return torch.cat([mean, variance.clamp(min=_VARIANCE_FLOOR).sqrt()], dim=1)
         share = weights.amax(dim=1)  # of one frame
         variance = variance / (1 - share).clamp(min=share)
         return torch.cat([mean, (variance + _UNBIASED_OFFSET).sqrt()], dim=1)
+
+    def moments(self, frames: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+        """Weighted mean and variance over time, (batch, channels) each."""
+        return _moments(frames, weights)
 
 
 class AttentiveStatistics(nn.Module):
@@ -70,7 +74,7 @@ class AttentiveStatistics(nn.Module):
     def forward(self, frames: Tensor, mask: Tensor | None) -> Tensor:
         """(batch, frames, channels) -> (batch, 2 * channels)."""
         local, from_mean, from_deviation = self.squeeze.weight.chunk(3, dim=1)
-        mean, deviation = _statistics(frames, _even_weights(frames, mask))
+        mean, deviation = _statistics(frames, even_weights(frames, mask))
         context = mean @ from_mean.T + deviation @ from_deviation.T + self.squeeze.bias
         hidden = torch.relu(frames @ local.T + context.unsqueeze(1))
         scores = self.expand(self.norm(hidden).tanh())
@@ -79,7 +83,7 @@ class AttentiveStatistics(nn.Module):
         return torch.cat(_statistics(frames, scores.softmax(dim=1)), dim=1)
 
 
-def _even_weights(frames: Tensor, mask: Tensor | None) -> Tensor:
+def even_weights(frames: Tensor, mask: Tensor | None) -> Tensor:
     """(batch, frames, 1), the same for every real frame, adding up to one."""
     if mask is None:
         return frames.new_full((1, 1, 1), 1 / frames.shape[1])
