@@ -420,3 +420,16 @@ def test_errors_travel_between_processes(kind):
     assert type(found) is kind
     assert str(found) == str(error)
     assert vars(found) == vars(error)
+
+
+@pytest.mark.parametrize("command", [("models",), ("train", "recipe.yaml", "--out", "run"), ("demo",)])
+def test_what_needs_the_train_extra_says_so(command, tmp_path):
+    """In a process in which its packages cannot be imported, as on a machine without them."""
+    hidden = "import sys\nfor name in ('torch', 'scipy', 'yaml'):\n    sys.modules[name] = None\n"
+    code = f"{hidden}from acanet.cli import main\nsys.argv = ['acanet', *{command!r}]\nmain()"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False, cwd=tmp_path
+    )
+    assert done.returncode == 2, done.stderr
+    assert "install acanet with the extra 'train'" in " ".join(done.stderr.split())
+    assert "Traceback" not in done.stderr

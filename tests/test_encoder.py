@@ -9,7 +9,7 @@ import pytest
 import soundfile
 
 from acanet import encoder as module
-from acanet.bundle import DEFAULT_TRAINABLE, Bundle, write_bundle
+from acanet.bundle import DEFAULT, DEFAULT_TRAINABLE, Bundle, write_bundle
 from acanet.encoder import Encoder
 from acanet.errors import AcanetError, BadAudio, ModelMismatch, NoSpeech, NotCalibrated, TooShort
 from acanet.models.registry import model_names
@@ -84,6 +84,32 @@ def test_trimming_embeds_speech_only(tiny_bundle, recordings):
         trimming.embed(silence)
     (from_many,) = trimming.embed_many([padded])
     np.testing.assert_allclose(from_many, trimming.embed(padded), atol=1e-5)
+
+
+def test_a_model_that_was_changed_is_not_run(tmp_path):
+    """Its scores would look like any others."""
+    folder = tmp_path / "changed"
+    shutil.copytree(DEFAULT, folder)
+    with (folder / "weights.bin").open("r+b") as file:
+        file.seek(5_000_003)
+        byte = file.read(1)
+        file.seek(5_000_003)
+        file.write(bytes([byte[0] ^ 0x40]))
+    with pytest.raises(AcanetError, match=r"weights\.bin: the model is damaged"):
+        Encoder.load(folder)
+
+
+@pytest.mark.parametrize("threshold", [-3.0, 1.5, float("nan")])
+def test_an_impossible_threshold_is_refused(encoder, recordings, threshold):
+    with pytest.raises(AcanetError, match="a cosine, from -1 to 1, is expected"):
+        encoder.verify(recordings[0], recordings[1], threshold=threshold)
+
+
+def test_what_cannot_be_asked_of_an_encoder(encoder, tiny_bundle):
+    with pytest.raises(AcanetError, match="threads is 0"):
+        Encoder.load(tiny_bundle, threads=0)
+    with pytest.raises(AcanetError, match="takes a list of recordings"):
+        list(encoder.embed_many("enrolment.wav"))
 
 
 def test_verify_is_the_cosine_and_symmetric(encoder, recordings):

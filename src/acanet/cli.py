@@ -361,6 +361,10 @@ def demo(
     run_demo(output, out)
 
 
+_TRAIN = {"accelerate", "matplotlib", "onnx", "onnxscript", "safetensors", "scipy", "tensorboard", "torch", "yaml"}
+"""Packages of the `train` extra that commands import first."""
+
+
 def main() -> None:
     """Run the command line; every outcome has an exit code, and errors are for people."""
     warnings.showwarning = _show_warning
@@ -372,6 +376,11 @@ def main() -> None:
     except KeyboardInterrupt:
         err.print("interrupted")
         sys.exit(INTERRUPTED)
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] not in _TRAIN:
+            raise
+        _complain(MissingExtra(error.name, "train"))
+        sys.exit(MissingExtra.exit_code)
     except OSError as error:  # of files and folders that were named: no such folder, not allowed, disk full
         err.print(f"error: {error}")
         sys.exit(AcanetError.exit_code)

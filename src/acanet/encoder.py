@@ -61,7 +61,7 @@ class Encoder:
                 fingerprint of their own.
 
         Raises:
-            AcanetError: when there is no model there, or no such device.
+            AcanetError: when there is no model there, it is not the one that was exported, or there is no such device.
             MissingExtra: when what runs it is not installed.
         """
         bundle = Bundle.load(model)
@@ -135,6 +135,8 @@ class Encoder:
         Yields:
             For each source, in the order given, its embedding as `embed` gives it, or the error that `embed` raises.
         """
+        if isinstance(sources, str | bytes):
+            raise AcanetError("embed_many takes a list of recordings; `embed` takes one")
         remaining = iter(sources)
         pool = ThreadPoolExecutor(workers, thread_name_prefix="acanet-decode")
         try:
@@ -199,14 +201,19 @@ class Encoder:
             threshold: score from which on they count as the same; None: a score, no decision.
             rate: samples a second of arrays.
         """
+        if threshold is not None and not -1.0 <= threshold <= 1.0:
+            raise AcanetError(f"threshold is {threshold}; a cosine, from -1 to 1, is expected")
         score = float(self.embed(enrolment, rate=rate) @ self.embed(test, rate=rate))
         return Verification(min(1.0, max(-1.0, score)), threshold)
 
 
 def _network(bundle: Bundle, threads: int | None, device: str) -> Network:
+    if threads is not None and threads < 1:
+        raise AcanetError(f"threads is {threads}; 1 or more are needed")
     if bundle.config.onnx is not None:
         from acanet.runtime import Network as OnnxNetwork
 
+        bundle.verify_files()  # a damaged model gives scores that look like any others
         return OnnxNetwork(bundle, threads=threads, device=device)
     try:
         from acanet.models.inference import TorchNetwork, load_model

@@ -366,6 +366,7 @@ ONNX, float32, opset {OPSET}, {megabytes:.1f} MB: waveforms in, embeddings of un
 def _twin_card(source: Bundle, twin: Twin, fingerprint: str, recordings: int) -> str:
     """The model's own card, and what its twin costs and gains."""
     card = (source.folder / "README.md").read_text(encoding="utf-8").rstrip()
+    card = card.replace(f"Fingerprint `{source.fingerprint}`", f"Fingerprint `{fingerprint}` ({twin.precision})")
     times = "\n".join(
         f"| {seconds} s, one thread, ms | {plain:.1f} | {other:.1f} |"
         for seconds, (plain, other) in twin.milliseconds.items()
