@@ -32,6 +32,7 @@ from acanet.audio import (
     resample,
 )
 from acanet.errors import BadAudio
+from damage import refusals
 
 FORMATS = {
     "wav": ("WAV", "PCM_16"),
@@ -301,16 +302,7 @@ def test_half_a_file_is_refused(name: str) -> None:
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_a_broken_file_gives_finite_samples_or_badaudio(name: str) -> None:
-    data, rng, refused = encode(noise(4000), 16000, *FORMATS[name]), np.random.default_rng(0), 0
-    for _ in range(40):
-        broken = bytearray(data)
-        for position in rng.integers(0, len(data), 8):
-            broken[position] ^= int(rng.integers(1, 256))
-        try:
-            assert np.isfinite(decode(bytes(broken[: rng.integers(1, len(data))]))[0]).all()
-        except BadAudio:
-            refused += 1
-    assert refused > 20
+    assert refusals(encode(noise(4000), 16000, *FORMATS[name])) > 20
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])

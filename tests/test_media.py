@@ -28,6 +28,7 @@ from acanet.audio import channel_count, content_hash, decode
 from acanet.containers import MOST_PACKETS, demuxer_for
 from acanet.errors import BadAudio, MissingExtra
 from commands import acanet
+from damage import refusals
 
 av = pytest.importorskip("av", reason="PyAV (the extra `media`) is not installed")
 
@@ -99,10 +100,6 @@ def as_float(samples: np.ndarray) -> np.ndarray:
 
 def write(kind: Kind, sound: np.ndarray, video: list[bytes] | None = None) -> bytes:
     """A recording of (channels, samples), with packets of `video` beside it."""
-    try:
-        av.codec.Codec(kind.codec, "w")
-    except ValueError:
-        pytest.skip(f"this PyAV has no encoder {kind.codec}")
     layout = {1: "mono", 2: "stereo", 6: "5.1"}[len(sound)]
     encoder_input = quantised(sound, kind.samples)
     with tempfile.TemporaryDirectory() as folder:
@@ -404,16 +401,7 @@ def test_a_title_in_another_alphabet_is_no_obstacle() -> None:
 
 @pytest.mark.parametrize("kind", EVERY, ids=str)
 def test_a_broken_file_gives_finite_samples_or_badaudio(kind: Kind) -> None:
-    data, rng, refused = write(kind, speech_like(8000)), np.random.default_rng(0), 0
-    for _ in range(40):
-        broken = bytearray(data)
-        for position in rng.integers(0, len(data), 8):
-            broken[position] ^= int(rng.integers(1, 256))
-        try:
-            assert np.isfinite(decode(bytes(broken[: rng.integers(1, len(data))]))[0]).all()
-        except BadAudio:
-            refused += 1
-    assert refused > 15
+    assert refusals(write(kind, speech_like(8000))) > 15
 
 
 # What is claimed
