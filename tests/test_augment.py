@@ -6,7 +6,7 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from acanet.data.augment import (
@@ -132,10 +132,11 @@ def test_a_room_of_two_paths_is_heard_as_two():
 def test_reverberation_keeps_length_power_and_place(samples, taps, seed):
     dry = white(samples, seed=seed)
     response = white(taps, seed=seed + 1) * 10 ** (-3 * np.arange(taps, dtype=np.float32) / taps)
+    direct = np.convolve(dry.astype(np.float64), response)[:samples]
+    assume(power(direct) > 1e-7)  # what counts as silence stays as it is
     wet = reverberate(dry, response)
     assert wet.dtype == np.float32
     assert power(wet) == pytest.approx(power(dry), rel=1e-3)
-    direct = np.convolve(dry.astype(np.float64), response)[:samples]
     np.testing.assert_allclose(wet, direct * np.sqrt(power(dry) / power(direct)), atol=1e-4)
 
 
