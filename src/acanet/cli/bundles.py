@@ -1,0 +1,77 @@
+"""Commands that make and check bundles: export, check."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from acanet.cli.common import Device, DeviceOption, ThreadsOption, out
+from acanet.errors import MissingExtra
+
+
+class Precision(StrEnum):
+    """Of an exported model's products with weights."""
+
+    float32 = "float32"
+    int8 = "int8"
+    fp16 = "fp16"
+
+
+def export(
+    model: Annotated[str, typer.Argument(help="`default`, the folder of a bundle, or of a training run.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="A new folder, or an exported bundle to replace.")],
+    audio: Annotated[
+        list[Path] | None,
+        typer.Option(help="A recording to compare on, besides synthetic voices; may be given often."),
+    ] = None,
+    precision: Annotated[
+        Precision, typer.Option(help="int8 and fp16 are smaller, and have embeddings of their own.")
+    ] = Precision.float32,
+    trials: Annotated[
+        Path | None, typer.Option(help="A trial list to measure the change of EER on, for int8 and fp16.")
+    ] = None,
+    audio_root: Annotated[Path | None, typer.Option(help="Where the paths in the list start.")] = None,
+    manifest: Annotated[
+        Path | None, typer.Option(help="Resolves the names in the list and knows the speakers.")
+    ] = None,
+) -> None:
+    """Make a bundle that runs without torch; written only if it gives the same embeddings."""
+    if trials is not None and precision is Precision.float32:
+        raise typer.BadParameter("float32 changes no EER; give it with --precision int8 or fp16", param_hint="--trials")
+    if trials is None and (audio_root or manifest):
+        raise typer.BadParameter("--audio-root and --manifest say where the names in --trials are; give a list")
+    if trials is not None and audio_root is None and manifest is None:
+        raise typer.BadParameter("give --audio-root or --manifest, so that the names in the list can be found")
+    try:
+        from acanet.export import export as export_model
+        from acanet.precision import TrialList
+    except ModuleNotFoundError as error:
+        raise MissingExtra(error.name or "onnx", "train") from None
+
+    chosen = None if trials is None else TrialList(trials, manifest=manifest, audio_root=audio_root)
+    done = export_model(model, output, recordings=audio or (), precision=precision.value, trials=chosen)
+    megabytes = sum(file.stat().st_size for file in output.iterdir()) / 1e6
+    out.print(
+        f"{done.recordings} recordings of 0.5 to 60 s: largest difference from torch {done.alone:.1e} alone, "
+        f"{done.padded:.1e} in batches"
+    )
+    if done.twin is not None:
+        out.print(f"lowest cosine to float32 {done.twin.cosine:.6f}; {done.twin.verdict}")
+        out.print(done.twin.error_rate)
+    out.print(f"{done.bundle.name}, {megabytes:.1f} MB, fingerprint {done.bundle.fingerprint}, in {output}")
+
+
+def check(
+    bundle: Annotated[str, typer.Argument(help="`default`, or the folder of an exported bundle.")] = "default",
+    threads: ThreadsOption = 1,
+    device: DeviceOption = Device.cpu,
+) -> None:
+    """Replay the golden recordings of an exported bundle, and check its files."""
+    from acanet.bundle import Bundle
+    from acanet.runtime import check as check_bundle
+
+    difference = check_bundle(Bundle.load(bundle), threads=threads, device=device.value)
+    out.print(f"largest difference from the export: {difference:.1e}")

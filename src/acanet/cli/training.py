@@ -1,0 +1,79 @@
+"""Commands that train: train, experiment, models."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from acanet.cli.common import INTERRUPTED, err, out
+
+
+def train(
+    recipe: Annotated[Path, typer.Argument(help="YAML; see recipes/.")],
+    output: Annotated[Path, typer.Option("--out", "-o", help="Folder of the run.")],
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="key.below=value, laid over the recipe; may be given often.")
+    ] = None,
+    init: Annotated[
+        str | None, typer.Option(help="Start from this model (`default` or a folder): new head, lower rate.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
+) -> None:
+    """Train a model. Ctrl-C saves; --resume goes on as if nothing had happened."""
+    from acanet.bundle import Bundle
+    from acanet.training.loop import train as train_model
+    from acanet.training.recipe import read_recipe
+
+    chosen = read_recipe(recipe, tuple(settings or ()))
+    start = None if init is None else Bundle.load(init)
+    outcome = train_model(chosen, output, resume=resume, init=start, console=err)
+    if not outcome.finished:
+        err.print(f"stopped and saved after step {outcome.step}; the same command with --resume goes on")
+        raise typer.Exit(INTERRUPTED)
+    if outcome.main:
+        chosen_at = f"dev EER {outcome.best.eer:.2%} at step {outcome.best.step}; " if outcome.best else ""
+        out.print(f"{chosen_at}the model is in {output / 'best'}")
+    if outcome.before is not None:
+        out.print(f"dev EER was {outcome.before:.2%} before")
+
+
+def experiment(
+    recipe: Annotated[Path, typer.Argument(help="A recipe with `test` and, to compare several, `systems`.")],
+    output: Annotated[Path, typer.Option("--out", "-o", help="Folder of the experiment.")],
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="key.below=value, laid over the recipe; may be given often.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the experiment in --out.")] = False,
+    seed: Annotated[int, typer.Option(min=0, help="Of the bootstrap.")] = 0,
+) -> None:
+    """Train the systems of a recipe, evaluate them on its trial lists, and compare them: one table."""
+    from acanet.experiment import run_experiment
+    from acanet.training.recipe import read_experiment
+
+    systems = read_experiment(recipe, tuple(settings or ()))
+    results = run_experiment(systems, output, resume=resume, seed=seed, console=err)
+    if results is None:
+        err.print("stopped and saved; the same command with --resume goes on")
+        raise typer.Exit(INTERRUPTED)
+    out.print(results.table(), end="")
+    out.print(f"the table is in {output / 'results.md'}, all figures in {output / 'results.json'}")
+
+
+def models(as_json: Annotated[bool, typer.Option("--json", help="A JSON list on standard output.")] = False) -> None:
+    """List the architectures that can be trained, with their sizes."""
+    from dataclasses import asdict
+
+    from acanet.models.registry import model_names, model_size
+
+    sizes = [model_size(name) for name in model_names()]
+    if as_json:
+        typer.echo(json.dumps([asdict(size) for size in sizes], indent=2))
+        return
+    table = Table("model", "parameters", "multiply-adds, 3 s", "multiply-adds, 60 s", box=None)
+    for size in sizes:
+        table.add_row(size.name, f"{size.parameters:,}", f"{size.macs_3s / 1e9:.2f} G", f"{size.macs_60s / 1e9:.2f} G")
+    out.print(table)
