@@ -13,7 +13,8 @@ import pytest
 import soundfile
 from typer.testing import CliRunner
 
-from acanet import cli
+from acanet.cli.common import app
+from acanet.cli.corpora import Kind as KindOption
 from acanet.data.corpora import LAYOUTS, LeftOut
 from acanet.data.corpora.kaldi import read_kaldi
 from acanet.data.corpora.wsj0 import PARTS, read_wsj0
@@ -29,7 +30,7 @@ def sorted_out(items: list[Utterance | LeftOut]) -> tuple[list[Utterance], list[
 
 
 def test_the_kinds_are_the_same_everywhere() -> None:
-    assert set(get_args(Kind)) == {kind.value for kind in cli.Kind} == set(LAYOUTS)
+    assert set(get_args(Kind)) == {kind.value for kind in KindOption} == set(LAYOUTS)
 
 
 @pytest.mark.parametrize("kind", [kind for kind, layout in LAYOUTS.items() if layout.parts])
@@ -284,11 +285,11 @@ def test_the_public_protocol_on_the_miniature(discs: Path, tmp_path: Path, share
 def test_the_command_takes_lists(discs: Path, tmp_path: Path) -> None:
     utts, trials = wsj0_protocol(tmp_path)
     command = ["prepare", "wsj0", str(discs), "-o", str(tmp_path / "out"), "--workers", "1", "--dev", "0"]
-    done = CliRunner().invoke(cli.app, [*command, "--split", f"train={utts}", "--split", f"test={trials}"])
+    done = CliRunner().invoke(app, [*command, "--split", f"train={utts}", "--split", f"test={trials}"])
     assert done.exit_code == 0, done.output
     assert len(read_manifest(tmp_path / "out/train.jsonl")) == 18
-    done = CliRunner().invoke(cli.app, [*command, "--split", "train"])
+    done = CliRunner().invoke(app, [*command, "--split", "train"])
     assert done.exit_code == 2
     assert "is not NAME=LIST" in done.output
-    done = CliRunner().invoke(cli.app, [*command, "--split", f"tests={utts}"])
+    done = CliRunner().invoke(app, [*command, "--split", f"tests={utts}"])
     assert isinstance(done.exception, BadConfig)

@@ -19,7 +19,7 @@ def test_the_demo_goes_from_voices_to_decisions(tmp_path):
     card = json.loads((folder / "report" / "card.json").read_text(encoding="utf-8"))
     assert card["counts"]["speakers"] == 8
     assert not card["seen"]
-    assert card["eer"]["value"] < 0.35, "voices that it never heard are told apart, better than by chance"
+    assert card["figures"]["eer"]["value"] < 0.35, "voices that it never heard are told apart, better than by chance"
     for file in ("det.png", "histogram.png", "scores.txt.gz"):
         assert (folder / "report" / file).stat().st_size > 0
     assert done.stdout.count(": score ") == 2, "two pairs are verified"

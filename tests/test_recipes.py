@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import shutil
-from itertools import combinations
 
 import pytest
 
@@ -49,8 +48,7 @@ def place(tmp_path, monkeypatch):
 
 def pairs_of(manifest, path):
     """A trial list of every pair of a manifest's utterances, which has no list of its own."""
-    pairs = combinations(read_manifest(manifest), 2)
-    path.write_text("".join(f"{int(a.speaker == b.speaker)} {a.id} {b.id}\n" for a, b in pairs))
+    done("trials", manifest, "-o", path, "--all")
     return path
 
 

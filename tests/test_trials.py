@@ -6,13 +6,13 @@ import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from acanet.data import listing
 from acanet.data.manifest import Utterance
-from acanet.data.trials import Trials, check_labels, read_names, read_trials, resolve, speakers_from_targets
+from acanet.data.trials import Trials, read_names, read_trials, resolve
 from acanet.errors import BadTrials
 
 VOXCELEB = "1 anna/1.wav anna/2.wav\n0 anna/1.wav bo/1.wav\n"
@@ -131,6 +131,58 @@ FORMS = {
 }
 
 
+BLANKS = st.text(" \t", min_size=1, max_size=3)
+
+
+@settings(deadline=None)
+@given(LINES, st.lists(BLANKS, min_size=3, max_size=3), st.sampled_from(["\n", "\r\n"]), st.integers(1, 50))
+def test_white_space_and_the_size_of_blocks_change_nothing(
+    lines: list[tuple[str, str, bool]], blanks: list[str], line_break: str, block: int
+) -> None:
+    first, second, last = blanks
+    text = "".join(f"{target:d}{first}{a}{second}{b}{last}{line_break}" for a, b, target in lines) + line_break
+    with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(listing, "BLOCK", block)
+        path = write(Path(folder), text)
+        trials = read_trials(path)
+        packed = read_trials(write(Path(folder), gzip.compress(text.encode()), "packed"))
+    for found in (trials, packed):
+        back = zip(found.enrol, found.test, found.target.tolist(), strict=True)
+        assert [(found.names[enrol], found.names[test], target) for enrol, test, target in back] == lines
+        assert found.sha256 == hashlib.sha256(text.encode()).hexdigest()
+
+
+@settings(deadline=None)
+@given(LINES, st.integers(1, 50), st.data())
+def test_a_wrong_line_is_found_whatever_the_blocks(
+    lines: list[tuple[str, str, bool]], block: int, data: st.DataObject
+) -> None:
+    wrong = data.draw(st.integers(2, len(lines)))
+    good = [f"{target:d} {a} {b}" for a, b, target in lines]
+    bad = data.draw(st.sampled_from([b"", b"1 a", b"1 a b c", b"2 a b", b"1 a \xff"]))
+    text = b"\n".join(
+        [*(line.encode() for line in good[: wrong - 1]), bad, *(line.encode() for line in good[wrong:]), b"0 x y"]
+    )
+    with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(listing, "BLOCK", block)
+        with pytest.raises(BadTrials) as caught:
+            read_trials(write(Path(folder), text))
+    assert caught.value.line == wrong
+
+
+def test_a_file_without_line_breaks_is_not_read_to_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listing, "BLOCK", 100)
+    monkeypatch.setattr(listing, "LONGEST", 1000)
+    with pytest.raises(BadTrials, match="line 3: more than 1,000 bytes without a line break"):
+        read_trials(write(tmp_path, VOXCELEB + 1101 * "x"))
+
+
+def test_two_short_lines_are_not_taken_for_others(tmp_path: Path) -> None:
+    """Six fields on two lines, with labels where labels are expected, are not two trials."""
+    with pytest.raises(BadTrials, match=r"line 2: 2 fields \('1 a'\)"):
+        read(tmp_path, "1 a b\n1 a\nb 0 c d\n")
+
+
 @settings(deadline=None)
 @given(LINES, st.sampled_from(sorted(FORMS)))
 def test_any_list_comes_back_in_any_form(lines: list[tuple[str, str, bool]], form: str) -> None:
@@ -214,29 +266,9 @@ def test_resolving_needs_a_manifest_or_a_root(tmp_path: Path) -> None:
         resolve(read(tmp_path, VOXCELEB))
 
 
-def test_speakers_are_the_components_of_the_target_trials(tmp_path: Path) -> None:
-    # e-c and a-c come late and join what looked like three speakers; f has nontarget trials only.
-    trials = read(tmp_path, "1 a b\n1 d d2\n1 c g\n1 e h\n1 e c\n0 a f\n1 a c\n0 d f\n")
-    speakers = dict(zip(trials.names, speakers_from_targets(trials).tolist(), strict=True))
-    assert speakers == {"a": 0, "b": 0, "d": 1, "d2": 1, "c": 0, "g": 0, "e": 0, "h": 0, "f": 2}
-
-
-def test_labels_that_contradict_the_speakers(tmp_path: Path) -> None:
-    trials = read(tmp_path, "1 a b\n0 a c\n0 b c\n")
-    check_labels(trials, np.array([0, 0, 1]))
-    with pytest.raises(BadTrials, match="line 1: a target trial, but 'a' and 'b' are of two speakers"):
-        check_labels(trials, np.array([0, 1, 2]))
-    with pytest.raises(BadTrials, match=r"line 2: a nontarget trial, but .* one and the same .*2 such lines"):
-        check_labels(trials, np.array([0, 0, 0]))
-
-
 @pytest.mark.speech
 def test_the_list_of_speechocean762_reads_fast(shared: Path) -> None:
     began = time.perf_counter()
     trials = read_trials(shared / "protocols/speechocean762/test.trials")
-    speakers = speakers_from_targets(trials)
     assert time.perf_counter() - began < 2
     assert (len(trials), int(trials.target.sum()), len(trials.names)) == (88000, 8000, 924)
-    # A folder a speaker: the components find exactly these.
-    folders = np.unique([name.split("/")[1] for name in trials.names], return_inverse=True)[1]
-    assert len(set(zip(folders.tolist(), speakers.tolist(), strict=True))) == 44 == speakers.max() + 1

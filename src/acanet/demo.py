@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from itertools import combinations
 from pathlib import Path
 
 from rich.console import Console
 
+from acanet.data.draw import draw_trials
 from acanet.data.manifest import read_manifest
+from acanet.data.plan import Plan
 from acanet.data.prepare import prepare
 from acanet.data.synthetic import write_corpus
+from acanet.data.write import write_trials
 from acanet.encoder import Encoder
 from acanet.errors import AcanetError
 from acanet.evaluation.evaluate import evaluate
@@ -107,7 +109,5 @@ def _recipe(folder: Path) -> Recipe:
 
 def _all_pairs(manifest: Path, path: Path) -> Path:
     """A trial list of every pair of a manifest's utterances."""
-    pairs = combinations(read_manifest(manifest), 2)
-    lines = [f"{int(enrol.speaker == test.speaker)} {enrol.id} {test.id}\n" for enrol, test in pairs]
-    path.write_text("".join(lines), encoding="utf-8")
+    write_trials(path, draw_trials(read_manifest(manifest), Plan(targets=None, ratio=None), seed=0, source=manifest))
     return path

@@ -20,7 +20,8 @@ Each error knows the exit code that the command line answers with:
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -137,18 +138,39 @@ class MissingExtra(AcanetError):
 
 
 class NotCalibrated(AcanetError):
-    """A decision was asked for, but there is neither a calibration nor a threshold."""
+    """A decision was asked for, but there is neither a calibration for it, for some reason, nor a threshold."""
 
     exit_code = 4
 
-    def __init__(self) -> None:
-        super().__init__("no decision: this model has no calibration; give --threshold to decide on the score")
+    def __init__(self, reason: str | None = None) -> None:
+        self.reason = reason or "this model has no calibration (`acanet calibrate` makes one)"
+        super().__init__(f"no decision: {self.reason}; give --threshold to decide on the score")
 
 
 def _revive(kind: type[AcanetError], args: tuple[Any, ...], attributes: dict[str, Any]) -> AcanetError:
     error = kind.__new__(kind, *args)
     vars(error).update(attributes)
     return error
+
+
+def few(names: Sequence[str], most: int = 3) -> str:
+    """Some of many names, for an error.
+
+    >>> few(["anna", "bo", "cleo", "dan"])
+    'anna, bo, cleo, ...'
+    """
+    return ", ".join(names[:most]) + (", ..." if len(names) > most else "")
+
+
+def require(*packages: str, extra: str) -> None:
+    """See that optional dependencies are there before long work that will need them.
+
+    Raises:
+        MissingExtra: naming the first that is not.
+    """
+    for package in packages:
+        if find_spec(package) is None:
+            raise MissingExtra(package, extra)
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:

@@ -10,9 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acanet.data.cache import build_cache
+from acanet.data.draw import draw_trials
 from acanet.data.manifest import Utterance, read_manifest
-from acanet.data.trials import read_trials, resolve
-from acanet.errors import BadManifest
+from acanet.data.plan import Plan
+from acanet.data.sides import find_sides
+from acanet.data.trials import read_trials
 from acanet.evaluation.metrics import eer
 from acanet.models.inference import embed_waveforms
 from acanet.scoring.cosine import cosine
@@ -39,11 +41,14 @@ def read_dev(dev: Dev) -> DevTrials:
     utterances = read_manifest(dev.manifest)
     speakers = frozenset(utterance.speaker for utterance in utterances)
     if dev.trials is None:
+        every_pair = Plan(targets=None, ratio=None)
         chosen = _few_of_each(utterances, dev.per_speaker)
-        return DevTrials(speakers, chosen, *_all_pairs(chosen, dev.manifest))
+        drawn = draw_trials(chosen, every_pair, seed=0, source=dev.manifest)
+        return DevTrials(speakers, drawn.utterances, drawn.enrol, drawn.test, drawn.target)
     listed = read_trials(dev.trials)
-    chosen = resolve(listed, manifest=utterances, audio_root=None)
-    return DevTrials(speakers, chosen, listed.enrol, listed.test, listed.target)
+    sides = find_sides(listed, manifest=dev.manifest)
+    row = np.array([rows[0] for rows in sides.members])
+    return DevTrials(speakers, sides.utterances, row[listed.enrol], row[listed.test], listed.target)
 
 
 class DevSet:
@@ -75,16 +80,3 @@ def _few_of_each(utterances: list[Utterance], most: int | None) -> list[Utteranc
         for place in np.linspace(0, len(mine) - 1, min(most, len(mine))).round().astype(int)
     ]
     return [utterances[index] for index in sorted(chosen)]
-
-
-def _all_pairs(
-    utterances: list[Utterance], manifest: Path
-) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.bool_]]:
-    """Every pair of utterances once."""
-    _, speaker = np.unique([utterance.speaker for utterance in utterances], return_inverse=True)
-    enrol, test = np.triu_indices(len(utterances), 1)
-    target = speaker[enrol] == speaker[test]
-    if target.all() or not target.any():
-        reason = "a dev set needs two speakers, and a speaker with two utterances"
-        raise BadManifest(manifest, None, reason)
-    return enrol, test, target

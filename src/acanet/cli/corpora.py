@@ -1,0 +1,128 @@
+"""Commands that take corpora: prepare, trials."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from acanet.cli.common import out
+
+
+class Kind(StrEnum):
+    """Layouts that `prepare` reads."""
+
+    folder = "folder"
+    jsonl = "jsonl"
+    csv = "csv"
+    kaldi = "kaldi"
+    cnceleb = "cnceleb"
+    librispeech = "librispeech"
+    speechocean762 = "speechocean762"
+    voxceleb = "voxceleb"
+    wsj0 = "wsj0"
+
+
+def prepare(
+    kind: Annotated[Kind, typer.Argument(help="How the source is laid out.")],
+    source: Annotated[
+        Path, typer.Argument(help="A folder of speakers' folders, a .jsonl or .csv manifest, or a corpus.")
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="A new folder: train.jsonl, dev.jsonl, test.jsonl, a report.")
+    ],
+    split: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=LIST",
+            help="What train, dev or test holds: utterances, one in the first column of a line, or a trial list; "
+            "may be given often.",
+        ),
+    ] = None,
+    dev: Annotated[
+        float,
+        typer.Option(
+            min=0.0, max=0.5, help="Share of the speakers kept for choosing checkpoints, where no dev set is."
+        ),
+    ] = 0.1,
+    seed: Annotated[int, typer.Option(min=0, help="Decides which speakers those are.")] = 0,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that decode.")] = 2,
+) -> None:
+    """Check recordings and write manifests to train on, with speakers apart in train and dev."""
+    from acanet.data.prepare import prepare as prepare_corpus
+
+    lists: dict[Any, list[Path]] = {}
+    for name, equals, path in (item.partition("=") for item in split or ()):
+        if not equals:
+            raise typer.BadParameter(f"{name!r} is not NAME=LIST, such as test=trials.txt", param_hint="--split")
+        lists.setdefault(name, []).append(Path(path))
+    report = prepare_corpus(kind.value, source, output, lists=lists, dev=dev, seed=seed, workers=workers, progress=True)
+    out.print(report.summary())
+
+
+def trials(
+    manifest: Annotated[Path, typer.Argument(help="A manifest; the names in the list are its ids, or paths.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="A new trial list; .gz too.")],
+    seed: Annotated[int, typer.Option(min=0, help="Of all that is drawn.")] = 0,
+    targets: Annotated[int | None, typer.Option(min=1, help="Target trials, at most.", show_default="10000")] = None,
+    ratio: Annotated[
+        float | None,
+        typer.Option(min=0.0, help="Nontarget trials for each target trial, at most.", show_default="10"),
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="All trials that there are.")] = False,
+    targets_per_speaker: Annotated[int | None, typer.Option(min=1, help="Target trials of a speaker, at most.")] = None,
+    utterances_per_speaker: Annotated[int | None, typer.Option(min=1, help="At most; drawn.")] = None,
+    enrol: Annotated[
+        int,
+        typer.Option(min=1, help="Utterances that a speaker is enrolled with; 2 or more: models, in LIST.enrol."),
+    ] = 1,
+    same: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FIELD", help="Nontargets agree on it, such as gender; may be given often."),
+    ] = None,
+    within_years: Annotated[
+        float | None, typer.Option(min=0.0, help="How far the ages of a nontarget's speakers are apart, at most.")
+    ] = None,
+    across: Annotated[
+        str | None,
+        typer.Option(metavar="FIELD", help="The sides of a target differ in it, such as session; or recording."),
+    ] = None,
+    min_seconds: Annotated[float, typer.Option(min=0.0, help="Of an utterance.")] = 0.0,
+    max_seconds: Annotated[float | None, typer.Option(min=0.0, help="Of an utterance.")] = None,
+    apart_from: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="MANIFEST", help="Training data: none of its speakers may be here; may be given often."),
+    ] = None,
+) -> None:
+    """Draw a trial list from a manifest, evenly over speakers and pairs of speakers."""
+    from acanet.data.draw import check_unheard, draw_trials
+    from acanet.data.manifest import read_manifest
+    from acanet.data.plan import Plan
+    from acanet.data.write import check_new, write_trials
+
+    if every and (targets, ratio, targets_per_speaker) != (None, None, None):
+        raise typer.BadParameter("takes no --targets, --ratio or --targets-per-speaker", param_hint="--all")
+    given = {"targets": targets, "ratio": ratio}
+    wanted = {
+        **{name: value for name, value in given.items() if every or value is not None},
+        "targets_per_speaker": targets_per_speaker,
+        "utterances_per_speaker": utterances_per_speaker,
+        "enrol": enrol,
+        "same": same or (),
+        "within_years": within_years,
+        "across": across,
+        "min_seconds": min_seconds,
+        "max_seconds": max_seconds,
+    }
+    plan = Plan.parse(wanted, "acanet trials")
+    check_new(output, models=enrol > 1)
+    utterances = read_manifest(manifest)
+    for training in apart_from or ():
+        check_unheard(utterances, training, manifest)
+    drawn = draw_trials(utterances, plan, seed=seed, source=manifest)
+    written = write_trials(output, drawn)
+    for line in drawn.summary():
+        out.print(line)
+    out.print(f"seed {seed}; in {' and '.join(map(str, written))}")
