@@ -7,24 +7,29 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn.metrics import det_curve
+from scipy.integrate import quad
+from scipy.stats import norm
+from sklearn.metrics import det_curve, roc_auc_score, roc_curve
 
 from acanet.evaluation import metrics
 from acanet.evaluation.metrics import (
-    Interval,
-    bootstrap,
+    act_dcf,
+    auc,
+    cllr,
+    convex_hull,
     eer,
-    eer_difference,
+    eer_hull,
     eer_threshold,
     error_rates,
+    fnmr_at,
+    min_cllr,
     min_dcf,
 )
-from acanet.scoring import cosine as cosine_module
-from acanet.scoring.cosine import BLOCK, cosine
+from acanet.scoring import operating_point
 
 
 def test_the_examples_in_the_docstrings() -> None:
-    for module in (metrics, cosine_module):
+    for module in (metrics, operating_point):
         result = doctest.testmod(module, extraglobs={"np": np})
         assert result.attempted
         assert not result.failed
@@ -98,24 +103,132 @@ def test_the_curve_is_that_of_scikit_learn(decimals: int) -> None:
     np.testing.assert_allclose(fnmr[at], want_fnmr[finite], atol=1e-12)
 
 
+def roc(seed: int, decimals: int) -> tuple[Any, Any, Any]:
+    """Scores, labels and weights of 500 random trials."""
+    generator = np.random.default_rng(seed)
+    target = generator.random(500) < 0.3
+    return np.round(generator.normal(size=500) + target, decimals), target, generator.random(500)
+
+
+@pytest.mark.parametrize("decimals", [1, 6])
+def test_area_and_rates_are_those_of_scikit_learn(decimals: int) -> None:
+    scores, target, weights = roc(2, decimals)
+    assert auc(scores, target) == pytest.approx(roc_auc_score(target, scores), abs=1e-12)
+    assert auc(scores, target, weights) == pytest.approx(
+        roc_auc_score(target, scores, sample_weight=weights), abs=1e-12
+    )
+    fmr, hits, _ = roc_curve(target, scores, drop_intermediate=False)
+    for most in (0, 0.01, 0.1, 0.5, 1):
+        assert fnmr_at(scores, target, most) == pytest.approx(1 - hits[fmr <= most].max(), abs=1e-12)
+
+
+SWAPPED = [0.9, 0.8, 0.3, 0.5, 0.2, 0.1]
+# scores, target, EER on the hull, AUC, minCllr, FNMR at FMR 0.01 and at 1/2
+SHAPES: dict[str, tuple[list[float], list[int], float, float, float, float, float]] = {
+    "perfect": ([0.9, 0.8, 0.2, 0.1], [1, 1, 0, 0], 0, 1, 0, 0, 0),
+    "inverted": ([0.1, 0.2, 0.8, 0.9], [1, 1, 0, 0], 0.5, 0, 1, 1, 1),
+    "all tied": ([0.3, 0.3, 0.3, 0.3], [1, 0, 1, 0], 0.5, 0.5, 1, 1, 1),
+    "all tied, few targets": ([0.3, 0.3, 0.3, 0.3], [0, 0, 0, 1], 0.5, 0.5, 1, 1, 1),
+    "one of each, right": ([0.9, 0.1], [1, 0], 0, 1, 0, 0, 0),
+    "one of each, wrong": ([0.1, 0.9], [1, 0], 0.5, 0, 1, 1, 1),
+    "one of each, tied": ([0.5, 0.5], [1, 0], 0.5, 0.5, 1, 1, 1),
+    # The hull goes from (1, 0) over (1/2, 0) and (0, 1/2) to (0, 1); its middle edge, with half of both classes, costs
+    # half a bit. Of the four pairs three are in order, one is tied.
+    "a tie across the classes": ([0.9, 0.4, 0.4, 0.1], [1, 1, 0, 0], 0.25, 0.875, 0.5, 0.5, 0),
+    # The hull: (1, 0), (1/3, 0), (0, 1/3), (0, 1). Eight of nine pairs are in order.
+    "one pair swapped of three": (SWAPPED, [1, 1, 1, 0, 0, 0], 1 / 6, 8 / 9, 1 / 3, 1 / 3, 0),
+    "the same, every trial twice": (SWAPPED * 2, [1, 1, 1, 0, 0, 0] * 2, 1 / 6, 8 / 9, 1 / 3, 1 / 3, 0),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("scores", "target", "hull", "area", "bits", "strict", "half"), SHAPES.values(), ids=SHAPES)
+def test_shapes_worked_by_hand(scores, target, hull, area, bits, strict, half) -> None:  # type: ignore[no-untyped-def]
+    assert eer_hull(scores, target) == pytest.approx(hull, abs=1e-12)
+    assert auc(scores, target) == pytest.approx(area, abs=1e-12)
+    assert min_cllr(scores, target) == pytest.approx(bits, abs=1e-12)
+    assert fnmr_at(scores, target, 0.01) == pytest.approx(strict, abs=1e-12)
+    assert fnmr_at(scores, target, 0.5) == pytest.approx(half, abs=1e-12)
+
+
+def test_fnmr_is_taken_where_just_enough_nontargets_pass() -> None:
+    """One of 100 nontarget trials may pass at 1 %, none at 0.1 %."""
+    scores, target = np.append(np.arange(100), [98.5, 97.5, 99.5]), np.repeat([0, 1], [100, 3])
+    assert [fnmr_at(scores, target, most) for most in (0.02, 0.01, 0.001)] == [0, 1 / 3, 2 / 3]
+
+
+def test_cllr_by_hand() -> None:
+    # Odds of 3 to 1 for the truth: log2(4 / 3) bits each; against it: log2(4) = 2 bits.
+    odds = float(np.log(3))
+    assert cllr([odds, -odds], [1, 0]) == pytest.approx(np.log2(4 / 3))
+    assert cllr([-odds, odds], [1, 0]) == pytest.approx(2)
+    assert cllr([odds, -odds, odds], [1, 1, 0]) == pytest.approx((np.log2(4 / 3) / 2 + 1 + 2) / 2)
+    assert cllr([odds, -odds, odds], [1, 1, 0], [3, 1, 5]) == pytest.approx((0.75 * np.log2(4 / 3) + 0.5 + 2) / 2)
+    assert cllr([1e4, -1e4], [1, 0]) == 0
+    assert np.isfinite(cllr([-1e4, 1e4], [1, 0]))
+
+
+def test_act_dcf_by_hand() -> None:
+    llrs, target = [6.0, 4.0, 5.0, -3.0, -9.0, -9.0], [1, 1, 0, 0, 0, 0]
+    # The threshold is ln(99) = 4.595: half of the targets are refused, a quarter of the nontargets accepted.
+    assert act_dcf(llrs, target, 0.01) == pytest.approx(0.5 + 99 / 4)
+    # 0.1 * 10 against 0.9: the threshold is ln(0.9) < 0, and accepting all costs least of what does not listen.
+    assert act_dcf(llrs, target, 0.1, c_miss=10) == pytest.approx(0.25)
+    # At the threshold is accepted.
+    assert act_dcf([0.0, 0.0], [1, 0], 0.5) == 1
+    assert act_dcf([0.0, -1.0], [1, 0], 0.5) == 0
+    assert act_dcf(llrs, target, 0.01, weights=[1, 3, 0, 1, 1, 1]) == pytest.approx(0.75)
+
+
+@pytest.mark.parametrize("distance", [1.0, 2.0, 3.5])
+def test_cllr_of_calibrated_gaussian_scores_is_its_expectation(distance: float) -> None:
+    """Scores of N(d, 1) and N(0, 1) have the log-likelihood ratio d x - d^2 / 2."""
+
+    def bits(score: float, mean: float) -> float:
+        sign = 1 if mean else -1
+        return float(np.logaddexp(0, -sign * (distance * score - distance**2 / 2)) / np.log(2) * norm.pdf(score, mean))
+
+    want = sum(quad(bits, mean - 10, mean + 10, args=(mean,))[0] for mean in (distance, 0.0)) / 2
+    generator = np.random.default_rng(0)
+    target = np.repeat([True, False], 200_000)
+    scores = generator.normal(size=400_000) + distance * target
+    llrs = distance * scores - distance**2 / 2
+    assert cllr(llrs, target) == pytest.approx(want, rel=0.01)
+    assert min_cllr(llrs, target) == pytest.approx(want, rel=0.01)
+    assert cllr(2 * llrs, target) > 1.02 * want
+    assert eer(scores, target) == pytest.approx(norm.cdf(-distance / 2), rel=0.01)
+    assert auc(scores, target) == pytest.approx(norm.cdf(distance / np.sqrt(2)), rel=0.01)
+    assert act_dcf(llrs, target, 0.05) == pytest.approx(min_dcf(scores, target, 0.05), rel=0.02)
+
+
+def test_a_point_knows_its_threshold_and_its_name() -> None:
+    assert operating_point.OperatingPoint(prior=0.5).threshold == 0
+    assert operating_point.OperatingPoint(prior=0.5, c_fa=np.e).threshold == pytest.approx(1)
+    assert operating_point.OperatingPoint(prior=0.2, c_miss=4).threshold == pytest.approx(0)
+    assert operating_point.OperatingPoint(prior=0.05).name == "0.05"
+    assert operating_point.OperatingPoint(prior=0.001, c_fa=2.5).name == "0.001,1,2.5"
+
+
 TRIALS = st.lists(st.tuples(st.integers(-50, 50), st.booleans()), min_size=2, max_size=40).filter(
     lambda trials: len({label for _, label in trials}) == 2
 )
 
 
+FIGURES = (eer, eer_hull, auc, min_cllr, lambda *trials: min_dcf(*trials, 0.05), lambda *trials: fnmr_at(*trials, 0.1))
+
+
 @given(TRIALS, st.randoms(use_true_random=False))
 def test_order_means_nothing(trials: list[tuple[int, bool]], random: Any) -> None:
     shuffled = random.sample(trials, len(trials))
-    for measure in (eer, lambda *trials: min_dcf(*trials, 0.05)):
-        assert measure(*zip(*trials, strict=True)) == measure(*zip(*shuffled, strict=True))
+    for figure in FIGURES:
+        assert figure(*zip(*trials, strict=True)) == figure(*zip(*shuffled, strict=True))
 
 
 @given(TRIALS)
 def test_only_the_order_of_scores_counts(trials: list[tuple[int, bool]]) -> None:
     scores, target = map(np.array, zip(*trials, strict=True))
     for moved in (np.exp(scores / 10), 3.0 * scores - 7):
-        assert eer(moved, target) == eer(scores, target)
-        assert min_dcf(moved, target, 0.01) == min_dcf(scores, target, 0.01)
+        for figure in FIGURES:
+            assert figure(moved, target) == figure(scores, target)
 
 
 @given(TRIALS)
@@ -128,6 +241,26 @@ def test_rates_are_rates_and_turn_round_with_the_scores(trials: list[tuple[int, 
     assert 0 <= min_dcf(scores, target, 0.01) <= 1
     assert eer(-scores, target) == pytest.approx(1 - eer(scores, target), abs=1e-12)
     assert eer(-scores, ~target) == pytest.approx(eer(scores, target), abs=1e-12)
+
+
+@given(TRIALS)
+def test_figures_keep_to_each_other(trials: list[tuple[int, bool]]) -> None:
+    scores, target = map(np.array, zip(*trials, strict=True))
+    _, fmr, fnmr = error_rates(scores, target)
+    hull = convex_hull(fmr, fnmr)
+    assert eer_hull(scores, target) <= min(0.5, eer(scores, target)) + 1e-12
+    assert auc(-scores, target) == pytest.approx(1 - auc(scores, target), abs=1e-12)
+    for llrs in (scores / 10, -scores / 10, scores * 0.0):
+        assert min_cllr(llrs, target) <= cllr(llrs, target) + 1e-12
+        for prior in (0.01, 0.5, 0.9):
+            assert min_dcf(llrs, target, prior) <= act_dcf(llrs, target, prior) + 1e-12
+    right, up = -np.diff(hull[0]), np.diff(hull[1])
+    assert (up[1:] * right[:-1] - up[:-1] * right[1:] >= -1e-12).all()  # ever steeper
+    below = np.interp(fmr[::-1], hull[0][::-1], hull[1][::-1])[::-1]
+    assert (below <= fnmr + 1e-12).all()
+    for prior in (0.01, 0.5, 0.9):
+        point = operating_point.OperatingPoint(prior=prior)
+        assert metrics.least_cost(*hull, point) == pytest.approx(min_dcf(scores, target, prior), abs=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -146,122 +279,13 @@ def test_rates_are_rates_and_turn_round_with_the_scores(trials: list[tuple[int, 
     ],
 )
 def test_bad_input_is_refused(arguments: Any, words: str) -> None:
-    for measure in (error_rates, eer, eer_threshold):
+    for figure in (error_rates, eer, eer_threshold, eer_hull, auc, cllr, min_cllr):
         with pytest.raises(ValueError, match=words):
-            measure(*arguments)
+            figure(*arguments)
 
 
 @pytest.mark.parametrize("change", [{"prior": 0}, {"prior": 1}, {"prior": 0.5, "c_fa": 0}])
 def test_impossible_costs_are_refused(change: dict[str, float]) -> None:
-    with pytest.raises(ValueError, match=r"expected|above 0"):
-        min_dcf([0.1, 0.2], [1, 0], **change)
-
-
-def all_pairs(speakers: int, each: int, noise: float, seed: int = 0) -> tuple[np.ndarray[Any, Any], ...]:
-    """Scores, labels and speakers of all pairs of utterances; a speaker's voice is a point on a line."""
-    generator = np.random.default_rng(seed)
-    who = np.repeat(np.arange(speakers), each)
-    voice = np.repeat(generator.normal(size=speakers), each) + noise * generator.normal(size=len(who))
-    first, second = np.triu_indices(len(who), 1)
-    return -np.abs(voice[first] - voice[second]), who[first] == who[second], who[first], who[second]
-
-
-def test_the_bootstrap_equals_resampling_speakers_for_real() -> None:
-    scores, target, enrol, test = all_pairs(6, 3, 0.5)
-    got = bootstrap(scores, target, enrol, test, replicates=40, seed=3, priors=(0.1,))
-
-    generator = np.random.default_rng(3)
-    figures = []
-    for _ in range(40):
-        drawn = generator.integers(6, size=6).tolist()
-        copies = [
-            row
-            for row in range(len(scores))
-            for one in drawn
-            for other in ([None] if target[row] else drawn)
-            if one == enrol[row] and other in (None, test[row])
-        ]
-        assert len(set(drawn)) > 1  # else the replicate would have been drawn again
-        figures.append((eer(scores[copies], target[copies]), min_dcf(scores[copies], target[copies], 0.1)))
-    low, high = np.percentile(figures, [2.5, 97.5], axis=0)
-    assert got.eer == Interval(pytest.approx(low[0]), pytest.approx(high[0]))
-    assert got.min_dcf == {0.1: Interval(pytest.approx(low[1]), pytest.approx(high[1]))}
-
-
-def test_the_interval_holds_the_estimate_and_narrows_with_more_speakers() -> None:
-    widths = []
-    for speakers in (10, 60):
-        trials = all_pairs(speakers, 4, 0.3)
-        interval = bootstrap(*trials, replicates=300).eer
-        assert interval.low < eer(*trials[:2]) < interval.high
-        widths.append(interval.high - interval.low)
-    assert widths[1] < 0.6 * widths[0]
-
-
-def test_the_same_seed_gives_the_same_intervals() -> None:
-    trials = all_pairs(8, 3, 0.5)
-    assert bootstrap(*trials, replicates=50, seed=1) == bootstrap(*trials, replicates=50, seed=1)
-    assert bootstrap(*trials, replicates=50, seed=1) != bootstrap(*trials, replicates=50, seed=2)
-
-
-def test_replicates_without_both_classes_are_drawn_again() -> None:
-    # Of two speakers, half of the draws have one of them only, and so no nontarget trial.
-    enrol, test = np.array(["a", "b", "a"]), np.array(["a", "b", "b"])
-    intervals = bootstrap([0.9, 0.8, 0.1], [1, 1, 0], enrol, test, replicates=100)
-    assert intervals.eer == Interval(0, 0)
-
-
-def test_a_system_does_not_differ_from_itself() -> None:
-    scores, *others = all_pairs(8, 3, 0.5)
-    assert eer_difference(scores, 2 * scores - 1, *others, replicates=50) == (0.0, Interval(0.0, 0.0))
-
-
-def test_the_paired_difference_is_that_of_the_same_draws() -> None:
-    one, target, enrol, test = all_pairs(8, 3, 0.8)
-    other = one + np.random.default_rng(5).normal(size=len(one))
-    difference, interval = eer_difference(one, other, target, enrol, test, replicates=30, seed=2)
-    assert difference == eer(one, target) - eer(other, target)
-    generator = np.random.default_rng(2)
-    figures = []
-    for _ in range(30):
-        drawn = np.bincount(generator.integers(8, size=8), minlength=8)
-        weights = drawn[enrol] * np.where(target, 1, drawn[test])
-        figures.append(eer(one, target, weights) - eer(other, target, weights))
-    assert interval == Interval(*np.percentile(figures, [2.5, 97.5]))
-
-
-def test_pairing_sees_what_overlapping_intervals_hide() -> None:
-    """One system is a little worse than the other on every draw of the speakers."""
-    better, target, enrol, test = all_pairs(30, 4, 0.5)
-    worse = better - 0.2 * target
-    intervals = [bootstrap(scores, target, enrol, test, replicates=200).eer for scores in (better, worse)]
-    assert intervals[1].low < intervals[0].high
-    difference, interval = eer_difference(worse, better, target, enrol, test, replicates=200)
-    assert 0 < interval.low < difference < interval.high
-
-
-def test_a_target_trial_of_two_speakers_is_refused() -> None:
-    with pytest.raises(ValueError, match="two speakers"):
-        bootstrap([0.9, 0.1], [1, 0], ["a", "a"], ["b", "b"])
-    with pytest.raises(ValueError, match="1 pairs of speakers for 2 scores"):
-        bootstrap([0.9, 0.1], [1, 0], ["a"], ["a"])
-    with pytest.raises(ValueError, match="replicates is 0"):
-        bootstrap([0.9, 0.1], [1, 0], ["a", "a"], ["a", "b"], replicates=0)
-
-
-def test_cosine_by_hand_and_across_blocks() -> None:
-    embeddings = np.array([[2, 0], [3, 4], [-1, 0], [0, 5]], np.float32)
-    enrol, test = np.zeros(4, np.intp), np.arange(4)
-    want = np.array([1, 0.6, -1, 0], np.float32)
-    np.testing.assert_allclose(cosine(embeddings, enrol, test), want, atol=1e-7)
-    many = BLOCK // 2 + 1
-    scores = cosine(embeddings, np.tile(test, many), np.tile(enrol, many))
-    assert scores.dtype == np.float32
-    np.testing.assert_array_equal(scores, np.tile(cosine(embeddings, test, enrol), many))
-
-
-@pytest.mark.parametrize("bad", [0.0, float("nan"), float("inf")])
-def test_cosine_refuses_embeddings_without_direction(bad: float) -> None:
-    embeddings = np.array([[1, 0], [bad, 0]], np.float32)
-    with pytest.raises(ValueError, match="first row 1"):
-        cosine(embeddings, np.array([0]), np.array([1]))
+    for figure in (min_dcf, act_dcf):
+        with pytest.raises(ValueError, match=r"greater than 0|less than 1"):
+            figure([0.1, 0.2], [1, 0], **change)

@@ -1,22 +1,23 @@
-"""Error rates of speaker verification, and how sure one can be of them.
+"""Error rates and costs of speaker verification.
 
 A trial is accepted when its score is at or above the threshold. FMR, the false match rate, is the share of
 nontarget trials that are accepted; FNMR, the false non-match rate, the share of target trials that are not.
 Trials of equal score are accepted or refused together, so nothing here depends on the order of the trials.
+What takes `fmr` and `fnmr` takes the points of a curve, as `error_rates` gives them; it needs the corners only.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-Floats = NDArray[np.float64]
+from acanet.errors import MissingExtra
+from acanet.scoring.operating_point import OperatingPoint
 
-PRIORS = (0.01, 0.05)
+Floats = NDArray[np.float64]
+Rate = TypeVar("Rate", float, Floats)
 
 
 class ErrorRates(NamedTuple):
@@ -25,22 +26,6 @@ class ErrorRates(NamedTuple):
     thresholds: Floats
     fmr: Floats
     fnmr: Floats
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A 95 % confidence interval."""
-
-    low: float
-    high: float
-
-
-@dataclass(frozen=True)
-class Intervals:
-    """Confidence intervals of the equal error rate and of minDCF, the latter by prior."""
-
-    eer: Interval
-    min_dcf: dict[float, Interval]
 
 
 def error_rates(scores: ArrayLike, target: ArrayLike, weights: ArrayLike | None = None) -> ErrorRates:
@@ -58,9 +43,15 @@ def error_rates(scores: ArrayLike, target: ArrayLike, weights: ArrayLike | None 
     ErrorRates(thresholds=array([0.1, 0.4, 0.9, inf]), fmr=array([1. , 0.5, 0. , 0. ]), \
 fnmr=array([0. , 0. , 0.5, 1. ]))
     """
-    sorted_trials = _sort(scores, target)
-    checked = _checked_weights(weights, sorted_trials.target)
-    return ErrorRates(np.append(sorted_trials.thresholds, np.inf), *sorted_trials.rates(checked))
+    values, labels = checked_trials(scores, target)
+    weighed = _checked_weights(weights, labels)
+    order = np.argsort(values, kind="stable")
+    thresholds, starts = np.unique(values[order], return_index=True)
+    ends = np.append(starts, len(values))
+    targets, nontargets = (_running(np.where(labels == side, weighed, 0.0)[order])[ends] for side in (True, False))
+    return ErrorRates(
+        np.append(thresholds, np.inf), (nontargets[-1] - nontargets) / nontargets[-1], targets / targets[-1]
+    )
 
 
 def eer(scores: ArrayLike, target: ArrayLike, weights: ArrayLike | None = None) -> float:
@@ -95,6 +86,42 @@ def eer_threshold(scores: ArrayLike, target: ArrayLike, weights: ArrayLike | Non
     return float(thresholds[np.argmin(np.abs(fnmr - fmr))])
 
 
+def eer_hull(scores: ArrayLike, target: ArrayLike, weights: ArrayLike | None = None) -> float:
+    """Equal error rate on the convex hull of the ROC: from 0 to 0.5, never above `eer`.
+
+    It is the largest cost that any prior can force on who knows the best threshold for it (Brümmer, *Measuring,
+    refining and calibrating speaker and language information extracted from speech*, thesis, Stellenbosch 2010).
+    Arguments and errors: `error_rates`.
+
+    >>> eer_hull([0.9, 0.8, 0.3, 0.5, 0.2, 0.1], [True, True, True, False, False, False])
+    0.16666666666666666
+    """
+    _, fmr, fnmr = error_rates(scores, target, weights)
+    return equal_error_rate(*convex_hull(fmr, fnmr))
+
+
+def convex_hull(fmr: Floats, fnmr: Floats) -> tuple[Floats, Floats]:
+    """FMR and FNMR at the corners of the convex hull of a curve, (corners,) each, in the order of the curve.
+
+    Found by pooling adjacent violators: the slopes of the hull are the isotonic regression of the share of
+    targets on the score (Fawcett and Niculescu-Mizil, *PAV and the ROC convex hull*, Machine Learning 68, 2007).
+
+    Raises:
+        MissingExtra: without SciPy.
+    """
+    try:
+        from scipy.optimize import isotonic_regression
+    except ImportError:
+        raise MissingExtra("scipy", "train") from None
+    misses, false_alarms = np.diff(fnmr), -np.diff(fmr)
+    weights = misses + false_alarms
+    steps = np.flatnonzero(weights > 0)
+    weights = weights[steps]
+    pooled = isotonic_regression(misses[steps] / weights, weights=weights).blocks
+    corners = np.append(0, steps[pooled[1:] - 1] + 1)
+    return fmr[corners], fnmr[corners]
+
+
 def min_dcf(
     scores: ArrayLike,
     target: ArrayLike,
@@ -120,141 +147,131 @@ def min_dcf(
     >>> min_dcf([0.9, 0.4, 0.4, 0.1], [True, True, False, False], prior=0.01)
     0.5
     """
+    point = OperatingPoint(prior=prior, c_miss=c_miss, c_fa=c_fa)
     _, fmr, fnmr = error_rates(scores, target, weights)
-    return _min_dcf(fmr, fnmr, prior, c_miss, c_fa)
+    return least_cost(fmr, fnmr, point)
 
 
-def bootstrap(
-    scores: ArrayLike,
+def detection_cost(fmr: Rate, fnmr: Rate, point: OperatingPoint) -> Rate:
+    """Normalised detection cost of one point of a curve, or of each, (points,)."""
+    return (point.miss * fnmr + point.false_alarm * fmr) / min(point.miss, point.false_alarm)
+
+
+def least_cost(fmr: Floats, fnmr: Floats, point: OperatingPoint) -> float:
+    """`min_dcf` of a curve, or of its convex hull, which has the same."""
+    return float(np.min(detection_cost(fmr, fnmr, point)))
+
+
+def act_dcf(
+    llrs: ArrayLike,
     target: ArrayLike,
-    enrol_speaker: ArrayLike,
-    test_speaker: ArrayLike,
-    replicates: int = 1000,
-    seed: int = 0,
-    priors: Sequence[float] = PRIORS,
-) -> Intervals:
-    """95 % intervals of EER and minDCF over the draw of speakers.
+    prior: float,
+    c_miss: float = 1.0,
+    c_fa: float = 1.0,
+    weights: ArrayLike | None = None,
+) -> float:
+    """Normalised detection cost of deciding by the log-likelihood ratios: `min_dcf`, and what calibration costs.
 
-    Trials share speakers, so they are not independent: resampling them one by one gives intervals that are
-    far too narrow. Each replicate draws as many speakers as there are, with replacement. When speaker i is
-    drawn c_i times, a target trial of i weighs c_i and a nontarget trial of i and j weighs c_i c_j (after the
-    vertex bootstrap of Snijders and Borgatti, *Non-parametric standard errors and tests for network
-    statistics*, Connections 22(2), 1999). A replicate without trials of both classes is drawn again. The ends
-    are the 2.5th and the 97.5th percentile.
+    The threshold is the one that Bayes' rule gives, `OperatingPoint.threshold`. Above 1, not listening at all
+    would cost less. Arguments and errors: `min_dcf`, with log-likelihood ratios (natural logarithm) as scores.
 
-    Args:
-        scores, target: see `error_rates`.
-        enrol_speaker: (trials,) speaker of the enrolment side, any label.
-        test_speaker: (trials,) speaker of the test side.
-        replicates: how many draws, 1 or more.
-        seed: of the draws; the same seed, the same intervals.
-        priors: of minDCF.
-
-    Raises:
-        ValueError: for a target trial of two speakers, wrong shapes or `replicates`, and as `error_rates`.
+    >>> act_dcf([3.0, -1.0, -2.0, -4.0], [True, True, False, False], prior=0.5)
+    0.5
     """
-    trials = _sort(scores, target)
-    figures = []
-    for weights in _weightings(trials.target, enrol_speaker, test_speaker, replicates, seed):
-        fmr, fnmr = trials.rates(weights)
-        figures.append([equal_error_rate(fmr, fnmr), *(_min_dcf(fmr, fnmr, prior) for prior in priors)])
-    first, *others = _intervals(figures)
-    return Intervals(first, dict(zip(priors, others, strict=True)))
+    point = OperatingPoint(prior=prior, c_miss=c_miss, c_fa=c_fa)
+    values, labels = checked_trials(llrs, target)
+    weighed = _checked_weights(weights, labels)
+    accepted = values >= point.threshold
+    fmr = float(np.average(accepted[~labels], weights=weighed[~labels]))
+    fnmr = float(np.average(~accepted[labels], weights=weighed[labels]))
+    return detection_cost(fmr, fnmr, point)
 
 
-def eer_difference(
-    scores: ArrayLike,
-    other_scores: ArrayLike,
-    target: ArrayLike,
-    enrol_speaker: ArrayLike,
-    test_speaker: ArrayLike,
-    replicates: int = 1000,
-    seed: int = 0,
-) -> tuple[float, Interval]:
-    """By how much the EER of one system is above that of another on the same trials, and the 95 % interval.
+def cllr(llrs: ArrayLike, target: ArrayLike, weights: ArrayLike | None = None) -> float:
+    """Cost of log-likelihood ratios, in bits a trial: 0 for perfect ones, 1 for those that say nothing (all 0).
 
-    Paired: every replicate of `bootstrap` takes both figures from the same draw of speakers, so what the speakers
-    do to both systems alike does not widen the interval. One that does not hold 0 says that the systems differ.
+    The mean over targets of log2(1 + exp(-llr)) and that over nontargets of log2(1 + exp(llr)), halved (Brümmer
+    and du Preez, *Application-independent evaluation of speaker detection*, Computer Speech and Language 20, 2006).
+    It grows without bound with ratios that are large and wrong. Arguments and errors: `error_rates`, with
+    log-likelihood ratios (natural logarithm) as scores.
 
-    Args:
-        scores: (trials,) of the one.
-        other_scores: (trials,) of the other.
-        target, enrol_speaker, test_speaker, replicates, seed: see `bootstrap`.
-
-    Raises:
-        ValueError: as `bootstrap`.
+    >>> cllr([0.0, 0.0], [True, False])
+    1.0
     """
-    systems = [_sort(values, target) for values in (scores, other_scores)]
-    figures = []
-    for weights in _weightings(systems[0].target, enrol_speaker, test_speaker, replicates, seed):
-        one, other = (equal_error_rate(*system.rates(weights)) for system in systems)
-        figures.append([one - other])
-    (interval,) = _intervals(figures)
-    return eer(scores, target) - eer(other_scores, target), interval
+    values, labels = checked_trials(llrs, target)
+    weighed = _checked_weights(weights, labels)
+    bits = llr_bits(values, labels)
+    return float(sum(np.average(bits[side], weights=weighed[side]) for side in (labels, ~labels)) / 2)
 
 
-def _weightings(
-    target: NDArray[np.bool_], enrol_speaker: ArrayLike, test_speaker: ArrayLike, replicates: int, seed: int
-) -> Iterator[Floats]:
-    """What each trial weighs in each replicate, (trials,)."""
-    if replicates < 1:
-        raise ValueError(f"replicates is {replicates}; at least 1 is needed")
-    speakers = np.stack([_vector(enrol_speaker, "enrol_speaker"), _vector(test_speaker, "test_speaker")])
-    if speakers.shape[1] != len(target):
-        raise ValueError(f"{speakers.shape[1]} pairs of speakers for {len(target)} scores")
-    if np.any((speakers[0] != speakers[1]) & target):
-        raise ValueError("a target trial has two speakers; its sides must be one")
-    labels, indices = np.unique(speakers, return_inverse=True)
-    enrol, test = indices.reshape(speakers.shape)
-    generator = np.random.default_rng(seed)
-    done = 0
-    while done < replicates:
-        drawn = np.bincount(generator.integers(len(labels), size=len(labels)), minlength=len(labels)).astype(np.float64)
-        weights = drawn[enrol] * np.where(target, 1.0, drawn[test])
-        if np.any(weights[target]) and np.any(weights[~target]):
-            yield weights
-            done += 1
+def llr_bits(llrs: Floats, target: NDArray[np.bool_]) -> Floats:
+    """What each log-likelihood ratio costs, (trials,) bits: how surprising the truth is at even odds."""
+    bits: Floats = np.logaddexp(0.0, np.where(target, -llrs, llrs)) / np.log(2)
+    return bits
 
 
-def _intervals(figures: Sequence[Sequence[float]]) -> list[Interval]:
-    """Of figures by replicate, (replicates, figures)."""
-    low, high = np.percentile(np.array(figures), [2.5, 97.5], axis=0).tolist()
-    return [Interval(*ends) for ends in zip(low, high, strict=True)]
+def min_cllr(scores: ArrayLike, target: ArrayLike, weights: ArrayLike | None = None) -> float:
+    """`cllr` of the best log-likelihood ratios that keep the order of the scores, from 0 to 1.
 
+    These are the slopes of the ROC's convex hull. Chosen on the very trials, they are a bound, not a calibration.
+    Arguments and errors: `error_rates`.
 
-@dataclass(frozen=True, eq=False)
-class _Sorted:
-    """Trials by ascending score, sorted once for any number of weightings.
-
-    Attributes:
-        thresholds: (points - 1,) the different scores, ascending.
-        starts: (points - 1,) where in `order` the trials of each score begin.
-        order: (trials,) the trials by ascending score.
-        target: (trials,) in the order given.
+    >>> min_cllr([0.9, 0.8, 0.2, 0.1], [True, True, False, False])
+    0.0
     """
-
-    thresholds: Floats
-    starts: NDArray[np.intp]
-    order: NDArray[np.intp]
-    target: NDArray[np.bool_]
-
-    def rates(self, weights: Floats) -> tuple[Floats, Floats]:
-        """FMR and FNMR, (points,) each, under weights (trials,), of which each class has some above 0."""
-        below_target = self._below(weights * self.target)
-        below_nontarget = self._below(weights * ~self.target)
-        fmr = (below_nontarget[-1] - below_nontarget) / below_nontarget[-1]
-        return fmr, below_target / below_target[-1]
-
-    def _below(self, weights: Floats) -> Floats:
-        """(points,) what the trials below each threshold weigh."""
-        total: Floats = np.concatenate(([0.0], np.cumsum(weights[self.order])))
-        below: Floats = total[np.append(self.starts, len(weights))]
-        return below
+    _, fmr, fnmr = error_rates(scores, target, weights)
+    return hull_cllr(*convex_hull(fmr, fnmr))
 
 
-def _sort(scores: ArrayLike, target: ArrayLike) -> _Sorted:
-    values = np.asarray(_vector(scores, "scores"), np.float64)
-    labels = np.asarray(_vector(target, "target"), np.bool_)
+def hull_cllr(fmr: Floats, fnmr: Floats) -> float:
+    """`min_cllr` of a convex hull.
+
+    An edge of it holds the shares p of the targets and q of the nontargets, all with the ratio p / q.
+    """
+    p, q = np.diff(fnmr), -np.diff(fmr)
+    return float(np.sum(_times_log2(p + q) - _times_log2(p) - _times_log2(q)) / 2)
+
+
+def auc(scores: ArrayLike, target: ArrayLike, weights: ArrayLike | None = None) -> float:
+    """Area under the ROC: how often a target trial scores above a nontarget trial; a tie counts half.
+
+    Arguments and errors: `error_rates`.
+
+    >>> auc([0.9, 0.4, 0.4, 0.1], [True, True, False, False])
+    0.875
+    """
+    _, fmr, fnmr = error_rates(scores, target, weights)
+    return area_under(fmr, fnmr)
+
+
+def area_under(fmr: Floats, fnmr: Floats) -> float:
+    """`auc` of a curve."""
+    return float(-np.diff(fmr) @ (2 - fnmr[1:] - fnmr[:-1]) / 2)
+
+
+def fnmr_at(scores: ArrayLike, target: ArrayLike, fmr: float, weights: ArrayLike | None = None) -> float:
+    """FNMR at the lowest threshold whose FMR is at most `fmr`, as reports after ISO/IEC 19795-1 have it.
+
+    With fewer than 1 / `fmr` nontarget trials no false match at all is allowed: the figure is then the share of
+    the target trials below the highest nontarget score, at an FMR that is only known to be low, and more
+    nontarget trials would give a higher one. Arguments and errors: `error_rates`.
+
+    >>> fnmr_at([0.9, 0.8, 0.3, 0.5, 0.2, 0.1], [True, True, True, False, False, False], 0.01)
+    0.3333333333333333
+    """
+    _, rates, misses = error_rates(scores, target, weights)
+    return miss_rate_at(rates, misses, fmr)
+
+
+def miss_rate_at(fmr: Floats, fnmr: Floats, most: float) -> float:
+    """`fnmr_at` of a curve, where FMR is at most `most`."""
+    return float(fnmr[np.argmax(fmr <= most)])
+
+
+def checked_trials(scores: ArrayLike, target: ArrayLike) -> tuple[Floats, NDArray[np.bool_]]:
+    """Scores and labels as arrays, (trials,); errors as `error_rates`."""
+    values = np.asarray(vector(scores, "scores"), np.float64)
+    labels = np.asarray(vector(target, "target"), np.bool_)
     if len(values) != len(labels):
         raise ValueError(f"{len(values)} scores for {len(labels)} labels")
     if not np.isfinite(values).all():
@@ -262,21 +279,15 @@ def _sort(scores: ArrayLike, target: ArrayLike) -> _Sorted:
     targets = int(labels.sum())
     if targets in (0, len(labels)):
         raise ValueError(f"{targets} target and {len(labels) - targets} nontarget trials; error rates need both")
-    order = np.argsort(values, kind="stable")
-    thresholds, starts = np.unique(values[order], return_index=True)
-    return _Sorted(thresholds, starts, order, labels)
+    return values, labels
 
 
-def _min_dcf(fmr: Floats, fnmr: Floats, prior: float, c_miss: float = 1.0, c_fa: float = 1.0) -> float:
-    if not 0 < prior < 1:
-        raise ValueError(f"prior is {prior}; a share between 0 and 1 is expected")
-    if not (c_miss > 0 and c_fa > 0):
-        raise ValueError(f"costs are {c_miss} and {c_fa}; both must be above 0")
-    miss, false_alarm = c_miss * prior, c_fa * (1 - prior)
-    return float(np.min(miss * fnmr + false_alarm * fmr) / min(miss, false_alarm))
+def vector(values: ArrayLike, name: str) -> NDArray[Any]:
+    """An array of one number a trial.
 
-
-def _vector(values: ArrayLike, name: str) -> NDArray[Any]:
+    Raises:
+        ValueError: for another shape.
+    """
     array = np.asarray(values)
     if array.ndim != 1:
         raise ValueError(f"{name} has the shape {array.shape}; one number a trial is expected")
@@ -286,7 +297,7 @@ def _vector(values: ArrayLike, name: str) -> NDArray[Any]:
 def _checked_weights(weights: ArrayLike | None, target: NDArray[np.bool_]) -> Floats:
     if weights is None:
         return np.ones(len(target))
-    array = np.asarray(_vector(weights, "weights"), np.float64)
+    array = np.asarray(vector(weights, "weights"), np.float64)
     if len(array) != len(target):
         raise ValueError(f"{len(array)} weights for {len(target)} scores")
     if not (np.isfinite(array).all() and (array >= 0).all()):
@@ -294,3 +305,15 @@ def _checked_weights(weights: ArrayLike | None, target: NDArray[np.bool_]) -> Fl
     if not (np.any(array[target]) and np.any(array[~target])):
         raise ValueError("all weights of a class are zero; error rates need trials of both classes")
     return array
+
+
+def _running(values: Floats) -> Floats:
+    """(n,) -> (n + 1,) sums of all that come before."""
+    total: Floats = np.concatenate(([0.0], np.cumsum(values)))
+    return total
+
+
+def _times_log2(share: Floats) -> Floats:
+    """share * log2(share), 0 at 0."""
+    product: Floats = share * np.log2(np.where(share > 0, share, 1.0))
+    return product
