@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import numpy as np
 import pytest
 
 from acanet import Encoder, SeenInTraining
@@ -27,11 +28,19 @@ def published(trials):
     return tuple(map(float, row.groups()))
 
 
+def calibrated(trials):
+    """The cells of a trial list in the card's table of calibration, without intervals."""
+    card = (DEFAULT / "README.md").read_text("utf-8")
+    (row,) = re.findall(rf"^\| `{trials}` \| (.*) \|$", card[card.index("## Calibration") :], re.MULTILINE)
+    return [float(cell.split()[0]) for cell in row.split(" | ")]
+
+
 def test_it_is_small_and_complete():
     assert sum(file.stat().st_size for file in DEFAULT.iterdir()) < 20 * MEGABYTE
     graphs = {f"{stage}.onnx" for stage in Bundle.load().graphs.stages}
     assert {file.name for file in DEFAULT.iterdir()} == graphs | {
         "README.md",
+        "calibration.json",
         "config.json",
         "golden.npz",
         "provenance.json",
@@ -48,7 +57,37 @@ def test_its_torch_form_is_the_same_model():
     shipped, plain = Bundle.load(), Bundle.load(DEFAULT_TRAINABLE)
     assert shipped.fingerprint == plain.fingerprint
     assert shipped.provenance == plain.provenance
+    assert shipped.calibration == plain.calibration
     assert (DEFAULT / "README.md").read_text("utf-8").startswith((DEFAULT_TRAINABLE / "README.md").read_text("utf-8"))
+
+
+def test_its_card_tells_its_calibration():
+    card, made = (DEFAULT / "README.md").read_text("utf-8"), Encoder.load().calibration
+    assert made is not None
+    data, threshold, cosine = made.data, made.threshold, made.whole_threshold
+    assert f"{data.speakers} speakers of speechocean762, {data.utterances} utterances" in " ".join(card.split())
+    assert f"{data.targets + data.nontargets:,} trials" in card
+    assert f"{threshold.value:.2f} [{threshold.low:.2f}, {threshold.high:.2f}]" in card
+    assert f"{cosine.value:.3f} [{cosine.low:.3f}, {cosine.high:.3f}] at {made.whole_speech:.1f} s" in card
+    (row,) = (line for line in card.splitlines() if line.startswith("| `dev.trials`, crops"))
+    for cell, name in zip(row.split(" | ")[1:5], ("cllr", "min_cllr", "act_dcf(0.01)", "act_dcf(0.05)"), strict=True):
+        figure = made.figures[name]
+        assert cell == f"{figure.value:.3f} [{figure.low:.3f}, {figure.high:.3f}]"
+
+
+def test_its_card_tells_the_cosine_at_other_lengths():
+    card, made = (DEFAULT / "README.md").read_text("utf-8"), Bundle.load().calibration
+    table = card[card.index("| speech on both sides") :].splitlines()
+    lengths, cosines = ([re.findall(r"[\d.]+", cell) for cell in table[line].split("|")[2:-1]] for line in (0, 2))
+    assert len(lengths) == len(cosines) == 8
+    ends = {0: made.ratio.shortest, 7: made.ratio.longest}
+    for place, ((length,), (cosine,)) in enumerate(zip(lengths, cosines, strict=True)):
+        seconds = ends.get(place, float(length))
+        assert seconds == pytest.approx(float(length), abs=0.05)
+        assert f"{made.ratio.score(made.threshold.value, seconds, seconds):.3f}" == cosine
+    everywhere = np.linspace(made.ratio.shortest, made.ratio.longest, 1000)
+    lowest = everywhere[np.argmin(made.ratio.score(made.threshold.value, everywhere, everywhere))]
+    assert f"the lowest at {lowest:.1f} s" in " ".join(card.split())
 
 
 def test_it_says_whom_it_heard():
@@ -94,7 +133,14 @@ def test_it_refuses_to_be_evaluated_on_its_training_speech(shared, encoder, tmp_
 @pytest.mark.parametrize("trials", ["test.trials", "test.hard.trials"])
 def test_its_published_figures_are_reproduced(shared, encoder, trials):
     eer, low, high = published(trials)
-    card = evaluate(encoder, shared / PROTOCOLS / trials, audio_root=shared / "data").card
+    result = evaluate(encoder, shared / PROTOCOLS / trials, audio_root=shared / "data")
+    card, target = result.card, result.trials.target
     assert 100 * card.eer.value == pytest.approx(eer, abs=0.02)
     assert 100 * card.eer.low == pytest.approx(low, abs=0.05)
     assert 100 * card.eer.high == pytest.approx(high, abs=0.05)
+    accepted = result.llrs >= encoder.calibration.threshold.value
+    names = ("cllr", "min_cllr", "act_dcf(0.01)", "act_dcf(0.05)")
+    *figures, false_accepts, false_rejects = calibrated(trials)
+    assert [card.figures[name].value for name in names] == pytest.approx(figures, abs=0.005)
+    assert 100 * accepted[~target].mean() == pytest.approx(false_accepts, abs=0.1)
+    assert 100 * (~accepted[target]).mean() == pytest.approx(false_rejects, abs=0.1)

@@ -20,6 +20,7 @@ from acanet.errors import NoSpeech, TooShort
 from acanet.speech import (
     CHUNK,
     FADE,
+    LONGEST_GAP,
     _bridge,
     _level,
     _loudest_places,
@@ -285,8 +286,21 @@ def test_trimming_a_recording_leaves_speech() -> None:
     assert speech_seconds(trimmed, RATE) > 0.9 * len(trimmed) / RATE
 
 
+def test_what_is_enough_ends_the_search(monkeypatch: pytest.MonkeyPatch) -> None:
+    talk = np.tile(voice(1, 3.0), 10)
+    whole = speech_segments(talk, RATE)
+    heard: list[float] = []
+    asked = speech._probabilities
+    monkeypatch.setattr(speech, "_probabilities", lambda chunks: (heard.append(p) or p for p in asked(chunks)))
+    found = speech_segments(talk, RATE, enough=4.0)
+    assert 4.0 <= sum(end - start for start, end in found) < 4.0 + (LONGEST_GAP + 1) * CHUNK / RATE
+    assert found[:-1] == whole[: len(found) - 1]
+    assert len(heard) * CHUNK / RATE < 8.0
+    assert speech_segments(voice(), RATE, enough=60.0) == speech_segments(voice(), RATE)
+
+
 # The network
 
 
 def test_no_chunks_have_no_probabilities() -> None:
-    assert _probabilities(np.empty((0, CHUNK), np.float32)).shape == (0,)
+    assert list(_probabilities(np.empty((0, CHUNK), np.float32))) == []

@@ -4,6 +4,7 @@ config.json          name, architecture and front end, seconds of speech it need
 model.safetensors    weights, as training writes them
 provenance.json      speakers and audio it was trained on
 README.md            model card
+calibration.json     what makes log-likelihood ratios of its cosines, once `acanet calibrate` made one
 
 An exported bundle (`acanet export`) runs without torch. Instead of model.safetensors it has
 
@@ -34,7 +35,8 @@ from numpy.typing import NDArray
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 from acanet.config import Strict
-from acanet.errors import AcanetError, MissingExtra
+from acanet.errors import AcanetError, BadConfig, MissingExtra
+from acanet.scoring.calibrate import Calibration
 
 Precision = Literal["float32", "int8", "fp16"]
 
@@ -45,8 +47,10 @@ ALLOWED = 1e-4
 """By how much a number of an exported model's embedding may differ from that of the original."""
 WEIGHTS = "weights.bin"
 GOLDEN = "golden.npz"
+CALIBRATION = "calibration.json"
 _FORMAT = 1
 _FULL_SCALE = 2**15
+_REMEDY = "remove the file, or make it anew with `acanet calibrate`"
 _NOT_WHOLE = "the model is damaged; copy its whole folder again"
 
 
@@ -198,6 +202,31 @@ class Bundle:
         """What the model was trained on."""
         path = self.folder / "provenance.json"
         return Provenance.parse(_read_json(path), path)
+
+    @cached_property
+    def calibration(self) -> Calibration | None:
+        """What `calibration.json` holds, whichever model it is of; None without one. No part of the fingerprint.
+
+        Raises:
+            AcanetError, BadConfig: when the file is damaged.
+        """
+        path = self.folder / CALIBRATION
+        if not path.exists():
+            return None
+        try:
+            return Calibration.parse(_read_json(path), path)
+        except BadConfig as error:
+            raise BadConfig(error.source, [*error.problems, _REMEDY]) from None
+        except AcanetError as error:
+            raise AcanetError(f"{error}; {_REMEDY}") from None
+
+    def with_calibration(self, calibration: Calibration) -> Bundle:
+        """This bundle with another `calibration.json`, written to its folder."""
+        path = self.folder / CALIBRATION
+        scratch = path.with_name(path.name + ".part")
+        scratch.write_text(calibration.as_json(), encoding="utf-8")
+        os.replace(scratch, path)
+        return Bundle(self.folder, self.config)
 
     def trainable(self) -> Bundle:
         """This bundle, or for the model that ships the one that has its torch weights.

@@ -10,6 +10,7 @@ import hashlib
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import Protocol, Self
@@ -20,7 +21,9 @@ from numpy.typing import NDArray
 from acanet.audio import Source, Waveform, describe, load
 from acanet.bundle import Bundle
 from acanet.errors import AcanetError, MissingExtra
+from acanet.scoring.calibrate import Calibration
 from acanet.scoring.decide import Verification
+from acanet.scoring.operating_point import OperatingPoint
 from acanet.speech import require_segments, require_speech, trim
 
 _WINDOW_SECONDS, _WINDOW_FILES = 120.0, 64
@@ -93,6 +96,20 @@ class Encoder:
         if not self.trims:
             return self.bundle.fingerprint
         return hashlib.sha256(f"{self.bundle.fingerprint} trimmed".encode()).hexdigest()[:16]
+
+    @cached_property
+    def calibration(self) -> Calibration | None:
+        """What makes log-likelihood ratios of this encoder's scores; None where its bundle has none for it.
+
+        An encoder that trims has none: calibrations are of recordings as they are.
+
+        Raises:
+            AcanetError, BadConfig: when the bundle's file is damaged.
+        """
+        found = self.bundle.calibration
+        if found is None or self.trims or found.fingerprint != self.fingerprint:
+            return None
+        return found
 
     @property
     def training_speakers(self) -> frozenset[str]:
@@ -170,14 +187,24 @@ class Encoder:
 
     def _waveform(self, source: Source, rate: int | None) -> Waveform:
         """A recording at the model's rate, with enough speech in it, or the speech in it."""
-        if isinstance(source, np.ndarray) and rate is None:
-            rate = self.rate
-        waveform = load(source, self.rate, source_rate=rate)
+        waveform = self._load(source, rate)
         needed = waveform, self.rate, self.needed_seconds, describe(source)
         if self.trims:
             return trim(waveform, self.rate, require_segments(*needed))
         require_speech(*needed)
         return waveform
+
+    def _measured(self, source: Source, rate: int | None, longest: float) -> tuple[Waveform, float]:
+        """What `embed` takes, and its seconds of speech, as far as the calibration tells them apart."""
+        waveform = self._load(source, rate)
+        needed = waveform, self.rate, self.needed_seconds, describe(source)
+        segments = require_segments(*needed, enough=longest)
+        return waveform, sum(end - start for start, end in segments)
+
+    def _load(self, source: Source, rate: int | None) -> Waveform:
+        if isinstance(source, np.ndarray) and rate is None:
+            rate = self.rate
+        return load(source, self.rate, source_rate=rate)
 
     def embed_waveforms(self, waveforms: Sequence[Waveform]) -> NDArray[np.float32]:
         """Embeddings of waveforms that were checked before: what `embed` and evaluation stand on.
@@ -191,20 +218,60 @@ class Encoder:
         return self._network.embed_waveforms(waveforms)
 
     def verify(
-        self, enrolment: Source, test: Source, *, threshold: float | None = None, rate: int | None = None
+        self,
+        enrolment: Source,
+        test: Source,
+        *,
+        threshold: float | None = None,
+        prior: float | None = None,
+        rate: int | None = None,
     ) -> Verification:
         """Compare two recordings; arguments and errors as in `embed`.
+
+        With a calibration, the answer has a log-likelihood ratio and, unless `threshold` or `prior` say otherwise, the
+        decision that the calibration was made for. Without, there is a decision only with `threshold`.
 
         Args:
             enrolment: a recording of the person claimed.
             test: the recording in question.
-            threshold: score from which on they count as the same; None: a score, no decision.
+            threshold: cosine from which on they count as the same, whatever the calibration says.
+            prior: how often it is one voice, from 0 to 1, where both errors cost the same: decides by Bayes' rule.
             rate: samples a second of arrays.
+
+        Raises:
+            AcanetError: for a threshold or prior out of range, or both.
         """
         if threshold is not None and not -1.0 <= threshold <= 1.0:
             raise AcanetError(f"threshold is {threshold}; a cosine, from -1 to 1, is expected")
-        score = float(self.embed(enrolment, rate=rate) @ self.embed(test, rate=rate))
-        return Verification(min(1.0, max(-1.0, score)), threshold)
+        if prior is not None and not 0.0 < prior < 1.0:
+            raise AcanetError(f"prior is {prior}; a share between 0 and 1 is expected")
+        if threshold is not None and prior is not None:
+            raise AcanetError("threshold and prior are two ways to decide; give one of them")
+        if self.calibration is None:
+            score = _cosine(self.embed(enrolment, rate=rate), self.embed(test, rate=rate))
+            return Verification(score, threshold, undecided=self._undecided)
+        longest = max(self.calibration.ratio.longest, self.needed_seconds)
+        sides = (self._measured(side, rate, longest) for side in (enrolment, test))
+        (one, enrolment_speech), (other, test_speech) = sides
+        score = _cosine(*(self.embed_waveforms([side])[0] for side in (one, other)))
+        chosen = None if prior is None else OperatingPoint(prior=prior).threshold
+        return self.calibration.verification(
+            score, enrolment_speech, test_speech, threshold=threshold, llr_threshold=chosen
+        )
+
+    @property
+    def _undecided(self) -> str | None:
+        """Why there is no calibration; None for the usual reason."""
+        found = self.bundle.calibration
+        if found is None:
+            return None
+        if self.trims:
+            return "the calibration of this model is of embeddings with pauses (leave --trim out)"
+        return f"the calibration is of another model, {found.fingerprint}; this is {self.fingerprint}"
+
+
+def _cosine(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
+    return min(1.0, max(-1.0, float(one @ other)))
 
 
 def _network(bundle: Bundle, threads: int | None, device: str) -> Network:

@@ -22,6 +22,7 @@ from acanet.audio import Source, load
 from acanet.batching import pad
 from acanet.bundle import (
     ALLOWED,
+    CALIBRATION,
     GOLDEN,
     WEIGHTS,
     Bundle,
@@ -87,7 +88,7 @@ def export(
         output: a new folder, or an exported bundle that is replaced.
         recordings: speech to compare torch and ONNX on, besides synthetic voices; each is cut, or repeated, to every
             one of `LENGTHS`.
-        precision: `int8` and `fp16` give embeddings, and a fingerprint, of their own, and no stages.
+        precision: `int8` and `fp16` give embeddings, and a fingerprint, of their own, no stages, and no calibration.
         trials: what the change of EER is measured on, for int8 and fp16.
 
     Raises:
@@ -117,8 +118,10 @@ def export(
         expected = np.concatenate([embed_waveforms(original, [waveform]) for waveform in waveforms])
         alone, padded = compare(Network(trial), waveforms, expected)
         golden = Golden(waveforms[:_GOLDEN], expected[:_GOLDEN])
+        calibration = {}
         if precision == "float32":
             twin, card = None, _card(source, files, max(alone, padded), len(waveforms))
+            calibration = _calibration(source)
         else:
             smaller = _twin(trial, precision, Path(scratch) / "twin")
             network = Network(smaller)
@@ -126,7 +129,7 @@ def export(
             twin = _measured(trial, network, waveforms, expected, trials)
             config, files = _allowing(smaller.config, 2 * twin.difference), _contents(smaller)
             card = _twin_card(source, twin, smaller.graphs.fingerprint, len(waveforms))
-    written = write_files(output, config, {**files, GOLDEN: golden.as_npz()}, source.provenance, card)
+    written = write_files(output, config, {**files, GOLDEN: golden.as_npz(), **calibration}, source.provenance, card)
     return Exported(written, alone, padded, len(waveforms), twin)
 
 
@@ -184,6 +187,12 @@ def _synthetic(rate: int) -> Iterator[NDArray[np.float32]]:
 
 def _of_length(waveform: NDArray[np.float32], seconds: float, rate: int) -> NDArray[np.float32]:
     return np.resize(waveform, round(seconds * rate))
+
+
+def _calibration(source: Bundle) -> dict[str, bytes]:
+    """The file of the original's calibration, which a float32 export keeps, because its embeddings are the same."""
+    kept = source.calibration
+    return {} if kept is None else {CALIBRATION: kept.as_json().encode()}
 
 
 def _graphs(source: Bundle, original: Any, folded: Any, files: Mapping[str, bytes]) -> Graphs:
@@ -387,6 +396,8 @@ ONNX, {twin.precision}, opset {OPSET}: waveforms in, embeddings of unit length o
 On the processor that it was exported on: {twin.verdict.replace(" on this processor", "")}.
 
 {twin.error_rate[0].upper()}{twin.error_rate[1:]}.
+
+A calibration of the model in float32 is not one of this: `acanet calibrate` makes one.
 
 `acanet check` replays the recordings in `{GOLDEN}`.
 """

@@ -12,6 +12,7 @@ detectors, none of which tells speech from noise, hum, tones and music.
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 from collections.abc import Iterator
@@ -65,19 +66,20 @@ _QUIETEST = 1e-9
 """Levels below this are silence; the quietest step of 24 bits is 100 times as high."""
 
 
-def speech_segments(waveform: Waveform, rate: int) -> list[tuple[float, float]]:
+def speech_segments(waveform: Waveform, rate: int, *, enough: float = math.inf) -> list[tuple[float, float]]:
     """Where somebody talks.
 
     Args:
         waveform: (samples,), float32.
         rate: samples a second.
+        enough: seconds of speech after which nothing more is looked for.
 
     Returns:
         Start and end of each stretch of speech, in seconds, in order and apart from each other.
     """
     seconds = len(waveform) / rate
     chunks = _chunks(_level(resample(waveform, rate, RATE)))
-    stretches = _bridge(np.flatnonzero(_probabilities(chunks) > THRESHOLD))
+    stretches = _stretches(chunks, enough * RATE / CHUNK)
     times = [(first * CHUNK / RATE, min(end * CHUNK / RATE, seconds)) for first, end in stretches]
     return [(start, end) for start, end in times if start < end]
 
@@ -104,12 +106,14 @@ def require_speech(waveform: Waveform, rate: int, needed: float, source: str) ->
         require_segments(waveform, rate, needed, source)
 
 
-def require_segments(waveform: Waveform, rate: int, needed: float, source: str) -> list[tuple[float, float]]:
-    """Where somebody talks, at least `needed` seconds in all; arguments and errors as in `require_speech`."""
+def require_segments(
+    waveform: Waveform, rate: int, needed: float, source: str, *, enough: float = math.inf
+) -> list[tuple[float, float]]:
+    """Where somebody talks, at least `needed` seconds in all; otherwise as `require_speech` and `speech_segments`."""
     total = len(waveform) / rate
     if total < needed:
         raise TooShort(source, total, needed)
-    segments = speech_segments(waveform, rate)
+    segments = speech_segments(waveform, rate, enough=enough)
     if not segments:
         raise NoSpeech(source, total)
     if _length(segments) < needed:
@@ -155,6 +159,17 @@ def _chunks(waveform: Waveform) -> Floats:
     return np.pad(waveform, (0, -len(waveform) % CHUNK)).reshape(-1, CHUNK)
 
 
+def _stretches(chunks: Floats, enough: float) -> list[tuple[int, int]]:
+    """First chunk and end of each stretch of speech, up to where the stretches have `enough` chunks in all."""
+    spoken: list[int] = []
+    for index, probability in enumerate(_probabilities(chunks)):
+        if probability > THRESHOLD:
+            spoken.append(index)
+            if len(spoken) >= enough and sum(end - first for first, end in _bridge(np.array(spoken))) >= enough:
+                break
+    return _bridge(np.array(spoken, np.intp))
+
+
 def _bridge(spoken: NDArray[np.intp]) -> list[tuple[int, int]]:
     """First chunk and end of each stretch of speech, from the indices of the chunks with speech."""
     breaks = np.flatnonzero(np.diff(spoken) > LONGEST_GAP + 1) + 1
@@ -175,7 +190,7 @@ def _surely_holds(waveform: Waveform, rate: int, needed: float) -> bool:
     for place in _loudest_places(waveform, round(CHUNK * rate / RATE), 2 * needed * RATE / CHUNK):
         probes = _chunks(resample(place, rate, RATE))[::STRIDE]
         levelled = _level(probes.reshape(-1)).reshape(probes.shape)
-        spoken = STRIDE * np.flatnonzero(_probabilities(levelled) > SURE)
+        spoken = STRIDE * np.flatnonzero([probability > SURE for probability in _probabilities(levelled)])
         if sum(end - first for first, end in _bridge(spoken)) * CHUNK >= needed * RATE:
             return True
     return False
@@ -210,8 +225,8 @@ class _PerThread(threading.local):
 _per_thread = _PerThread()
 
 
-def _probabilities(chunks: Floats) -> Floats:
-    """The probability of speech in each of the chunks that follow one another, (chunks, CHUNK) -> (chunks,)."""
+def _probabilities(chunks: Floats) -> Iterator[float]:
+    """The probability of speech in each of the chunks that follow one another, (chunks, CHUNK)."""
     detector = _per_thread.detector
     detector.reset()
-    return np.array([detector.process_samples(chunk.data) for chunk in chunks], dtype=np.float32)
+    return (detector.process_samples(chunk.data) for chunk in chunks)

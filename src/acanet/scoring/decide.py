@@ -1,10 +1,14 @@
-"""Score -> decision."""
+"""Score -> decision, and what it means in words."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from acanet.errors import NotCalibrated
+
+MOST = 1000.0
+"""The largest ratio that is told as a number: beyond it no calibration has data."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,11 +17,24 @@ class Verification:
 
     Attributes:
         score: cosine of their embeddings, -1 to 1; higher is more alike. It has no meaning of its own.
-        threshold: the score from which on the voices count as the same; None when nobody chose one.
+        threshold: the score from which on the voices count as the same, for as much speech as there is; above 1 where
+            there is too little for any score to reach it. None when nobody chose one.
+        llr: log-likelihood ratio (natural logarithm): how much likelier the score is if it is one voice than if it is
+            two. None without a calibration.
+        llr_threshold: the log-likelihood ratio that the threshold equals; None without a calibration or threshold.
+        enrolment_speech: seconds of speech, looked for up to the longest that the calibration tells apart; None
+            without one.
+        test_speech: the same of the test side.
+        undecided: why there is no decision, where there is none.
     """
 
     score: float
     threshold: float | None = None
+    llr: float | None = None
+    llr_threshold: float | None = None
+    enrolment_speech: float | None = None
+    test_speech: float | None = None
+    undecided: str | None = None
 
     @property
     def same(self) -> bool:
@@ -27,5 +44,28 @@ class Verification:
             NotCalibrated: without a threshold there is no decision.
         """
         if self.threshold is None:
-            raise NotCalibrated
+            raise NotCalibrated(self.undecided)
         return self.score >= self.threshold
+
+    @property
+    def meaning(self) -> str | None:
+        """What the log-likelihood ratio says, in words; None without one."""
+        return None if self.llr is None else in_words(self.llr)
+
+
+def in_words(llr: float) -> str:
+    """What a log-likelihood ratio (natural logarithm) says.
+
+    >>> for llr in (3.15, 9.0, 0.01, -0.5):
+    ...     print(in_words(llr))
+    23 times likelier if it is one voice than if it is two
+    over 1,000 times likelier if it is one voice than if it is two
+    as likely if it is one voice as if it is two
+    1.6 times likelier if it is two voices than if it is one
+    """
+    size = abs(llr)
+    told = f"over {MOST:,.0f}" if size > math.log(MOST) else f"{float(f'{math.exp(size):.2g}'):,g}"
+    if told == "1":
+        return "as likely if it is one voice as if it is two"
+    one, other = ("one voice", "two") if llr > 0 else ("two voices", "one")
+    return f"{told} times likelier if it is {one} than if it is {other}"

@@ -1,0 +1,127 @@
+"""Commands that take recordings: verify, embed."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from acanet.cli.common import Device, DeviceOption, ModelOption, ThreadsOption, TrimOption, complain, err, out
+from acanet.errors import AcanetError, NotCalibrated
+
+if TYPE_CHECKING:
+    from acanet.scoring.calibrate import Calibration
+    from acanet.scoring.decide import Verification
+
+
+def verify(
+    enrolment: Annotated[Path, typer.Argument(help="A recording of the person claimed.")],
+    test: Annotated[Path, typer.Argument(help="The recording in question.")],
+    threshold: Annotated[
+        float | None,
+        typer.Option(min=-1.0, max=1.0, help="Score from which on the voices count as the same, calibrated or not."),
+    ] = None,
+    prior: Annotated[
+        float | None,
+        typer.Option(help="How often it is one voice: decide by Bayes' rule on the calibrated score."),
+    ] = None,
+    model: ModelOption = "default",
+    threads: ThreadsOption = 1,
+    device: DeviceOption = Device.cpu,
+    trim: TrimOption = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
+) -> None:
+    """Is this the same voice? Exit 0: yes, 1: no, 4: neither calibration nor threshold, so no decision."""
+    from acanet.encoder import Encoder
+
+    encoder = Encoder.load(model, threads=threads, device=device.value, trim=trim)
+    result = encoder.verify(enrolment, test, threshold=threshold, prior=prior)
+    same = None if result.threshold is None else result.same
+    if as_json:
+        about = {
+            "same": same,
+            "meaning": result.meaning,
+            "enrolment": str(enrolment),
+            "test": str(test),
+            "model": encoder.name,
+            "fingerprint": encoder.fingerprint,
+        }
+        typer.echo(json.dumps(_rounded(result) | about))
+    else:
+        for line in _told(result, same, encoder.calibration):
+            out.print(line)
+    if same is None:
+        raise NotCalibrated(result.undecided)
+    raise typer.Exit(0 if same else 1)
+
+
+def _rounded(result: Verification) -> dict[str, float | None]:
+    names = ("score", "threshold", "llr", "llr_threshold", "enrolment_speech", "test_speech")
+    values = {name: getattr(result, name) for name in names}
+    return {name: None if value is None else round(value, 6) for name, value in values.items()}
+
+
+def _told(result: Verification, same: bool | None, calibration: Calibration | None) -> Iterator[str]:
+    verdict = {None: "no decision", True: "same speaker", False: "not the same speaker"}[same]
+    yield f"score {result.score:.4f}{_threshold(result.threshold)}: {verdict}"
+    if calibration is not None:
+        yield f"log-likelihood ratio {result.llr:.2f}, threshold {result.llr_threshold:.2f}: {result.meaning}"
+        seconds = (result.enrolment_speech or 0.0, result.test_speech or 0.0)
+        sides = (f"{side:.1f} s{' or more' if side >= calibration.ratio.longest else ''}" for side in seconds)
+        yield f"speech: {' and '.join(sides)}"
+
+
+def _threshold(threshold: float | None) -> str:
+    if threshold is None:
+        return ""
+    if threshold > 1:
+        return ", threshold above 1, which recordings of this length cannot reach"
+    return f", threshold {threshold:.4f}"
+
+
+def embed(
+    files: Annotated[list[Path], typer.Argument(help="Recordings.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="An .npz file: embeddings, files, fingerprint.")],
+    model: ModelOption = "default",
+    threads: ThreadsOption = 1,
+    device: DeviceOption = Device.cpu,
+    trim: TrimOption = False,
+) -> None:
+    """Embed recordings; those that cannot be are named, the first decides the exit code, the others are written."""
+    import numpy as np
+    from rich.progress import track
+
+    from acanet.encoder import Encoder
+
+    if output.suffix != ".npz":
+        raise typer.BadParameter(f"{output} does not end in .npz", param_hint="--output")
+    if not output.absolute().parent.is_dir():
+        raise AcanetError(f"{output}: there is no folder {output.parent}; make it first")
+    encoder = Encoder.load(model, threads=threads, device=device.value, trim=trim)
+    embedded, embeddings, failures = [], [], []
+    results = zip(files, encoder.embed_many(files), strict=True)
+    for file, result in track(results, "Embedding", len(files), console=err, disable=not err.is_terminal):
+        if isinstance(result, AcanetError):
+            failures.append(result)
+            complain(result)
+        else:
+            embeddings.append(result)
+            embedded.append(str(file))
+    if embeddings:
+        scratch = output.with_name(output.name + ".part")
+        with scratch.open("wb") as stream:
+            np.savez(
+                stream,
+                embeddings=np.stack(embeddings),
+                files=np.array(embedded),
+                fingerprint=np.array(encoder.fingerprint),
+            )
+        os.replace(scratch, output)
+        out.print(f"{len(embeddings)} embeddings of {encoder.dim} numbers in {output}")
+    if failures:
+        err.print(f"{len(failures)} of {len(files)} files could not be embedded")
+        raise typer.Exit(failures[0].exit_code)
