@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from acanet.data.manifest import read_manifest
-from acanet.evaluation.metrics import eer_difference
+from acanet.evaluation.intervals import differences
 from acanet.evaluation.report import SCORES
 from acanet.experiment import Results
 from acanet.training import loop
@@ -46,14 +46,12 @@ def test_results_are_those_of_the_reports(recipe, tmp_path):
     for row in results.rows:
         folder = tmp_path / "out" / row.system / "reports" / "own"
         card = json.loads((folder / "card.json").read_text())
-        assert row.eer.value == card["eer"]["value"]
+        assert row.eer.value == card["figures"]["eer"]["value"]
         assert (row.fingerprint, row.trial_list_sha256) == (card["fingerprint"], card["trial_list_sha256"])
         scored = np.loadtxt(folder / SCORES, dtype=str)
         scores[row.system] = scored[:, 3].astype(np.float32)
     speakers = [[name[:4] for name in scored[:, column]] for column in (1, 2)]
-    value, interval = eer_difference(scores["other"], scores["one"], scored[:, 0] == "1", *speakers)
-    assert other.difference.value == pytest.approx(value)
-    assert (other.difference.low, other.difference.high) == pytest.approx((interval.low, interval.high))
+    assert other.difference == differences(scores["other"], scores["one"], scored[:, 0] == "1", *speakers)["eer"]
     assert results.table() in answer.out
     assert f"| {100 * one.eer.value:.2f} [" in answer.out
 

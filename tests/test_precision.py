@@ -15,11 +15,10 @@ from acanet import precision as twins
 from acanet.bundle import Bundle, Golden
 from acanet.encoder import Encoder
 from acanet.errors import AcanetError
-from acanet.evaluation.metrics import Interval
-from acanet.evaluation.report import Measure
 from acanet.export import export
 from acanet.precision import ErrorRates, TrialList, Twin, compare, convert
 from acanet.runtime import Network, check
+from acanet.scoring.measure import Measure
 from commands import acanet
 from test_models import waveforms
 
@@ -167,8 +166,8 @@ def test_the_card_tells_size_speed_and_error_rate(made, plain, trials):
     assert made["int8"].bundle.fingerprint in card
     assert "EER on few.trials: float32 " in card
     rates = made["int8"].twin.rates
-    assert rates.change == pytest.approx(rates.twin.value - rates.plain.value)
-    assert rates.interval.low <= rates.change <= rates.interval.high
+    assert rates.change.value == pytest.approx(rates.twin.value - rates.plain.value)
+    assert rates.change.low <= rates.change.value <= rates.change.high
     assert rates == twins.error_rates(plain, made["int8"].bundle, trials)
     assert "The change of EER was not measured" in (made["fp16"].bundle.folder / "README.md").read_text()
 
@@ -189,9 +188,11 @@ def test_the_verdict_is_float32_unless_the_twin_is_faster():
 
 def test_error_rates_are_told_with_intervals():
     rates = ErrorRates(
-        "dev", Measure(value=0.05, low=0.04, high=0.06), Measure(value=0.051, low=0.041, high=0.061), 0.001,
-        Interval(-0.002, 0.004),
-    )  # fmt: skip
+        "dev",
+        Measure(value=0.05, low=0.04, high=0.06),
+        Measure(value=0.051, low=0.041, high=0.061),
+        Measure(value=0.001, low=-0.002, high=0.004),
+    )
     assert twin_of(rates=rates).error_rate == (
         "EER on dev: float32 5.00 % [4.00, 6.00], int8 5.10 % [4.10, 6.10]; change +0.10 % [-0.20, +0.40], paired"
     )

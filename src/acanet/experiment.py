@@ -10,25 +10,20 @@ from pydantic import Field
 from rich.console import Console
 
 from acanet.config import Strict
+from acanet.data.sides import find_sides
 from acanet.data.trials import read_trials
 from acanet.encoder import Encoder
 from acanet.errors import BadTrials
-from acanet.evaluation.evaluate import evaluate, who_speaks
-from acanet.evaluation.metrics import eer_difference
-from acanet.evaluation.report import Measure, Result, write_report
+from acanet.evaluation.evaluate import evaluate
+from acanet.evaluation.intervals import differences
+from acanet.evaluation.report import write_report
+from acanet.evaluation.result import Result
 from acanet.models.registry import model_config, model_size
+from acanet.scoring.measure import Measure
 from acanet.training.config import Evaluation
 from acanet.training.corpus import check_inputs
 from acanet.training.loop import train
 from acanet.training.recipe import Systems
-
-
-class Difference(Strict):
-    """By how much an EER is above that of the first system, and the 95 % interval, paired; as shares."""
-
-    value: float
-    low: float
-    high: float
 
 
 class Row(Strict):
@@ -43,7 +38,9 @@ class Row(Strict):
     trials: int
     speakers: int
     eer: Measure
-    difference: Difference | None = Field(description="None: this is the first system")
+    difference: Measure | None = Field(
+        description="by how much the EER is above that of the first system, paired; None: this is the first"
+    )
 
 
 class Results(Strict):
@@ -120,8 +117,8 @@ def run_experiment(
 
 def _check(test: Evaluation, trained: frozenset[str]) -> None:
     """See that a list can be evaluated and that nobody in it is trained on, as far as names tell."""
-    utterances, _ = who_speaks(read_trials(test.trials), test.manifest, test.audio_root)
-    if shared := sorted(trained & {utterance.speaker for utterance in utterances}):
+    sides = find_sides(read_trials(test.trials), manifest=test.manifest, audio_root=test.audio_root)
+    if shared := sorted(trained & {utterance.speaker for utterance in sides.utterances}):
         reason = f"{len(shared)} of its speakers ({', '.join(shared[:3])}) are trained on; make them disjoint"
         raise BadTrials(test.trials, None, reason)
 
@@ -144,14 +141,13 @@ def _rows(systems: Systems, results: Mapping[tuple[str, str], Result], seed: int
         )
 
 
-def _difference(one: Result, other: Result, seed: int, replicates: int) -> Difference:
-    trials, speakers = one.trials, one.speakers
+def _difference(one: Result, other: Result, seed: int, replicates: int) -> Measure:
+    trials, speakers = one.trials, one.sides.speakers
     sides = speakers[trials.enrol], speakers[trials.test]
-    value, interval = eer_difference(one.scores, other.scores, trials.target, *sides, replicates, seed)
-    return Difference(value=value, low=interval.low, high=interval.high)
+    return differences(one.scores, other.scores, trials.target, *sides, replicates=replicates, seed=seed)["eer"]
 
 
-def _shown(figure: Measure | Difference, form: str) -> str:
+def _shown(figure: Measure, form: str) -> str:
     value, low, high = (f"{100 * part:{form}}" for part in (figure.value, figure.low, figure.high))
     return f"{value} [{low}, {high}]"
 

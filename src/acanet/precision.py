@@ -33,9 +33,9 @@ from acanet.bundle import Bundle, Precision
 from acanet.encoder import Encoder
 from acanet.errors import AcanetError
 from acanet.evaluation.evaluate import evaluate
-from acanet.evaluation.metrics import Interval, eer_difference
-from acanet.evaluation.report import Measure
+from acanet.evaluation.intervals import differences
 from acanet.runtime import Network, largest_difference
+from acanet.scoring.measure import Measure
 
 LEAST_COSINE = 0.98
 """Between a twin's embedding of a recording and that of the original, or there is no twin."""
@@ -64,15 +64,13 @@ class ErrorRates:
         trial_list: its name.
         plain: of float32.
         twin: of the twin.
-        change: twin less float32.
-        interval: of the change, paired over draws of the speakers.
+        change: twin less float32, paired over draws of the speakers.
     """
 
     trial_list: str
     plain: Measure
     twin: Measure
-    change: float
-    interval: Interval
+    change: Measure
 
 
 @dataclass(frozen=True)
@@ -109,11 +107,10 @@ class Twin:
         """One line: the change of EER."""
         if self.rates is None:
             return "the change of EER was not measured; `--trials` measures it"
-        plain, twin, ends = self.rates.plain, self.rates.twin, self.rates.interval
+        rates = self.rates
         return (
-            f"EER on {self.rates.trial_list}: float32 {_per_cent(plain.value, plain.low, plain.high)}, "
-            f"{self.precision} {_per_cent(twin.value, twin.low, twin.high)}; change "
-            f"{_per_cent(self.rates.change, ends.low, ends.high, sign='+')}, paired"
+            f"EER on {rates.trial_list}: float32 {_per_cent(rates.plain)}, {self.precision} {_per_cent(rates.twin)}; "
+            f"change {_per_cent(rates.change, '+')}, paired"
         )
 
 
@@ -195,11 +192,9 @@ def error_rates(plain: Bundle, twin: Bundle, trials: TrialList) -> ErrorRates:
         evaluate(Encoder(bundle, Network(bundle)), trials.path, manifest=trials.manifest, audio_root=trials.audio_root)
         for bundle in (plain, twin)
     )
-    scored, speakers = ours.trials, ours.speakers
-    change, interval = eer_difference(
-        theirs.scores, ours.scores, scored.target, speakers[scored.enrol], speakers[scored.test]
-    )
-    return ErrorRates(trials.path.name, ours.card.eer, theirs.card.eer, change, interval)
+    scored, speakers = ours.trials, ours.sides.speakers
+    change = differences(theirs.scores, ours.scores, scored.target, speakers[scored.enrol], speakers[scored.test])
+    return ErrorRates(trials.path.name, ours.card.eer, theirs.card.eer, change["eer"])
 
 
 @contextmanager
@@ -328,5 +323,5 @@ def _by_row(model: onnx.ModelProto) -> onnx.ModelProto:
     return helper.make_model(outer, opset_imports=model.opset_import, ir_version=model.ir_version)
 
 
-def _per_cent(value: float, low: float, high: float, sign: str = "") -> str:
-    return f"{100 * value:{sign}.2f} % [{100 * low:{sign}.2f}, {100 * high:{sign}.2f}]"
+def _per_cent(rate: Measure, sign: str = "") -> str:
+    return f"{100 * rate.value:{sign}.2f} % [{100 * rate.low:{sign}.2f}, {100 * rate.high:{sign}.2f}]"

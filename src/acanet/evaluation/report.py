@@ -1,107 +1,105 @@
-"""The results card: the figures of one evaluation, and all that is needed to repeat it."""
+"""What an evaluation leaves behind: a folder of files, and lines for the terminal."""
 
 from __future__ import annotations
 
 import gzip
 import os
 import tempfile
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from urllib.parse import quote
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 
-from acanet.config import Strict
-from acanet.data.trials import Trials
+from acanet.data.manifest import Utterance
+from acanet.evaluation.bands import det_band
+from acanet.evaluation.compare import Comparison
+from acanet.evaluation.conditions import Conditions
+from acanet.evaluation.explain import Attended, Explanation
+from acanet.evaluation.figures import shown
 from acanet.evaluation.metrics import error_rates
-from acanet.evaluation.plots import det_curve_png, histogram_png
+from acanet.evaluation.page import Compared, Contents, Players, render, told
+from acanet.evaluation.plots.attention import attention_png
+from acanet.evaluation.plots.conditions import conditions_png
+from acanet.evaluation.plots.det import Curve, det_png
+from acanet.evaluation.plots.histogram import histogram_png
+from acanet.evaluation.plots.reliability import reliability_png
+from acanet.evaluation.plots.zoo import zoo_png
+from acanet.evaluation.reliability import bayes_errors, reliability
+from acanet.evaluation.result import Card, Result
+from acanet.evaluation.zoo import Mistakes, rank_speakers, worst_trials
 
-SCORES = "scores.txt.gz"
-
-Rate = Annotated[float, Field(ge=0, le=1)]
-
-
-class Measure(Strict):
-    """A figure and its 95 % confidence interval, as shares from 0 to 1 (not per cent)."""
-
-    value: Rate
-    low: Rate
-    high: Rate
-
-
-class Counts(Strict):
-    """How much was compared."""
-
-    trials: int
-    targets: int
-    nontargets: int
-    utterances: int
-    speakers: int
+CARD, PAGE, SCORES = "card.json", "report.html", "scores.txt.gz"
+JSON = ("zoo.json", "errors.json", "conditions.json", "attention.json")
+PICTURES = ("det", "histogram", "reliability", "conditions", "zoo", "attention")
+FILES = (*(f"{name}.png" for name in PICTURES), *JSON, SCORES, PAGE, CARD)
+"""All that a report may consist of, in the order in which files take their place."""
+BLOCK = 100_000  # lines made at a time
+PLAYERS = 3
+"""Recordings of a speaker enrolled with several that the page links."""
 
 
-class Card(Strict):
-    """What `card.json` holds."""
+def write_report(
+    folder: Path,
+    result: Result,
+    *,
+    others: Sequence[Comparison] = (),
+    conditions: Conditions | None = None,
+    explanations: Sequence[Explanation] = (),
+    command: Sequence[str] = (),
+    players: bool = False,
+) -> None:
+    """Write the page, `report.html`, and what it is made of: PNG and JSON files, `scores.txt.gz`, `card.json`.
 
-    model: str
-    fingerprint: str
-    trial_list: str = Field(description="name of the file")
-    trial_list_sha256: str = Field(description="of its bytes, after gunzipping")
-    counts: Counts
-    speakers_from: Literal["manifest", "target trials"]
-    scoring: Literal["cosine"] = "cosine"
-    eer: Measure
-    min_dcf_001: Measure = Field(description="minDCF at a target prior of 0.01, both costs 1")
-    min_dcf_005: Measure = Field(description="minDCF at a target prior of 0.05, both costs 1")
-    eer_threshold: float = Field(description="a cosine")
-    replicates: int = Field(description="of the bootstrap over speakers that gave the intervals")
-    seed: int = Field(description="of the bootstrap")
-    seen: bool = Field(description="run with --seen: the model may have been trained on these voices")
-    audio_hours: float
-    wall_seconds: float
-    versions: dict[str, str]
-    date: str = Field(description="when it ended, ISO 8601, UTC")
+    All are complete before the first takes its place in the folder, the card last; files of an earlier report are
+    replaced, or removed where this one has no such part. But for `scores.txt.gz`, whose lines name utterances as the
+    list does, no file tells an absolute path, unless `players`.
 
-
-@dataclass(frozen=True, eq=False)
-class Result:
-    """An evaluation.
-
-    Attributes:
-        card: its figures.
-        trials: the list.
-        speakers: (names,) speaker of each of the list's names, as a number.
-        scores: (trials,).
-    """
-
-    card: Card
-    trials: Trials
-    speakers: NDArray[np.intp]
-    scores: NDArray[np.float32]
-
-
-def write_report(folder: Path, result: Result) -> None:
-    """Write `card.json`, `scores.txt.gz` (`label enrol test score`), `det.png` and `histogram.png`.
-
-    All are complete before the first takes its place in the folder, the card last; files of an earlier
-    evaluation are replaced.
+    Args:
+        folder: made where it does not exist.
+        result: what to report.
+        others: systems to show beside it, on the same list.
+        conditions: error rates by condition.
+        explanations: what the model attends to; the first is drawn, all count for the shares.
+        command: that made the report, as words.
+        players: link the recordings of the worst trials where they lie, and tell the command with its folders: for
+            a report that stays on this machine.
 
     Raises:
-        MissingExtra: without matplotlib or SciPy.
+        MissingExtra: without matplotlib, SciPy or Jinja.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    card, trials, scores = result.card, result.trials, result.scores
-    title = f"{card.model} on {card.trial_list}"
     with tempfile.TemporaryDirectory(dir=folder, prefix=".writing-") as name:
         draft = Path(name)
-        _, fmr, fnmr = error_rates(scores, trials.target)
-        det_curve_png(draft / "det.png", {card.model: (fmr, fnmr)}, title)
-        histogram_png(draft / "histogram.png", scores, trials.target, card.eer_threshold, title)
-        (draft / SCORES).write_bytes(gzip.compress(_score_lines(trials, scores).encode(), mtime=0))
-        (draft / "card.json").write_text(card.as_json(), encoding="utf-8")
-        for file in ("det.png", "histogram.png", SCORES, "card.json"):
-            os.replace(draft / file, folder / file)
+        label, *labels = _labels([result.card, *(other.result.card for other in others)])
+        contents = Contents(
+            label=label,
+            card=result.card,
+            others=[
+                Compared(called, other.result.card, other.differences)
+                for called, other in zip(labels, others, strict=True)
+            ],
+            zoo=rank_speakers(result),
+            mistakes=worst_trials(result),
+            conditions=conditions,
+            attended=Attended(utterances=tuple(each.shares for each in explanations)) if explanations else None,
+            command=told(command, local=players),
+        )
+        _write_json(draft, contents)
+        _write_scores(draft / SCORES, result)
+        curves = [
+            _curve(label, result),
+            *(_curve(called, other.result) for called, other in zip(labels, others, strict=True)),
+        ]
+        pictures = _draw(draft, result, contents, curves, explanations)
+        links = _players(folder, result, contents.mistakes) if players else {}
+        (draft / PAGE).write_text(render(contents, pictures, links), encoding="utf-8")
+        for file in FILES:
+            if (draft / file).exists():
+                os.replace(draft / file, folder / file)
+            else:
+                (folder / file).unlink(missing_ok=True)
 
 
 def summary(card: Card) -> list[str]:
@@ -109,12 +107,12 @@ def summary(card: Card) -> list[str]:
     counts = card.counts
     lines = [
         f"{card.model} ({card.fingerprint[:12]}) on {card.trial_list}",
-        f"  trials       {counts.trials:,} ({counts.targets:,} target, {counts.nontargets:,} nontarget) of "
+        f"  trials        {counts.trials:,} ({counts.targets:,} target, {counts.nontargets:,} nontarget) of "
         f"{counts.utterances:,} utterances, {counts.speakers:,} speakers (from the {card.speakers_from})",
-        f"  EER          {_shown(card.eer, 100, 2, ' %')} at the threshold {card.eer_threshold:.4f}",
-        f"  minDCF(0.01) {_shown(card.min_dcf_001, 1, 3)}",
-        f"  minDCF(0.05) {_shown(card.min_dcf_005, 1, 3)}",
-        f"  [...] is 95 % of {card.replicates:,} draws of the speakers, seed {card.seed}",
+        f"  scoring       {card.scoring}" + (f"; {card.enrolments}" if card.enrolments else ""),
+        f"  EER           {shown('eer', card.eer)} at the threshold {card.eer_threshold:.4f}",
+        *(f"  {name:13} {shown(name, figure)}" for name, figure in card.figures.items() if name != "eer"),
+        f"  [...] is the 95 % interval over the draw of speakers, from {card.replicates:,} draws, seed {card.seed}",
         f"  {card.audio_hours:.2f} h of audio in {card.wall_seconds:.1f} s",
     ]
     if card.seen:
@@ -122,13 +120,93 @@ def summary(card: Card) -> list[str]:
     return lines
 
 
-def _shown(measure: Measure, scale: float, digits: int, unit: str = "") -> str:
-    value, low, high = (f"{scale * part:.{digits}f}" for part in (measure.value, measure.low, measure.high))
-    return f"{value}{unit} [{low}, {high}]"
+def _labels(cards: Sequence[Card]) -> list[str]:
+    """What tells the systems apart: the model, with as much more as that takes."""
+    for parts in (("model",), ("model", "scoring"), ("model", "scoring", "fingerprint")):
+        labels = [", ".join(str(getattr(card, part)) for part in parts) for card in cards]
+        if len(set(labels)) == len(labels):
+            return labels
+    return [f"{label} ({number})" for number, label in enumerate(labels, start=1)]
 
 
-def _score_lines(trials: Trials, scores: NDArray[np.float32]) -> str:
-    """One line a trial; nine digits give back the very float32."""
-    rows = zip(trials.target.tolist(), trials.enrol.tolist(), trials.test.tolist(), scores.tolist(), strict=True)
-    names = trials.names
-    return "".join(f"{target:d} {names[enrol]} {names[test]} {score:.9g}\n" for target, enrol, test, score in rows)
+def _curve(label: str, result: Result) -> Curve:
+    target, card = result.trials.target, result.card
+    _, fmr, fnmr = error_rates(result.scores, target)
+    band = det_band(result.scores, target, *_speakers(result), replicates=card.replicates, seed=card.seed)
+    return Curve(f"{label}: EER {shown('eer', card.eer)}", fmr, fnmr, band)
+
+
+def _speakers(result: Result) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """On the enrolment and on the test side of each trial."""
+    speakers, trials = result.sides.speakers, result.trials
+    return speakers[trials.enrol], speakers[trials.test]
+
+
+def _write_json(draft: Path, contents: Contents) -> None:
+    for name, part in zip(JSON, (contents.zoo, contents.mistakes, contents.conditions, contents.attended), strict=True):
+        if part is not None:
+            (draft / name).write_text(part.as_json(), encoding="utf-8")
+    (draft / CARD).write_text(contents.card.as_json(), encoding="utf-8")
+
+
+def _write_scores(path: Path, result: Result) -> None:
+    """`label enrol test score`, and the log-likelihood ratio if there is one, a line a trial; in blocks.
+
+    Nine digits give back the very float32.
+    """
+    trials, names = result.trials, result.trials.names
+    columns = [trials.target, trials.enrol, trials.test, result.scores]
+    columns += [] if result.llrs is None else [result.llrs]
+    with path.open("wb") as file, gzip.GzipFile("", "wb", fileobj=file, mtime=0) as packed:
+        for start in range(0, len(trials), BLOCK):
+            rows = zip(*(column[start : start + BLOCK].tolist() for column in columns), strict=True)
+            lines = (
+                f"{target:d} {names[enrol]} {names[test]} " + " ".join(f"{value:.9g}" for value in values) + "\n"
+                for target, enrol, test, *values in rows
+            )
+            packed.write("".join(lines).encode())
+
+
+def _draw(
+    draft: Path, result: Result, contents: Contents, curves: Sequence[Curve], explanations: Sequence[Explanation]
+) -> dict[str, bytes]:
+    """The pictures that there are for the page, by name."""
+    trials, card = result.trials, result.card
+    title = f"{contents.label} on {card.trial_list}"
+    det_png(draft / "det.png", curves, f"Trials: {card.trial_list}" if len(curves) > 1 else title)
+    histogram_png(draft / "histogram.png", result.scores, trials.target, card.eer_threshold, title, card.scoring)
+    zoo_png(draft / "zoo.png", contents.zoo, title)
+    if result.llrs is not None:
+        draws = {"replicates": card.replicates, "seed": card.seed}
+        stated = reliability(result.llrs, trials.target, *_speakers(result), **draws)
+        reliability_png(draft / "reliability.png", stated, bayes_errors(result.llrs, trials.target), title)
+    if contents.conditions is not None:
+        conditions_png(draft / "conditions.png", contents.conditions, title)
+    if explanations:
+        attention_png(draft / "attention.png", explanations[0])
+    return {name: (draft / f"{name}.png").read_bytes() for name in PICTURES if (draft / f"{name}.png").exists()}
+
+
+def _players(folder: Path, result: Result, mistakes: Mistakes) -> dict[int, Players]:
+    """Where the page in `folder` finds the recordings of the worst trials, by their lines."""
+    trials, sides = result.trials, result.sides
+
+    def addresses(name: int) -> list[str]:
+        utterances = [sides.utterances[row] for row in sides.members[name][:PLAYERS]]
+        return [_address(folder, utterance) for utterance in utterances if utterance.path.is_file()]
+
+    return {
+        mistake.line: (addresses(trials.enrol[mistake.line - 1]), addresses(trials.test[mistake.line - 1]))
+        for mistake in (*mistakes.false_accepts, *mistakes.false_rejects)
+    }
+
+
+def _address(folder: Path, utterance: Utterance) -> str:
+    """A link from a page in `folder`, to the stretch of the recording (W3C, Media Fragments URI 1.0)."""
+    try:
+        address = quote(Path(os.path.relpath(utterance.path, folder)).as_posix())
+    except ValueError:  # another drive
+        address = utterance.path.absolute().as_uri()
+    if utterance.duration is None:
+        return address
+    return f"{address}#t={utterance.start:g},{utterance.start + utterance.duration:g}"

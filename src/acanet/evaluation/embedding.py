@@ -1,0 +1,213 @@
+"""Utterances -> embeddings, each utterance once, while the next ones are being decoded."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from acanet.audio import Waveform, content_hash, decode, resample
+from acanet.data.manifest import Utterance
+from acanet.errors import AcanetError, SeenInTraining, TooShort, few
+from acanet.scoring.calibrate import Calibration
+from acanet.speech import speech_segments
+
+BATCH_SECONDS = 120.0
+DECODE_AHEAD = 16  # utterances
+
+Change = Callable[[Waveform, int], Waveform]
+"""What happens to an utterance before it is embedded: (samples,) at the model's rate and its place among the
+utterances -> (samples,)."""
+
+Item = TypeVar("Item")
+Outcome = TypeVar("Outcome")
+
+
+class Embedder(Protocol):
+    """What can be evaluated."""
+
+    @property
+    def name(self) -> str:
+        """Of the model."""
+        ...
+
+    @property
+    def rate(self) -> int:
+        """Samples a second that it wants."""
+        ...
+
+    @property
+    def needed_seconds(self) -> float:
+        """Recordings shorter than this have no embedding."""
+        ...
+
+    @property
+    def fingerprint(self) -> str:
+        """Of all that its embeddings depend on."""
+        ...
+
+    @property
+    def trims(self) -> bool:
+        """Whether `embed` and `verify` cut out pauses, which `embed_waveforms` does not."""
+        ...
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """What makes log-likelihood ratios of its cosines, if there is such a thing."""
+        ...
+
+    @property
+    def training_speakers(self) -> frozenset[str]:
+        """Whom it heard in training, as manifests name them."""
+        ...
+
+    @property
+    def training_audio(self) -> frozenset[str]:
+        """`content_hash` of each recording that it was trained on."""
+        ...
+
+    def embed_waveforms(self, waveforms: list[Waveform]) -> NDArray[np.float32]:
+        """(samples,) each, of any lengths -> (waveforms, dim), unit length."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Embedded:
+    """Utterances as a model sees them.
+
+    Attributes:
+        embeddings: (utterances, dim) of unit length.
+        seconds: (utterances,) of audio.
+        speech: (utterances,) seconds of speech; None where nobody asked for them.
+    """
+
+    embeddings: NDArray[np.float32]
+    seconds: NDArray[np.float64]
+    speech: NDArray[np.float64] | None
+
+
+def embed_utterances(
+    encoder: Embedder,
+    utterances: Sequence[Utterance],
+    *,
+    forbidden: frozenset[str] = frozenset(),
+    change: Change | None = None,
+    measure_speech: bool = False,
+    label: str = "embedding",
+) -> Embedded:
+    """Embed utterances whole: there is no speech detection, so that every one has an embedding.
+
+    Args:
+        encoder: the model.
+        utterances: what to embed.
+        forbidden: `content_hash` of recordings that it must not have been trained on.
+        change: what happens to each before; it runs in a thread of its own.
+        measure_speech: find out how many seconds of speech there are, after the change.
+        label: of the progress bar.
+
+    Raises:
+        BadAudio: for a recording that cannot be read, with its path.
+        TooShort: for a recording shorter than the model needs.
+        SeenInTraining: for a forbidden recording.
+    """
+    order = sorted(range(len(utterances)), key=lambda index: _length_hint(utterances[index]))
+    seconds = np.empty(len(utterances))
+    speech = np.empty(len(utterances)) if measure_speech else None
+
+    def read(index: int) -> Waveform:
+        utterance = utterances[index]
+        waveform, rate = decode(utterance.path, start=utterance.start, duration=utterance.duration)
+        if forbidden and content_hash(waveform) in forbidden:
+            raise SeenInTraining(f"{encoder.name} was trained on {utterance.path}")
+        waveform = resample(waveform, rate, encoder.rate)
+        if change is not None:
+            waveform = change(waveform, index)
+        seconds[index] = len(waveform) / encoder.rate
+        if seconds[index] < encoder.needed_seconds:
+            raise TooShort(str(utterance.path), seconds[index], encoder.needed_seconds)
+        if speech is not None:
+            speech[index] = sum(end - start for start, end in speech_segments(waveform, encoder.rate))
+        return waveform
+
+    parts = []
+    with _progress() as progress:
+        task = progress.add_task(label, total=len(order))
+        for batch in _batches(_ahead(read, order), round(BATCH_SECONDS * encoder.rate)):
+            parts.append(encoder.embed_waveforms(batch))
+            progress.advance(task, len(batch))
+    embeddings = np.concatenate(parts)
+    restored = np.empty_like(embeddings)
+    restored[order] = embeddings
+    return Embedded(restored, seconds, speech)
+
+
+def refuse_known_speakers(encoder: Embedder, utterances: Sequence[Utterance]) -> None:
+    """See that nobody is evaluated whom the model heard in training, as far as names tell.
+
+    Raises:
+        SeenInTraining: naming some of those who were.
+    """
+    known = sorted({utterance.speaker for utterance in utterances} & encoder.training_speakers)
+    if known:
+        heard = f"{len(known)} speakers ({few(known)})"
+        raise SeenInTraining(f"{encoder.name} was trained on {heard} of this trial list")
+
+
+def refuse_trimming(encoder: Embedder) -> None:
+    """See that an encoder embeds whole recordings, as evaluation does.
+
+    Raises:
+        AcanetError: when it cuts out pauses: its fingerprint would stand for embeddings that are not trimmed.
+    """
+    if encoder.trims:
+        raise AcanetError(f"{encoder.name} trims, but this works on recordings as they are; load it without trim=True")
+
+
+def _length_hint(utterance: Utterance) -> tuple[float, int]:
+    """Sorts utterances by length as far as it is known without decoding: seconds, else bytes."""
+    if utterance.duration is not None:
+        return utterance.duration, 0
+    return 0.0, os.path.getsize(utterance.path) if utterance.path.is_file() else 0
+
+
+def _ahead(function: Callable[[Item], Outcome], items: Iterable[Item]) -> Iterator[Outcome]:
+    """`map` in a thread of its own, which works up to `DECODE_AHEAD` items ahead."""
+    pending: deque[Future[Outcome]] = deque()
+    pool = ThreadPoolExecutor(max_workers=1)
+    try:
+        for item in items:
+            pending.append(pool.submit(function, item))
+            if len(pending) > DECODE_AHEAD:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _batches(waveforms: Iterable[Waveform], most: int) -> Iterator[list[Waveform]]:
+    """In order, up to `most` samples together; a longer waveform goes alone."""
+    batch: list[Waveform] = []
+    samples = 0
+    for waveform in waveforms:
+        if batch and samples + len(waveform) > most:
+            yield batch
+            batch, samples = [], 0
+        batch.append(waveform)
+        samples += len(waveform)
+    if batch:
+        yield batch
+
+
+def _progress() -> Progress:
+    console = Console(stderr=True)
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
