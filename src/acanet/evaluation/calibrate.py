@@ -24,6 +24,7 @@ from acanet.data.trials import Trials, read_trials
 from acanet.errors import AcanetError, BadTrials, require
 from acanet.evaluation.bootstrap import Speakers, ends
 from acanet.evaluation.embedding import Embedder, embed_utterances, refuse_known_speakers, refuse_trimming
+from acanet.evaluation.evaluate import warn_of_strangers
 from acanet.evaluation.intervals import measure
 from acanet.evaluation.scorer import Scorer
 from acanet.scoring.calibrate import Calibration, CalibrationData, FalseAccepts, Ratio, fit, quality
@@ -123,6 +124,7 @@ def calibrate(
     require("scipy", extra="train")
     trials = read_trials(trials_path)
     sides = find_sides(trials, manifest=manifest, audio_root=audio_root)
+    warn_of_strangers(trials, sides)
     refuse_known_speakers(encoder, sides.utterances)
     _check_size(trials, sides, goal)
     pairs, whole = compare_crops(encoder, sample_trials(trials, goal, seed), sides, seed)

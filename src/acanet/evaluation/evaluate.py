@@ -76,7 +76,7 @@ def evaluate(
     trials = read_trials(trials_path)
     models = None if enrolments is None else read_enrolments(enrolments)
     sides = find_sides(trials, manifest=manifest, audio_root=audio_root, enrolments=models)
-    _warn_of_strangers(trials, sides)
+    warn_of_strangers(trials, sides)
     if not seen:
         refuse_known_speakers(encoder, sides.utterances)
     scoring, description = prepare_scoring(backend, encoder, sides.utterances, seen=seen)
@@ -127,8 +127,8 @@ def evaluate(
     return Result(card, scorer, embedded, scores, llrs, decision)
 
 
-def _warn_of_strangers(trials: Trials, sides: Sides) -> None:
-    """Say where speakers that nobody names are taken for several."""
+def warn_of_strangers(trials: Trials, sides: Sides) -> None:
+    """Warn where one speaker may be taken for several: without a manifest, of names that no target trial links."""
     if sides.source == "manifest":
         return
     named = np.unique(np.concatenate([trials.enrol[trials.target], trials.test[trials.target]]))
