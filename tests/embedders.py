@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -12,7 +13,7 @@ from acanet.audio import Waveform
 
 
 @dataclass
-class Fake:
+class Fake(ABC):
     """What an evaluation asks of a model.
 
     Attributes:
@@ -38,8 +39,9 @@ class Fake:
         self.batches.append(list(waveforms))
         return np.array([self.embedding(waveform) for waveform in waveforms], np.float32)
 
+    @abstractmethod
     def embedding(self, waveform: Waveform) -> NDArray[np.float64]:
-        raise NotImplementedError
+        """(samples,) -> (dim,) of unit length."""
 
 
 @dataclass

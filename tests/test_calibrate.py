@@ -30,7 +30,7 @@ from acanet.evaluation.backends import train_plda
 from acanet.evaluation.bootstrap import Speakers, ends
 from acanet.evaluation.calibrate import (
     CROPS,
-    Pairs,
+    CropPairs,
     compare_crops,
     cross_validated,
     false_accept_threshold,
@@ -249,7 +249,7 @@ def simulated(rng, speakers=15, each=400):
     enrol, test = rng.integers(speakers, size=(2, speakers * each))
     _, target, scores, sides = spoken(rng, speakers * each)
     test = np.where(target, enrol, np.where(test == enrol, (test + 1) % speakers, test))
-    return Pairs(scores, *sides, target, enrol, test)
+    return CropPairs(scores, *sides, target, enrol, test)
 
 
 def test_nobody_is_judged_by_weights_that_knew_them(tmp_path):
@@ -296,7 +296,7 @@ def test_the_interval_of_a_threshold_is_of_one_calibration_a_draw(monkeypatch):
 
 
 def wayward(rng, wrong, speakers=10):
-    """Pairs of which some speakers are the wrong way round: draws of many of them have no rising ratio."""
+    """CropPairs of which some speakers are the wrong way round: draws of many of them have no rising ratio."""
     pairs = simulated(rng, speakers, each=60)
     return replace(pairs, scores=np.where(pairs.enrol_speaker < wrong, 0.2 - 0.8 * pairs.scores, pairs.scores))
 
@@ -326,7 +326,7 @@ def test_every_range_of_speech_stands_on_30_errors(trials, bands):
     rng = np.random.default_rng(0)
     sides = rng.uniform(1, 10, size=(2, CROPS * trials))
     nobody = np.zeros(CROPS * trials, np.intp)
-    pairs = Pairs(nobody.astype(float), *sides, nobody > 0, nobody, nobody + 1)
+    pairs = CropPairs(nobody.astype(float), *sides, nobody > 0, nobody, nobody + 1)
     ratio = Ratio(offset=0.0, slope=1.0, shortest=1.0, longest=10.0)
     found = np.bincount(length_bands(pairs, ratio, 0.01))
     assert len(found) == bands
@@ -484,6 +484,7 @@ def test_costs_decide_by_bayes_rule(corpus, tmp_path):
     answer = acanet("calibrate", "default", corpus / "all.trials", *how)
     assert answer.code == 0, answer.err
     made = Bundle.load(tmp_path / "out").calibration
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]  # the copy appears whole; nothing is left beside it
     assert made.threshold.value == made.threshold.low == made.threshold.high == pytest.approx(math.log(20))
     assert made.whole_threshold.low < made.whole_threshold.high
     assert (made.goal.prior, made.goal.c_miss, made.goal.c_fa, made.data.seed) == (0.2, 1.0, 5.0, 4)
@@ -516,6 +517,7 @@ def test_where_a_calibration_goes(corpus, tmp_path):
     for arguments, named in (
         (["default", "--audio-root", corpus], "stays as it is; name a folder for a copy with --output"),
         (["default", "--audio-root", corpus, "-o", tmp_path], "is there already"),
+        (["default", "--audio-root", corpus, "-o", tmp_path / "no" / "new"], "there is no folder"),
         (["default", "-o", tmp_path / "new"], "give --audio-root or --manifest"),
     ):
         answer = acanet("calibrate", *arguments, corpus / "all.trials")

@@ -132,6 +132,11 @@ def test_enrolment_with_several_utterances(place, tmp_path):
     assert "give" in evaluate(place, trials="models.trials").err  # without the models, their names are unknown
 
 
+def test_figures_of_a_decision_are_not_expected_of_enrolment_models(place, tmp_path):
+    answer = evaluate(place, "--enrolments", tmp_path / "none", "--expect", "cllr<=1", trials="there-is-no-such.trials")
+    assert (answer.code, "no figure 'cllr'" in answer.err) == (2, True)
+
+
 def test_a_back_end_has_its_place_in_the_card(place, tmp_path, voices):
     cohort = place / "cohort.jsonl"
     others = [{"path": str(voices / "s000" / "000.wav"), "speaker": "somebody else", "id": "other"}]

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from acanet.cli.common import AudioRootOption, ManifestOption, out
+from acanet.errors import AcanetError
 
 if TYPE_CHECKING:
+    from acanet.bundle import Bundle
     from acanet.scoring.calibrate import Calibration
-    from acanet.scoring.measure import Measure
 
 TITLE = "## Calibration"
 SECTION = re.compile(rf"^{TITLE}\n.*?(?=^## |\Z)", re.MULTILINE | re.DOTALL)
@@ -44,6 +45,7 @@ def calibrate(
 ) -> None:
     """Turn scores into log-likelihood ratios and decisions: fit them to a trial list, keep them in the bundle."""
     import shutil
+    import tempfile
 
     from acanet.bundle import Bundle
     from acanet.encoder import Encoder
@@ -62,6 +64,8 @@ def calibrate(
         raise typer.BadParameter("the model that ships stays as it is; name a folder for a copy with --output")
     if output is not None and output.exists():
         raise typer.BadParameter(f"{output} is there already; name a new folder", param_hint="--output")
+    if output is not None and not output.absolute().parent.is_dir():
+        raise AcanetError(f"{output}: there is no folder {output.parent}; make it first")
     goal: FalseAccepts | OperatingPoint
     if prior is None:
         goal = FalseAccepts.parse({"far": 0.01 if far is None else far}, "--far")
@@ -70,41 +74,51 @@ def calibrate(
 
     encoder = Encoder.load(bundle)
     made = calibrate_model(encoder, trials, manifest=manifest, audio_root=audio_root, goal=goal, seed=seed)
-    kept = encoder.bundle
-    if output is not None:
-        kept = Bundle(shutil.copytree(kept.folder, output), kept.config)
-    kept.with_calibration(made)
-    _tell(kept.folder / "README.md", made)
+    kept = encoder.bundle.folder
+    if output is None:
+        _keep(encoder.bundle, made)
+    else:
+        with tempfile.TemporaryDirectory(dir=output.absolute().parent, prefix=f".{output.name}-") as scratch:
+            copy = Path(shutil.copytree(kept, Path(scratch) / output.name))
+            _keep(Bundle(copy, encoder.bundle.config), made)
+            os.replace(copy, output)
+        kept = output
 
-    cllr, least = made.figures["cllr"], made.figures["min_cllr"]
+    cllr, least, accepts, rejects = (
+        shown(name, made.figures[name]) for name in ("cllr", "min_cllr", "false_accepts", "false_rejects")
+    )
+    threshold, cosine = (shown("threshold", measure) for measure in (made.threshold, made.whole_threshold))
     out.print(f"{encoder.name} ({made.fingerprint[:12]}), {made.data.speakers} speakers of {made.data.trial_list}")
-    out.print(f"  Cllr         {_shown(cllr)}, minCllr {_shown(least)}: of {made.data.pairs:,} pairs of crops,")
+    out.print(f"  Cllr         {cllr}, minCllr {least}: of {made.data.pairs:,} pairs of crops,")
     out.print("               each judged by weights that were fitted without its speakers")
-    out.print(f"  threshold    log-likelihood ratio {_shown(made.threshold)}")
-    out.print(f"               cosine {_shown(made.whole_threshold)} at {made.whole_speech:.1f} s of speech")
-    accepts, rejects = (shown(name, made.figures[name]) for name in ("false_accepts", "false_rejects"))
+    out.print(f"  threshold    log-likelihood ratio {threshold}")
+    out.print(f"               cosine {cosine} at {made.whole_speech:.1f} s of speech")
     out.print(f"  false accepts {accepts}, false rejects {rejects}: of the crops, at all lengths")
     again = f", {made.data.redrawn} of them made again" if made.data.redrawn else ""
     out.print(f"  [...] is 95 % of {made.data.replicates} draws of the speakers{again}, seed {seed}")
-    out.print(f"calibration in {kept.folder / 'calibration.json'}")
+    out.print(f"calibration in {kept / 'calibration.json'}")
 
 
 def card_section(made: Calibration) -> str:
     """What a model card says of a calibration, Markdown: what it was fitted to, how it decides, how good it is."""
+    from acanet.evaluation.figures import shown
+
     data = made.data
+    threshold, cosine = (shown("threshold", measure) for measure in (made.threshold, made.whole_threshold))
     trials = f"{data.targets + data.nontargets:,} trials"
     redrawn = f" Of the draws, {data.redrawn} were made again: there are few speakers." if data.redrawn else ""
     what = (
         "`calibration.json` turns a cosine and the seconds of speech on both sides into a log-likelihood ratio "
         f"(natural logarithm). It was fitted to `{data.trial_list}` on {data.date[:10]}: {data.speakers:,} speakers, "
         f"{data.utterances:,} utterances, {trials}, heard as crops from {data.shortest_crop:g} s to the whole. It "
-        f'decides "same speaker" from a ratio of {_shown(made.threshold)} on, which is a cosine of '
-        f"{_shown(made.whole_threshold)} at {made.whole_speech:.1f} s of speech on both sides: {_aim(made)}."
+        f'decides "same speaker" from a ratio of {threshold} on, which is a cosine of '
+        f"{cosine} at {made.whole_speech:.1f} s of speech on both sides: {_aim(made)}."
     )
     names = ("cllr", "min_cllr", "act_dcf(0.01)", "act_dcf(0.05)")
+    figures = " | ".join(shown(name, made.figures[name]) for name in names)
     table = (
         "| list | Cllr | minCllr | actDCF(0.01) | actDCF(0.05) |\n|---|---:|---:|---:|---:|\n"
-        f"| `{data.trial_list}`, crops, cross-validated | {' | '.join(_shown(made.figures[name]) for name in names)} |"
+        f"| `{data.trial_list}`, crops, cross-validated | {figures} |"
     )
     limits = (
         f"In brackets 95 % intervals by bootstrap over speakers ({data.replicates:,} draws, seed {data.seed})."
@@ -128,6 +142,12 @@ def _aim(made: Calibration) -> str:
     return f"Bayes' rule where {100 * made.goal.prior:g} % of the trials are of one voice, {costs}"
 
 
+def _keep(bundle: Bundle, made: Calibration) -> None:
+    """Write a calibration into a bundle, and into its card."""
+    bundle.with_calibration(made)
+    _tell(bundle.folder / "README.md", made)
+
+
 def _tell(card: Path, made: Calibration) -> None:
     """Put the calibration into a model card, in place of an earlier one's section, or at its end."""
     text = card.read_text(encoding="utf-8") if card.exists() else ""
@@ -137,7 +157,3 @@ def _tell(card: Path, made: Calibration) -> None:
     scratch = card.with_name(card.name + ".part")
     scratch.write_text(told + "\n", encoding="utf-8")
     os.replace(scratch, card)
-
-
-def _shown(estimate: Measure) -> str:
-    return f"{estimate.value:.3f} [{estimate.low:.3f}, {estimate.high:.3f}]"

@@ -90,6 +90,7 @@ def evaluate(
     from acanet.evaluation.backends import Backend
     from acanet.evaluation.breakdown import check_conditions, measure_conditions
     from acanet.evaluation.compare import compare
+    from acanet.evaluation.evaluate import calibration_for
     from acanet.evaluation.evaluate import evaluate as evaluate_model
     from acanet.evaluation.expect import parse_expectation
     from acanet.evaluation.explain import explain_list
@@ -112,7 +113,7 @@ def evaluate(
     backend = Backend(scoring.value, tuple(cohort or ()), cohort_by.value, top, plda)
     points = tuple(map(parse_point, point)) if point else POINTS
     encoders = [Encoder.load(name) for name in (model, *(against or ()))]
-    calibrated = scoring is Scoring.cosine and encoders[0].calibration is not None
+    calibrated = calibration_for(encoders[0], backend, enrolments) is not None
     for expectation in expectations:
         expectation.check(figure_names(points, calibrated=calibrated))
     results = [
@@ -132,9 +133,15 @@ def evaluate(
     ]
     result, *rest = results
     others = [compare(result, other, points=points) for other in rest]
+    for line in summary(result.card):
+        out.print(line)
+    for other in others:
+        for line in other.summary():
+            out.print(line)
     conditions = None
     if names:
         conditions = measure_conditions(encoders[0], result, names, babble=babble, seed=seed)
+        out.print(conditions.table(), end="")
     if report is not None:
         write_report(
             report,
@@ -145,14 +152,6 @@ def evaluate(
             command=("acanet", *sys.argv[1:]),
             players=players,
         )
-    for line in summary(result.card):
-        out.print(line)
-    for other in others:
-        for line in other.summary():
-            out.print(line)
-    if conditions is not None:
-        out.print(conditions.table(), end="")
-    if report is not None:
         out.print(f"report in {report}")
     kept = True
     for expectation in expectations:

@@ -60,7 +60,7 @@ FIGURES = (
 
 
 @dataclass(frozen=True, eq=False)
-class Pairs:
+class CropPairs:
     """Crops compared, (pairs,) each.
 
     Attributes:
@@ -182,7 +182,7 @@ def sample_trials(trials: Trials, goal: FalseAccepts | OperatingPoint, seed: int
     return _some(trials, rows)
 
 
-def compare_crops(encoder: Embedder, trials: Trials, sides: Sides, seed: int) -> tuple[Pairs, float]:
+def compare_crops(encoder: Embedder, trials: Trials, sides: Sides, seed: int) -> tuple[CropPairs, float]:
     """Score the trials of a list on crops.
 
     Of each utterance, the last crop is the whole. The others are drawn: the logarithm of the length evenly from a
@@ -222,7 +222,7 @@ def compare_crops(encoder: Embedder, trials: Trials, sides: Sides, seed: int) ->
     for one in range(CROPS):
         for other in range(CROPS):
             scorer = scorers[(other - one) % CROPS]
-            met = Pairs(
+            met = CropPairs(
                 scorer(embeddings[one], embeddings[other]).astype(np.float64),
                 scorer.speech(speech[one])[0],
                 scorer.speech(speech[other])[1],
@@ -231,11 +231,11 @@ def compare_crops(encoder: Embedder, trials: Trials, sides: Sides, seed: int) ->
                 sides.speakers[scorer.trials.test],
             )
             parts.append(met.of(np.minimum(met.enrol_speech, met.test_speech) >= encoder.needed_seconds))
-    columns = (np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Pairs))
-    return Pairs(*columns), float(np.median(speech[-1]))
+    columns = (np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(CropPairs))
+    return CropPairs(*columns), float(np.median(speech[-1]))
 
 
-def cross_validated(pairs: Pairs, seed: int, trials: Trials) -> Floats:
+def cross_validated(pairs: CropPairs, seed: int, trials: Trials) -> Floats:
     """Log-likelihood ratios, (pairs,), each by weights that were fitted without the speakers of its pair.
 
     Raises:
@@ -275,7 +275,7 @@ def false_accept_threshold(llrs: Floats, bands: NDArray[np.intp], far: float, we
     return float(max(thresholds))
 
 
-def length_bands(pairs: Pairs, ratio: Ratio, far: float) -> NDArray[np.intp]:
+def length_bands(pairs: CropPairs, ratio: Ratio, far: float) -> NDArray[np.intp]:
     """Which range of speech each nontarget pair is in, (nontarget pairs,), with as many in each.
 
     So many ranges, at most `BANDS`, that each holds `LEAST_ERRORS` false accepts. The crops of a trial are the same two
@@ -287,7 +287,7 @@ def length_bands(pairs: Pairs, ratio: Ratio, far: float) -> NDArray[np.intp]:
     return np.searchsorted(np.quantile(q, np.arange(1, bands) / bands), q)
 
 
-def refit_draws(pairs: Pairs, replicates: int, seed: int, trials: Trials) -> tuple[Floats, list[Ratio], int]:
+def refit_draws(pairs: CropPairs, replicates: int, seed: int, trials: Trials) -> tuple[Floats, list[Ratio], int]:
     """The ratios that are fitted to draws of the speakers.
 
     Returns:
@@ -319,7 +319,7 @@ def refit_draws(pairs: Pairs, replicates: int, seed: int, trials: Trials) -> tup
 
 
 def _thresholds(
-    pairs: Pairs,
+    pairs: CropPairs,
     judged: Floats,
     ratio: Ratio,
     goal: FalseAccepts | OperatingPoint,
@@ -351,7 +351,7 @@ def _thresholds(
     return first, second
 
 
-def _chooser(pairs: Pairs, ratio: Ratio, goal: FalseAccepts | OperatingPoint) -> Callable[[Floats, Floats], float]:
+def _chooser(pairs: CropPairs, ratio: Ratio, goal: FalseAccepts | OperatingPoint) -> Callable[[Floats, Floats], float]:
     """A function from the ratios of the pairs and their weights, (pairs,) each, to the threshold."""
     if isinstance(goal, OperatingPoint):
         return lambda llrs, weights: goal.threshold

@@ -23,6 +23,7 @@ from acanet.evaluation.intervals import POINTS, measure
 from acanet.evaluation.metrics import eer_threshold
 from acanet.evaluation.result import Card, Counts, Result
 from acanet.evaluation.scorer import EnrolBy, Scorer
+from acanet.scoring.calibrate import Calibration
 from acanet.scoring.operating_point import OperatingPoint
 
 
@@ -80,8 +81,7 @@ def evaluate(
     if not seen:
         refuse_known_speakers(encoder, sides.utterances)
     scoring, description = prepare_scoring(backend, encoder, sides.utterances, seen=seen)
-    # A calibration knows cosines of one recording with another.
-    calibration = encoder.calibration if backend.kind == "cosine" and models is None else None
+    calibration = calibration_for(encoder, backend, enrolments)
     embedded = embed_utterances(
         encoder,
         sides.utterances,
@@ -125,6 +125,11 @@ def evaluate(
         date=datetime.now(UTC).isoformat(timespec="seconds"),
     )
     return Result(card, scorer, embedded, scores, llrs, decision)
+
+
+def calibration_for(encoder: Embedder, backend: Backend, enrolments: Path | None) -> Calibration | None:
+    """The model's calibration where it holds: it knows the cosines of one recording with another, and nothing else."""
+    return encoder.calibration if backend.kind == "cosine" and enrolments is None else None
 
 
 def warn_of_strangers(trials: Trials, sides: Sides) -> None:
