@@ -1,4 +1,4 @@
-"""Training batches: functions of seed and step alone, with every speaker equally often."""
+"""Training batches: functions of seed and step alone, with speakers as often as asked."""
 
 from __future__ import annotations
 
@@ -150,6 +150,25 @@ def test_a_speakers_utterances_come_equally_often(numbered):
     assert seen == {0: 4, 1: 4, 2: 4, 3: 12, 4: 4, 5: 4, 6: 4}
 
 
+@pytest.mark.parametrize(("power", "turns"), [(0.0, [1, 1, 1]), (0.5, [1, 2, 3]), (1.0, [1, 4, 9])])
+def test_more_speech_is_heard_more_often(tmp_path, power, turns):
+    seconds = [2, 8, 9, 9]
+    audio = write_cache(tmp_path, [np.full(RATE * length, i + 1) for i, length in enumerate(seconds)])
+    batches = TrainingBatches(
+        audio, [0, 1, 2, 2], [replace(PLAIN, steps=sum(turns), batch=2)], seed=0, rate=RATE, power=power
+    )
+    heard = [batches[step] for step in range(sum(turns))]
+    assert Counter(int(label) for _, labels in heard for label in labels) == dict(enumerate(2 * t for t in turns))
+    third = Counter(number for waveforms, _ in heard for number in utterances_of(waveforms) if number in (2, 3))
+    assert third == {2: turns[2], 3: turns[2]}
+
+
+def test_little_speech_counts_as_a_second(tmp_path):
+    audio = write_cache(tmp_path, [np.ones(RATE // 100), np.ones(2 * RATE)])
+    batches = TrainingBatches(audio, [0, 1], [replace(PLAIN, steps=1, batch=3)], seed=0, rate=RATE, power=1.0)
+    assert sorted(batches[0][1]) == [0, 1, 1]
+
+
 def test_crops_come_from_anywhere_in_an_utterance(tmp_path):
     cache = write_cache(tmp_path, [np.arange(1000), np.arange(1000)])
     plan = replace(PLAIN, crop_samples=(900, 900))
@@ -260,6 +279,29 @@ def test_a_stage_without_speeds_keeps_the_classes(tmp_path):
     assert batches.classes == 6
     assert min(label for step in range(5) for label in batches[step][1]) >= 2
     assert max(label for step in range(5, 10) for label in batches[step][1]) == 1
+
+
+def test_a_view_is_a_crop_of_its_utterance_at_its_own_speed(numbered):
+    batches = TrainingBatches(*numbered, [with_effects(PLAIN, speed=1.0)], seed=0, rate=RATE)
+    views = [batches.view(utterance, 900, 0) for utterance in range(7)]
+    assert [len(view) for view in views] == [900] * 7
+    assert utterances_of(np.stack(views)) == list(range(7))
+    assert all(np.ptp(view) == 0 for view in views)
+
+
+def test_views_are_augmented_and_each_is_another(speech, banks):
+    def view(seed, number, part=(0, 1), step=None):
+        batches = TrainingBatches(*speech, [EVERYTHING], seed=seed, rate=RATE, banks=banks, part=part)
+        if step is not None:
+            batches[step]
+        return batches.view(3, 1600, number)
+
+    np.testing.assert_array_equal(view(0, 1, part=(1, 2), step=4), view(0, 1))
+    assert not np.array_equal(view(0, 1), view(0, 2))
+    assert not np.array_equal(view(0, 1), view(1, 1))
+    batches = TrainingBatches(*speech, [with_effects(PLAIN, babble=1.0)], seed=0, rate=RATE)
+    alone = TrainingBatches(*speech, [PLAIN], seed=0, rate=RATE).view(3, 1600, 0)
+    assert not np.array_equal(batches.view(3, 1600, 0), alone)
 
 
 def test_draws_for_different_purposes_differ():

@@ -194,6 +194,7 @@ ORDERLESS = {
 }
 ORDERED = (
     "acanet",
+    "acanet2",
     "acanet-local",
     "acanet-local-attentive",
     "ecapa-512",
@@ -242,6 +243,7 @@ ATTENTION_BIAS = {"aggregator.expand.bias"}  # a constant along time, in a softm
 STATES_NORM = {"aggregator.norm_states.bias"}  # read out linearly, straight before the head's batch norm
 CANCELLED = {
     "acanet": KEY_BIASES_OF_MLA | READOUT,
+    "acanet2": LAST_BLOCK | {"aggregator.transformer.0.key.bias"} | STATES_NORM,
     "acanet-local": LAST_BLOCK | {"aggregator.transformer.0.key.bias"} | STATES_NORM,
     "ecapa-512": ATTENTION_BIAS,
     "ecapa-1024": ATTENTION_BIAS,

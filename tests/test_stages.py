@@ -14,7 +14,7 @@ from acanet.models.stages import Whole, in_pieces, reach, stages
 from pieces import embed_in_pieces
 from test_models import small, waveforms
 
-PIECES = ["acanet", "acanet-local"]
+PIECES = ["acanet", "acanet2", "acanet-local"]
 
 
 def runner(graphs):
@@ -29,7 +29,7 @@ def runner(graphs):
 
 
 @pytest.mark.parametrize("name", PIECES)
-@pytest.mark.parametrize("chunk", [4, 30, 1000])
+@pytest.mark.parametrize("chunk", [4, 36, 1000])
 def test_pieces_give_the_whole(name, chunk):
     model = fold(small(name))
     graphs = stages(model)

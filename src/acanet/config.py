@@ -6,6 +6,7 @@ An unknown key is an error that names the nearest known one. Every config is fro
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -15,10 +16,13 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    NonNegativeInt,
     PositiveFloat,
     PositiveInt,
+    SerializerFunctionWrapHandler,
     ValidationError,
     ValidationInfo,
+    model_serializer,
     model_validator,
 )
 from pydantic_core import PydanticCustomError
@@ -169,6 +173,39 @@ class ConvolutionFrames(Strict):
         return self
 
 
+class PictureStage(Strict):
+    """Convolutions over mel bins and time: a strided one, then residual blocks."""
+
+    channels: PositiveInt
+    mel_stride: PositiveInt = 2
+    stride: PositiveInt = Field(1, description="in time")
+    blocks: NonNegativeInt = Field(1, description="residual blocks of two convolutions")
+
+
+class SpectralFrames(Strict):
+    """Convolutions over mel bins and time at falling resolution, then inverted blocks over time."""
+
+    kind: Literal["spectral"] = "spectral"
+    stages: tuple[PictureStage, ...] = Field(
+        (PictureStage(channels=24, stride=2, blocks=0), PictureStage(channels=32, stride=2)), min_length=1
+    )
+    channels: PositiveInt = 256
+    hidden: PositiveInt = 768
+    kernel: PositiveInt = 7
+    dilations: tuple[PositiveInt, ...] = (1, 2, 3, 1)
+
+    @model_validator(mode="after")
+    def _odd_kernel(self) -> Self:
+        if self.kernel % 2 == 0:
+            raise ValueError("kernel must be odd, so that frames keep their place")
+        return self
+
+    @property
+    def stride(self) -> int:
+        """Frames of features for each frame."""
+        return math.prod(stage.stride for stage in self.stages)
+
+
 class TdnnFrames(Strict):
     """The x-vector's time-delay layers: each sees a few frames of the one below, the last is wider."""
 
@@ -236,7 +273,8 @@ class CampplusFrames(Strict):
 
 
 FramesConfig = Annotated[
-    PointwiseFrames | ConvolutionFrames | TdnnFrames | EcapaFrames | CampplusFrames, Field(discriminator="kind")
+    PointwiseFrames | ConvolutionFrames | SpectralFrames | TdnnFrames | EcapaFrames | CampplusFrames,
+    Field(discriminator="kind"),
 ]
 
 
@@ -330,6 +368,12 @@ class LinearHead(Strict):
 HeadConfig = Annotated[SharedReadout | OwnReadout | LinearHead, Field(discriminator="kind")]
 
 
+class DiscriminantConfig(Strict):
+    """A projection after the head, onto directions in which speakers differ; it is fitted, not trained."""
+
+    directions: PositiveInt = Field(description="that are kept; an embedding has one number more")
+
+
 class ModelConfig(Strict):
     """What every model has; a model of your own derives its config from this (see `register_model`)."""
 
@@ -342,6 +386,7 @@ class ExtractorConfig(ModelConfig):
     frames: FramesConfig
     aggregator: AggregatorConfig
     head: HeadConfig
+    discriminant: DiscriminantConfig | None = None
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:
@@ -356,11 +401,29 @@ class ExtractorConfig(ModelConfig):
                 )
             if isinstance(self.head, OwnReadout) and self.head.dim % self.aggregator.latents:
                 raise ValueError(f"head.dim {self.head.dim} is not a multiple of {self.aggregator.latents} latents")
+        if self.discriminant is not None and self.discriminant.directions > self.head_dim:
+            raise ValueError(
+                f"discriminant.directions {self.discriminant.directions} is more than the {self.head_dim} numbers that "
+                "the head gives"
+            )
         return self
+
+    @model_serializer(mode="wrap")
+    def _without_none(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out a discriminant that is not there, so that a model without one keeps its fingerprint."""
+        plain: dict[str, Any] = serialise(self)
+        if plain.get("discriminant", ...) is None:
+            del plain["discriminant"]
+        return plain
 
     @property
     def dim(self) -> int:
         """Numbers in an embedding."""
+        return self.head_dim if self.discriminant is None else self.discriminant.directions + 1
+
+    @property
+    def head_dim(self) -> int:
+        """Numbers that the head gives, which the training loss sees."""
         if isinstance(self.head, SharedReadout):
             assert isinstance(self.aggregator, MlaAggregator | AcaStatisticsAggregator)  # _parts_fit saw to it
             return self.aggregator.latents
@@ -369,6 +432,6 @@ class ExtractorConfig(ModelConfig):
     @property
     def frames_channels(self) -> int:
         """Channels that the frame encoder gives."""
-        if isinstance(self.frames, PointwiseFrames | ConvolutionFrames):
+        if isinstance(self.frames, PointwiseFrames | ConvolutionFrames | SpectralFrames):
             return self.frames.channels
         return self.frames.out_channels

@@ -20,6 +20,9 @@ from acanet.data.cache import Audio
 from acanet.data.chain import Banks, Chain, random_crop
 from acanet.data.effects import Augment
 
+_LEAST_SECONDS = 1.0
+"""Speakers with less speech than this stand in a round as if they had so much."""
+
 
 class Purpose(IntEnum):
     """What a random draw is for, so that draws with the same numbers differ."""
@@ -30,6 +33,7 @@ class Purpose(IntEnum):
     CROP = 4
     SPEC = 5
     MODEL = 6
+    VIEW = 7
 
 
 def generator(seed: int, purpose: Purpose, *numbers: int) -> np.random.Generator:
@@ -48,10 +52,10 @@ class Stage:
 
 
 class TrainingBatches:
-    """Batch number `step` of a run: crops of one length, each speaker as often as every other.
+    """Batch number `step` of a run: crops of one length.
 
-    Speakers come in rounds, every one once in a round, in an order drawn for the round; a speaker's utterances come in
-    rounds of their own.
+    Speakers come in rounds, in an order drawn for the round; every speaker stands in it once, or more often with more
+    speech. A speaker's utterances come in rounds of their own.
 
     Args:
         audio: the utterances.
@@ -61,6 +65,7 @@ class TrainingBatches:
         rate: samples a second.
         banks: see `Chain`.
         part: (this, of how many): the rows of each batch that this process makes.
+        power: a speaker stands in a round in proportion to the seconds of speech to this power; 0: everybody once.
     """
 
     def __init__(
@@ -72,13 +77,19 @@ class TrainingBatches:
         rate: int,
         banks: Banks = Banks(),
         part: tuple[int, int] = (0, 1),
+        power: float = 0.0,
     ) -> None:
         self.audio, self.stages, self.seed, self.part = audio, stages, seed, part
+        self.speakers = speakers
         self.chains = [Chain(stage.augment, banks, rate) for stage in stages]
         by_speaker: dict[int, list[int]] = {}
         for utterance, speaker in enumerate(speakers):
             by_speaker.setdefault(speaker, []).append(utterance)
         self.utterances = [by_speaker[speaker] for speaker in range(len(by_speaker))]
+        seconds = [sum(map(audio.samples, mine)) / rate for mine in self.utterances]
+        self.turns = _turns(seconds, power)
+        self.round = np.repeat(np.arange(len(self.turns)), self.turns)  # speaker of every place in a round
+        self.first = np.cumsum(self.turns) - self.turns  # where in it a speaker's turns begin
 
     @property
     def classes(self) -> int:
@@ -112,10 +123,11 @@ class TrainingBatches:
     def _crop(self, place: int, samples: int, chain: Chain) -> tuple[Waveform, int]:
         """The crop at a place in the run's sequence of crops, and its class."""
         speakers, speed = len(self.utterances), chain.config.speed
-        turn, slot = divmod(place, speakers)
-        speaker = int(_order(self.seed, Purpose.SPEAKERS, turn, speakers)[slot])
+        turn, slot = divmod(place, len(self.round))
+        chosen = int(_order(self.seed, Purpose.SPEAKERS, turn, len(self.round))[slot])
+        speaker = int(self.round[chosen])
         rng = generator(self.seed, Purpose.CROP, place)
-        utterance = self._utterance(speaker, turn)
+        utterance = self._utterance(speaker, turn * int(self.turns[speaker]) + chosen - int(self.first[speaker]))
         label = speaker
         if speed.happens(rng):
             choice = int(rng.integers(len(speed.speeds)))
@@ -125,14 +137,28 @@ class TrainingBatches:
             crop = change_speed(crop, speed.speeds[choice], samples)
         else:
             crop = random_crop(self.audio, utterance, samples, rng)
+        return self._augmented(crop, speaker, chain, rng), label
+
+    def view(self, utterance: int, samples: int, number: int) -> Waveform:
+        """A crop of an utterance (samples,), augmented as in the first stage, but at its own speed.
+
+        `number` (0, 1, ...) tells it from other views of the utterance. No batch has it, whatever its step.
+        """
+        rng = generator(self.seed, Purpose.VIEW, utterance, number)
+        crop = random_crop(self.audio, utterance, samples, rng)
+        return self._augmented(crop, self.speakers[utterance], self.chains[0], rng)
+
+    def _augmented(self, crop: Waveform, speaker: int, chain: Chain, rng: np.random.Generator) -> Waveform:
+        speakers, samples = len(self.utterances), len(crop)
 
         def others(count: int) -> list[Waveform]:
             chosen = 1 + rng.choice(speakers - 1, min(count, speakers - 1), replace=False)
             return [self._any_of((speaker + int(other)) % speakers, samples, rng) for other in chosen]
 
-        return chain(crop, rng, others), label
+        return chain(crop, rng, others)
 
     def _utterance(self, speaker: int, turn: int) -> int:
+        """The utterance for a speaker's turn in the run."""
         mine = self.utterances[speaker]
         again, which = divmod(turn, len(mine))
         rng = generator(self.seed, Purpose.UTTERANCES, speaker, again)
@@ -141,6 +167,13 @@ class TrainingBatches:
     def _any_of(self, speaker: int, samples: int, rng: np.random.Generator) -> Waveform:
         mine = self.utterances[speaker]
         return random_crop(self.audio, mine[int(rng.integers(len(mine)))], samples, rng)
+
+
+def _turns(seconds: Sequence[float], power: float) -> NDArray[np.int64]:
+    """How often each speaker stands in a round: the one with the least speech once."""
+    weights = np.maximum(np.asarray(seconds), _LEAST_SECONDS) ** power
+    turns: NDArray[np.int64] = np.round(weights / weights.min()).astype(np.int64)
+    return turns
 
 
 @lru_cache(maxsize=4)

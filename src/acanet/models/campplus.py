@@ -13,37 +13,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from acanet.config import CampplusFrames
-from acanet.models.layers import FrameNorm, TimeConv
+from acanet.models.layers import FrameNorm, PictureConv, ResidualBlock, TimeConv, masked
 
 _SEGMENT = 100  # frames (at half rate) whose mean is the near part of a mask's context
-
-
-class PictureConv(nn.Module):
-    """Convolution without bias over mel bins and time, batch norm; padded so that only a stride of mels makes less."""
-
-    def __init__(self, channels: int, out_channels: int, kernel: int = 3, stride: int = 1) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(channels, out_channels, kernel, (stride, 1), kernel // 2, bias=False)
-        self.norm = nn.BatchNorm2d(out_channels)
-
-    def forward(self, picture: Tensor) -> Tensor:
-        """(batch, channels, mels, frames) -> (batch, out_channels, ceil(mels / stride), frames)."""
-        return self.norm(self.conv(picture))
-
-
-class ResidualBlock(nn.Module):
-    """Two convolutions; a shortcut of one bin and frame where the stride makes the sizes differ."""
-
-    def __init__(self, channels: int, stride: int) -> None:
-        super().__init__()
-        self.first = PictureConv(channels, channels, stride=stride)
-        self.second = PictureConv(channels, channels)
-        self.shortcut = PictureConv(channels, channels, 1, stride) if stride > 1 else nn.Identity()
-
-    def forward(self, picture: Tensor, real: Tensor | None) -> Tensor:
-        """(batch, channels, mels, frames), zero in padded frames -> (batch, channels, ceil(mels / stride), frames)."""
-        x = _masked(self.first(picture).relu(), real)
-        return _masked((self.second(x) + self.shortcut(picture)).relu(), real)
 
 
 class FrontConvolution(nn.Module):
@@ -53,17 +25,17 @@ class FrontConvolution(nn.Module):
         super().__init__()
         self.stem = PictureConv(1, channels)
         self.blocks = nn.ModuleList(ResidualBlock(channels, stride) for stride in (2, 1, 2, 1))
-        self.last = PictureConv(channels, channels, stride=2)
+        self.last = PictureConv(channels, channels, stride=(2, 1))
         self.features = channels * -(-mels // 8)
 
     def forward(self, features: Tensor, mask: Tensor | None) -> Tensor:
         """(batch, frames, mels) -> (batch, frames, features), zero in padded frames."""
         real = None if mask is None else mask[:, None, None]  # (batch, 1, 1, frames)
         picture = features.transpose(1, 2).unsqueeze(1).contiguous(memory_format=torch.channels_last)
-        x = _masked(self.stem(picture).relu(), real)
+        x = masked(self.stem(picture).relu(), real)
         for block in self.blocks:
             x = block(x, real)
-        x = _masked(self.last(x).relu(), real)
+        x = masked(self.last(x).relu(), real)
         return x.permute(0, 3, 1, 2).flatten(2)  # channel by channel, each with all its bins
 
 
@@ -92,7 +64,7 @@ class DenseLayer(nn.Module):
             real: (batch, frames, 1) bool, true where a frame is real; None when all are.
             counts: (batch or 1, segments, 1) real frames of each segment.
         """
-        hidden = _masked(self.norm2(self.narrow(self.norm1(x).relu())).relu(), real)
+        hidden = masked(self.norm2(self.narrow(self.norm1(x).relu())).relu(), real)
         sums = _segments(hidden).sum(dim=2)  # (batch, segments, channels)
         context = sums.sum(dim=1, keepdim=True) / counts.sum(dim=1, keepdim=True) + sums / counts.clamp(min=1)
         mask = self.excite(self.squeeze(context).relu()).sigmoid()
@@ -151,11 +123,6 @@ def _start(module: nn.Linear | TimeConv) -> None:
     nn.init.kaiming_normal_(module.weight)
     if module.bias is not None:
         nn.init.zeros_(module.bias)
-
-
-def _masked(x: Tensor, real: Tensor | None) -> Tensor:
-    """`x` with zeros in padded frames."""
-    return x if real is None else x * real
 
 
 def _segments(x: Tensor) -> Tensor:

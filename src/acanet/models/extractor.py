@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -10,8 +11,9 @@ from torch.nn import functional
 
 from acanet import config as c
 from acanet.models.campplus import Campplus
+from acanet.models.discriminant import Discriminant
 from acanet.models.ecapa import Ecapa
-from acanet.models.frames import Convolution, Pointwise, Tdnn
+from acanet.models.frames import Convolution, Pointwise, Spectral, Tdnn
 from acanet.models.frontend import FrontEnd, frame_mask
 from acanet.models.heads import LinearHeadModule, OwnReadoutHead, SharedReadoutHead
 from acanet.models.latents import AcaStatistics, Mla
@@ -20,6 +22,7 @@ from acanet.models.pooling import AttentiveStatistics, Mean, Statistics
 _FRAMES: dict[type, Callable[..., nn.Module]] = {
     c.PointwiseFrames: Pointwise,
     c.ConvolutionFrames: Convolution,
+    c.SpectralFrames: Spectral,
     c.TdnnFrames: Tdnn,
     c.EcapaFrames: Ecapa,
     c.CampplusFrames: Campplus,
@@ -37,7 +40,7 @@ class Extractor(nn.Module):
     """Waveform -> embedding.
 
     `forward` is the network alone (features -> embedding as the head gives it, what training wants); `embed` goes the
-    whole way to embeddings of unit length.
+    whole way, through the discriminant where there is one, to embeddings of unit length.
     """
 
     def __init__(self, config: c.ExtractorConfig) -> None:
@@ -48,6 +51,9 @@ class Extractor(nn.Module):
         aggregator: Any = _AGGREGATORS[type(config.aggregator)](config.frames_channels, config.aggregator)
         self.aggregator = aggregator
         self.head = _head(config, aggregator.features)
+        self.discriminant: nn.Module = nn.Identity()
+        if config.discriminant is not None:
+            self.discriminant = Discriminant(config.head_dim, config.discriminant.directions)
 
     @property
     def dim(self) -> int:
@@ -67,7 +73,7 @@ class Extractor(nn.Module):
             lengths: (batch,) frames of each row; None when no row is padded.
 
         Returns:
-            (batch, dim).
+            (batch, config.head_dim).
         """
         mask = None if lengths is None else frame_mask(lengths, features.shape[1])
         frames, mask = self.frames(features, mask)
@@ -76,7 +82,15 @@ class Extractor(nn.Module):
 
     def embed(self, waveforms: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Waveforms (batch, samples) and, when padded, samples of each row -> (batch, dim) of unit length."""
-        return functional.normalize(self(*self.front_end(waveforms, lengths)))
+        return functional.normalize(self.discriminant(self(*self.front_end(waveforms, lengths))))
+
+    def with_discriminant(self, discriminant: Discriminant | None) -> Extractor:
+        """A copy that projects what its head gives by this one; None: by none."""
+        directions = None if discriminant is None else c.DiscriminantConfig(directions=len(discriminant.matrix))
+        other = copy.deepcopy(self)
+        other.config = self.config.model_copy(update={"discriminant": directions})
+        other.discriminant = nn.Identity() if discriminant is None else discriminant
+        return other
 
 
 def _head(config: c.ExtractorConfig, features: int) -> nn.Module:

@@ -17,11 +17,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from acanet.models.frames import Convolution, InvertedBlock
+from acanet.models.frames import Convolution, InvertedBlock, Spectral
 from acanet.models.frontend import FrontEnd
 from acanet.models.heads import LinearHeadModule, OwnReadoutHead, SharedReadoutHead
 from acanet.models.latents import VARIANCE_FLOOR, AcaLayer, AcaStatistics, LatentLayer, LatentNorm, Mla
-from acanet.models.layers import FrameNorm
+from acanet.models.layers import FrameNorm, PictureConv
 from acanet.models.pooling import Statistics
 
 _LEAST = -60.0
@@ -105,6 +105,31 @@ class FoldedConvolution(nn.Module):
         self.norm = _batch_norm(plain.norm)
 
     forward = Convolution.forward
+
+
+class FoldedSpectral(nn.Module):
+    """`Spectral`, with batch norms inside the convolutions before them."""
+
+    def __init__(self, plain: Spectral) -> None:
+        super().__init__()
+        self.stages = plain.stages
+        for stage in self.stages:
+            _folded(stage)
+        self.stem, self.stem_norm = _linear(plain.stem), _batch_norm(plain.stem_norm)
+        blocks: list[Any] = list(plain.blocks)
+        self.blocks = nn.ModuleList(FoldedInvertedBlock(block) for block in blocks)
+        self.norm = _batch_norm(plain.norm)
+
+    forward = Spectral.forward
+
+
+def _picture_conv(plain: PictureConv) -> nn.Conv2d:
+    """The convolution, with the batch norm in it."""
+    scale, shift = _scale_and_shift(plain.norm)
+    conv = copy.deepcopy(plain.conv)
+    conv.weight = _constant(plain.conv.weight.double() * scale[:, None, None, None])
+    conv.bias = _constant(shift)
+    return conv
 
 
 class FoldedInvertedBlock(nn.Module):
@@ -438,6 +463,8 @@ _FORMS: dict[type, Callable[[Any], nn.Module]] = {
     FrontEnd: FoldedFrontEnd,
     FrameNorm: _batch_norm,
     Convolution: FoldedConvolution,
+    Spectral: FoldedSpectral,
+    PictureConv: _picture_conv,
     LatentLayer: FoldedLatentLayer,
     Mla: FoldedMla,
     AcaStatistics: FoldedAcaStatistics,

@@ -7,10 +7,11 @@ files of their own.)
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
-from acanet.config import ConvolutionFrames, PointwiseFrames, TdnnFrames
-from acanet.models.layers import FrameNorm, TimeConv
+from acanet.config import ConvolutionFrames, PictureStage, PointwiseFrames, SpectralFrames, TdnnFrames
+from acanet.models.layers import FrameNorm, PictureConv, ResidualBlock, TimeConv, masked
 
 
 class Pointwise(nn.Module):
@@ -69,6 +70,60 @@ class Convolution(nn.Module):
         """(batch, frames, mels) -> (batch, ceil(frames / stride), channels)."""
         x = self.stem_norm(self.stem(features).relu())
         mask = None if mask is None else mask[:, :: self.stride]
+        for block in self.blocks:
+            x = block(x if mask is None else x * mask.unsqueeze(2))
+        return self.norm(x), mask
+
+
+class SpectralStage(nn.Module):
+    """A strided convolution over mel bins and time, ReLU, residual blocks."""
+
+    def __init__(self, channels: int, config: PictureStage) -> None:
+        super().__init__()
+        self.stride = config.stride
+        self.conv = PictureConv(channels, config.channels, stride=(config.mel_stride, config.stride))
+        self.blocks = nn.ModuleList(ResidualBlock(config.channels) for _ in range(config.blocks))
+
+    def forward(self, picture: Tensor, real: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """(batch, channels, mels, frames), zero in padded frames -> the same, smaller, and where its frames are real.
+
+        `real`: (batch, 1, 1, frames) bool, true where a frame is real; None when all are.
+        """
+        real = None if real is None else real[..., :: self.stride]
+        x = masked(self.conv(picture).relu(), real)
+        for block in self.blocks:
+            x = block(x, real)
+        return x, real
+
+
+class Spectral(nn.Module):
+    """Convolutions over mel bins and time, then every frame's picture as a vector, and inverted blocks over time.
+
+    What a voice is lies in patterns that move along the frequency axis from speaker to speaker; the convolutions over
+    mel bins share what they learn about them.
+    """
+
+    def __init__(self, mels: int, config: SpectralFrames) -> None:
+        super().__init__()
+        channels = [1, *(stage.channels for stage in config.stages)]
+        self.stages = nn.ModuleList(SpectralStage(*sizes) for sizes in zip(channels[:-1], config.stages, strict=True))
+        for stage in config.stages:
+            mels = -(-mels // stage.mel_stride)
+        self.stem = nn.Linear(channels[-1] * mels, config.channels)
+        self.stem_norm = FrameNorm(config.channels)
+        self.blocks = nn.ModuleList(
+            InvertedBlock(config.channels, config.hidden, config.kernel, dilation) for dilation in config.dilations
+        )
+        self.norm = FrameNorm(config.channels)
+
+    def forward(self, features: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """(batch, frames, mels) -> (batch, ceil(frames / stride), channels)."""
+        picture = features.transpose(1, 2).unsqueeze(1).contiguous(memory_format=torch.channels_last)
+        real = None if mask is None else mask[:, None, None]
+        for stage in self.stages:
+            picture, real = stage(picture, real)
+        x = self.stem_norm(self.stem(picture.permute(0, 3, 1, 2).flatten(2)).relu())
+        mask = None if real is None else real[:, 0, 0]
         for block in self.blocks:
             x = block(x if mask is None else x * mask.unsqueeze(2))
         return self.norm(x), mask

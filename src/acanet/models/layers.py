@@ -1,4 +1,8 @@
-"""Layers over (batch, frames, channels), which stay in that memory order: several times faster on a CPU."""
+"""Layers that several networks have.
+
+Over (batch, frames, channels), which stay in that memory order: several times faster on a CPU. Over pictures, (batch,
+channels, mels, frames), with the channels last in memory for the same reason.
+"""
 
 from __future__ import annotations
 
@@ -30,3 +34,40 @@ class FrameNorm(nn.BatchNorm1d):
     def forward(self, x: Tensor) -> Tensor:
         """(batch, frames, channels) -> the same shape."""
         return super().forward(x.reshape(-1, x.shape[-1])).view(x.shape)
+
+
+class PictureConv(nn.Module):
+    """Convolution without bias over mel bins and time, batch norm; padded so that only a stride makes less."""
+
+    def __init__(self, channels: int, out_channels: int, kernel: int = 3, stride: tuple[int, int] = (1, 1)) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(channels, out_channels, kernel, stride, kernel // 2, bias=False)
+        self.norm = nn.BatchNorm2d(out_channels)
+
+    def forward(self, picture: Tensor) -> Tensor:
+        """(batch, channels, mels, frames) -> (batch, out_channels, mels / stride, frames / stride), rounded up."""
+        output: Tensor = self.norm(self.conv(picture))
+        return output
+
+
+class ResidualBlock(nn.Module):
+    """Two convolutions; a shortcut of one bin and frame where a stride of mel bins makes the sizes differ."""
+
+    def __init__(self, channels: int, mel_stride: int = 1) -> None:
+        super().__init__()
+        self.first = PictureConv(channels, channels, stride=(mel_stride, 1))
+        self.second = PictureConv(channels, channels)
+        self.shortcut = PictureConv(channels, channels, 1, (mel_stride, 1)) if mel_stride > 1 else nn.Identity()
+
+    def forward(self, picture: Tensor, real: Tensor | None) -> Tensor:
+        """(batch, channels, mels, frames), zero in padded frames -> (batch, channels, ceil(mels / stride), frames).
+
+        `real`: (batch, 1, 1, frames) bool, true where a frame is real; None when all are.
+        """
+        x = masked(self.first(picture).relu(), real)
+        return masked((self.second(x) + self.shortcut(picture)).relu(), real)
+
+
+def masked(x: Tensor, real: Tensor | None) -> Tensor:
+    """`x` with zeros in padded frames."""
+    return x if real is None else x * real

@@ -33,6 +33,7 @@ from acanet.config import (
     OwnReadout,
     PointwiseFrames,
     SharedReadout,
+    SpectralFrames,
     StatisticsPooling,
     TdnnFrames,
 )
@@ -186,6 +187,7 @@ def _merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
 
 
 _PAPER = ExtractorConfig(frames=PointwiseFrames(), aggregator=MlaAggregator(), head=SharedReadout())
+_ACANET2 = ExtractorConfig(frames=SpectralFrames(), aggregator=AcaStatisticsAggregator(), head=OwnReadout())
 _LOCAL = ExtractorConfig(frames=ConvolutionFrames(), aggregator=AcaStatisticsAggregator(), head=OwnReadout())
 
 
@@ -195,6 +197,7 @@ def _ecapa(channels: int) -> ExtractorConfig:
 
 
 register_model("acanet", _PAPER)
+register_model("acanet2", _ACANET2)
 register_model("acanet-local", _LOCAL)
 register_model("ecapa-512", _ecapa(512))
 register_model("ecapa-1024", _ecapa(1024))

@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from acanet.config import ConvolutionFrames, ExtractorConfig, FramesConfig, PointwiseFrames, TdnnFrames
+from acanet.config import ConvolutionFrames, ExtractorConfig, FramesConfig, PointwiseFrames, SpectralFrames, TdnnFrames
 from acanet.models.extractor import Extractor
 from acanet.models.folded import FoldedAcaStatistics, FoldedMla
 from acanet.models.frontend import frame_mask
@@ -67,7 +67,7 @@ def in_pieces(model: Any) -> bool:
     return (
         _attends(model)
         and model.config.front_end.kind == "kaldi"
-        and isinstance(model.config.frames, PointwiseFrames | ConvolutionFrames | TdnnFrames)
+        and isinstance(model.config.frames, PointwiseFrames | ConvolutionFrames | SpectralFrames | TdnnFrames)
     )
 
 
@@ -77,9 +77,20 @@ def reach(config: ExtractorConfig) -> tuple[int, int]:
     if isinstance(frames, ConvolutionFrames):
         blocks = sum(dilation * (frames.kernel // 2) for dilation in frames.dilations)
         return frames.stem_kernel // 2 + frames.stride * blocks, frames.stride
+    if isinstance(frames, SpectralFrames):
+        return _spectral_reach(frames), frames.stride
     if isinstance(frames, TdnnFrames):
         return sum(d * (k // 2) for k, d in zip(frames.kernels, frames.dilations, strict=True)), 1
     return 0, 1
+
+
+def _spectral_reach(frames: SpectralFrames) -> int:
+    reached, stride = 0, 1
+    for stage in frames.stages:
+        reached += stride  # of a kernel of 3 before its own stride
+        stride *= stage.stride
+        reached += 2 * stride * stage.blocks
+    return reached + stride * sum(dilation * (frames.kernel // 2) for dilation in frames.dilations)
 
 
 class Whole(nn.Module):
@@ -91,7 +102,8 @@ class Whole(nn.Module):
 
     def forward(self, waveforms: Tensor, lengths: Tensor) -> Tensor:
         """(batch, samples), (batch,) -> (batch, dim)."""
-        return functional.normalize(self.model(*self.model.front_end(waveforms, lengths)))
+        embeddings: Tensor = self.model.embed(waveforms, lengths)
+        return embeddings
 
 
 class Attention(nn.Module):
@@ -172,10 +184,10 @@ def _given(outputs: tuple[Tensor | None, ...]) -> tuple[Tensor, ...]:
 class _Readout(nn.Module):
     def __init__(self, model: Any) -> None:
         super().__init__()
-        self.head = model.head
+        self.head, self.discriminant = model.head, model.discriminant
 
     def forward(self, latents: Tensor) -> Tensor:
-        return functional.normalize(self.head(latents))
+        return functional.normalize(self.discriminant(self.head(latents)))
 
 
 def _attends(model: Any) -> bool:

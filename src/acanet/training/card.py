@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
-
 from acanet.bundle import Provenance
-from acanet.config import Strict
 from acanet.training.checkpoint import DevRow
 from acanet.training.config import Recipe
-from acanet.training.recipe import recipe_yaml
+from acanet.training.discriminant import Fitted
+from acanet.training.recipe import portable, recipe_yaml
 
 
-def model_card(recipe: Recipe, step: int, chosen: DevRow | None, provenance: Provenance, init: str | None) -> str:
+def model_card(
+    recipe: Recipe,
+    step: int,
+    chosen: DevRow | None,
+    provenance: Provenance,
+    init: str | None,
+    fitted: Fitted | None = None,
+) -> str:
     """The model card; files are named without their folders, which mean nothing elsewhere.
 
     Args:
@@ -21,6 +25,7 @@ def model_card(recipe: Recipe, step: int, chosen: DevRow | None, provenance: Pro
         chosen: the look at dev that chose them; None without a dev set.
         provenance: what the model was trained on.
         init: fingerprint of the model that the run started from.
+        fitted: its discriminant; None: it has none.
     """
     origin = f"\nStarted from the weights of model `{init}`, whose licence holds for these too.\n" if init else ""
     return f"""# {recipe.model.name}
@@ -29,9 +34,9 @@ def model_card(recipe: Recipe, step: int, chosen: DevRow | None, provenance: Pro
 
 Trained on {len(provenance.speakers)} speakers, {len(provenance.audio)} utterances: {", ".join(provenance.data)}.
 Licence: {recipe.licence}.
-{origin}
+{origin}{_discriminant(fitted)}
 ```yaml
-{recipe_yaml(_portable(recipe))}```
+{recipe_yaml(portable(recipe))}```
 """
 
 
@@ -46,14 +51,12 @@ def _origin(recipe: Recipe, step: int, chosen: DevRow | None) -> str:
     )
 
 
-def _portable(config: Strict) -> Any:
-    """A config in which files are named without their folders."""
-    return config.model_copy(update={name: _without_folder(value) for name, value in config})
-
-
-def _without_folder(value: Any) -> Any:
-    if isinstance(value, Strict):
-        return _portable(value)
-    if isinstance(value, Path):
-        return Path(value.name)
-    return tuple(map(_without_folder, value)) if isinstance(value, tuple) else value
+def _discriminant(fitted: Fitted | None) -> str:
+    if fitted is None:
+        return ""
+    crops = f", whole and {fitted.fit.crops} augmented crops of each" if fitted.fit.crops else ""
+    rate = "" if fitted.eer is None else f" With it the EER on the same list is {fitted.eer:.2%}."
+    return (
+        f"\nIts embeddings are projected onto {fitted.fit.directions} directions in which speakers differ, learned\n"
+        f"after the training from {fitted.utterances} utterances{crops}, of {fitted.speakers} speakers.{rate}\n"
+    )

@@ -51,6 +51,9 @@ class Data(Strict):
     )
     batch: PositiveInt = Field(32, description="crops in a batch")
     crop_seconds: CropSeconds = Range(low=2.0, high=3.0)
+    sampling_power: Share = Field(
+        0.0, description="crops of a speaker go with the seconds of speech to this power; 0: as many of each"
+    )
     workers: NonNegativeInt = Field(2, description="processes that make batches")
 
 
@@ -113,6 +116,15 @@ class LastCheckpoints(Strict):
 Average = Annotated[MovingAverage | LastCheckpoints, Field(discriminator="kind")]
 
 
+class DiscriminantFit(Strict):
+    """A discriminant projection after the head, fitted to the chosen model (see `acanet.training.discriminant`)."""
+
+    directions: PositiveInt = Field(50, description="that are kept; fewer than the speakers with several utterances")
+    ridge: PositiveFloat = Field(1.0, description="added to the variance within speakers, as a share of the mean one")
+    lift: PositiveFloat = Field(3.0, description="the constant coordinate, as a multiple of the typical length")
+    crops: NonNegativeInt = Field(0, description="augmented crops of each utterance, besides the whole utterance")
+
+
 class Dev(Strict):
     """What checkpoints are chosen on."""
 
@@ -149,6 +161,7 @@ class Recipe(Strict):
     steps: PositiveInt = Field(10_000, description="of the first stage")
     large_margin: LargeMargin | None = Field(None, description="the second stage; None: there is none")
     average: Average | None = Field(None, description="of weights, is the model; None: the weights as trained are")
+    discriminant: DiscriminantFit | None = Field(None, description="fitted after training; None: there is none")
     seed: NonNegativeInt = 0
     dev_every: PositiveInt = Field(500, description="steps between dev evaluations")
     save_every: PositiveInt = Field(500, description="steps between checkpoints")
@@ -164,6 +177,8 @@ class Recipe(Strict):
 class Experiment(Recipe):
     """A recipe, the systems to compare under it, and the trial lists to compare them on."""
 
+    title: str | None = Field(None, description="of the experiment, above its results; None: the file's name")
+    about: str | None = Field(None, description="what the experiment asks, in Markdown, above its results")
     systems: dict[Name, dict[str, Any]] = Field(
         {}, description="by name: keys laid over this recipe; none: the recipe as it is, alone"
     )

@@ -19,7 +19,9 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.utils import set_seed
+from numpy.typing import NDArray
 from rich.console import Console
+from rich.progress import track
 from torch import Tensor
 from torch.utils.data import DataLoader
 
@@ -28,7 +30,8 @@ from acanet.config import ModelConfig
 from acanet.data.augment import spec_masks
 from acanet.data.batches import Purpose, TrainingBatches, generator
 from acanet.errors import AcanetError, BadConfig, ModelMismatch
-from acanet.models.inference import load_model
+from acanet.models.extractor import Extractor
+from acanet.models.inference import embed_waveforms, load_model
 from acanet.models.registry import build_model, model_config
 from acanet.training.average import averaged
 from acanet.training.card import model_card
@@ -36,6 +39,7 @@ from acanet.training.checkpoint import DevRow, State, load_state, save_state
 from acanet.training.config import Recipe
 from acanet.training.corpus import crop_stages, load_banks, load_corpus
 from acanet.training.dev import DevSet
+from acanet.training.discriminant import Fitted, Views, check_discriminant, with_discriminant
 from acanet.training.log import Log
 from acanet.training.losses import AngularMarginSoftmax
 from acanet.training.recipe import read_recipe, recipe_yaml
@@ -78,8 +82,10 @@ def train(
         console: where progress goes.
 
     Raises:
-        AcanetError: when `out` holds a run already and `resume` is false.
-        BadConfig: when the run in `out` was started with another recipe, or from another model.
+        AcanetError: when `out` holds a run already and `resume` is false; when the discriminant of the recipe has more
+            directions than the training speakers span.
+        BadConfig: when the run in `out` was started with another recipe, or from another model; when the model has no
+            place for a discriminant, or brings one.
         BadManifest: when training and dev share a speaker, or an id stands twice.
         ModelMismatch: when `init` is another architecture than the recipe's.
     """
@@ -125,6 +131,7 @@ class _Run:
             heard_before = frozenset() if init is None else init.provenance.speakers
             corpus = load_corpus(recipe.data, rate, dev_speakers, heard_before)
             banks = load_banks(recipe.augment, recipe.data, rate, recipe.seed)
+        check_discriminant(recipe, config, corpus.speakers)
         self.provenance = corpus.provenance
         self.batches = TrainingBatches(
             corpus.audio,
@@ -134,6 +141,7 @@ class _Run:
             rate,
             banks,
             (self.accelerator.process_index, self.accelerator.num_processes),
+            recipe.data.sampling_power,
         )
         self.bundle_config = BundleConfig(
             name=recipe.model.name, model=config.model_dump(mode="json"), licence=recipe.licence
@@ -142,6 +150,8 @@ class _Run:
         if init is not None:
             _check_same(init, recipe.model.name, config)
             model = load_model(init.name, init.config.model, init.weights())
+            if isinstance(model, Extractor):
+                model = model.with_discriminant(None)  # which belongs to the weights of before
             self.provenance = init.provenance | self.provenance
         loss = AngularMarginSoftmax(
             model.dim, self.batches.classes, scale=recipe.loss.scale, sub_centres=recipe.loss.sub_centres
@@ -167,16 +177,13 @@ class _Run:
 
     def go(self, console: Console) -> bool:
         """Train to the end, or until somebody presses Ctrl-C; returns whether the end was reached."""
+        with _interrupts() as stopped:
+            return self._train(console, stopped) and self._discriminate(console, stopped)
+
+    def _train(self, console: Console, stopped: list[int]) -> bool:
         recipe, steps = self.recipe, self.recipe.all_steps
-        loader: Iterable[tuple[Tensor, Tensor]] = DataLoader(
-            self.batches,  # type: ignore[arg-type]
-            batch_size=None,
-            sampler=range(self.step, steps),
-            num_workers=recipe.data.workers,
-            worker_init_fn=_worker_started,
-            pin_memory=self.accelerator.device.type == "cuda",
-        )
-        with self._log(console) as log, _interrupts() as stopped:
+        loader: Iterable[tuple[Tensor, Tensor]] = self._loader(self.batches, range(self.step, steps))
+        with self._log(console) as log:
             waiting = time.perf_counter()
             for waveforms, classes in loader:
                 began = time.perf_counter()
@@ -193,6 +200,17 @@ class _Run:
                     return False
                 waiting = time.perf_counter()
         return True
+
+    def _loader(self, dataset: Any, items: range, **how: Any) -> Iterable[Any]:
+        return DataLoader(
+            dataset,
+            batch_size=None,
+            sampler=items,
+            num_workers=self.recipe.data.workers,
+            worker_init_fn=_worker_started,
+            pin_memory=self.accelerator.device.type == "cuda",
+            **how,
+        )
 
     def _log(self, console: Console) -> AbstractContextManager[Log | None]:
         """The log in the main process, which alone writes files; nothing in the others."""
@@ -273,9 +291,47 @@ class _Run:
 
     def _keep(self, chosen: DevRow | None) -> None:
         """Write the model of now as the one of the run."""
-        weights = {name: value.cpu().numpy() for name, value in self.candidate.state_dict().items()}
-        card = model_card(self.recipe, self.step, chosen, self.provenance, self.init)
-        write_bundle(self.out / "best", self.bundle_config, weights, self.provenance, card)
+        self._write(self.candidate, self.bundle_config, self.step, chosen)
+
+    def _write(
+        self, model: Any, config: BundleConfig, step: int, chosen: DevRow | None, fitted: Fitted | None = None
+    ) -> None:
+        weights = {name: value.cpu().numpy() for name, value in model.state_dict().items()}
+        card = model_card(self.recipe, step, chosen, self.provenance, self.init, fitted)
+        write_bundle(self.out / "best", config, weights, self.provenance, card)
+
+    def _discriminate(self, console: Console, stopped: list[int]) -> bool:
+        """Fit the discriminant of the model in `best/`, unless that is done; false when Ctrl-C came before its end."""
+        wanted = self.recipe.discriminant
+        if wanted is None or not self.accelerator.is_main_process:
+            return True
+        best = Bundle.load(self.out / "best")
+        model = load_model(best.name, best.config.model, best.weights()).to(self.accelerator.device)
+        if model.config.discriminant is not None:
+            return True
+        views = Views(self.batches, wanted.crops, self.front_end.config.rate)
+        embeddings = self._embed(views, model, console, stopped)
+        if embeddings is None:
+            return False
+        model = with_discriminant(model, embeddings, views.speakers, wanted)
+        eer = None if self.dev is None else self.dev.eer(model)
+        chosen = min(self.history, key=lambda row: row.eer, default=None)
+        step = self.recipe.all_steps if chosen is None else chosen.step
+        config = self.bundle_config.model_copy(update={"model": model.config.model_dump(mode="json")})
+        self._write(model, config, step, chosen, Fitted(wanted, len(views.utterances), len(set(views.speakers)), eer))
+        rates = "" if chosen is None or eer is None else f": dev EER {eer:.2%}, {chosen.eer:.2%} without it"
+        console.print(f"discriminant fitted{rates}", highlight=False, soft_wrap=True)
+        return True
+
+    def _embed(self, views: Views, model: Any, console: Console, stopped: list[int]) -> NDArray[np.float32] | None:
+        """Embeddings (views, dim); None when somebody pressed Ctrl-C."""
+        chunks = self._loader(views, range(len(views)), collate_fn=list)
+        embedded = []
+        for waveforms in track(chunks, "Fitting the discriminant", len(views), console=console):
+            if stopped:
+                return None
+            embedded.append(embed_waveforms(model, waveforms))
+        return np.concatenate(embedded)
 
     def _save(self) -> None:
         state = State(
@@ -326,7 +382,8 @@ def _check_same(init: Bundle, name: str, config: ModelConfig) -> None:
     if init.name != name:
         raise ModelMismatch(f"model {init.name} to start from", f"{name}, as the recipe says")
     theirs = model_config(init.name, init.config.model)
-    different = _differences(config.model_dump(mode="json"), theirs.model_dump(mode="json"))
+    ours, others = (each.model_dump(mode="json", exclude={"discriminant"}) for each in (config, theirs))
+    different = _differences(ours, others)
     if different:
         have = ", ".join(f"{key} {value}" for key, _, value in different)
         want = ", ".join(f"{key} {value}" for key, value, _ in different)

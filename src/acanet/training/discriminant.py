@@ -1,0 +1,206 @@
+"""The discriminant projection after the head, learned from the training speakers once the network is trained.
+
+Linear discriminant analysis (Fisher, "The use of multiple measurements in taxonomic problems", Annals of Eugenics,
+1936; a ridge on the scatter within speakers as in Friedman, "Regularized discriminant analysis", JASA, 1989), in which
+each direction is weighted by how much of its variance is between speakers, as PLDA would. Lengths count in what comes
+out: see `acanet.models.discriminant`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from acanet.audio import Waveform
+from acanet.config import ExtractorConfig, ModelConfig
+from acanet.data.batches import TrainingBatches
+from acanet.errors import AcanetError, BadConfig
+from acanet.models.discriminant import Discriminant
+from acanet.models.extractor import Extractor
+from acanet.scoring.cosine import unit
+from acanet.scoring.plda import require_trainable
+from acanet.training.config import DiscriminantFit, Recipe
+
+SHORTEST_SECONDS, LONGEST_SECONDS = 0.5, 20.0
+"""A shorter utterance is repeated up to the one, of a longer one so much is taken."""
+CHUNK = 32
+"""Utterances that are read and embedded together, with their crops."""
+
+Matrix = NDArray[np.float64]
+Speakers = Sequence[int] | NDArray[np.integer]
+
+
+@dataclass(frozen=True, eq=False)
+class Projection:
+    """What `acanet.models.discriminant.Discriminant` computes with.
+
+    Attributes:
+        centre: (dim,) mean of the speakers' means.
+        matrix: (directions, dim), the direction in which speakers differ most first.
+        lift: the constant coordinate.
+    """
+
+    centre: Matrix
+    matrix: Matrix
+    lift: float
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """What a card says of the projection of its model.
+
+    Attributes:
+        fit: how it was fitted.
+        utterances: that it was learned from.
+        speakers: of these.
+        eer: dev EER with it; None without a dev set.
+    """
+
+    fit: DiscriminantFit
+    utterances: int
+    speakers: int
+    eer: float | None
+
+
+def check_discriminant(recipe: Recipe, config: ModelConfig, speakers: Sequence[int]) -> None:
+    """See that what a recipe says of a discriminant can be done, before the training that it comes after.
+
+    Args:
+        recipe: of the run.
+        config: the model's.
+        speakers: number of the speaker of each training utterance.
+
+    Raises:
+        BadConfig: when the model brings a discriminant of its own, or has no place for one.
+        AcanetError: for more directions than there are, or than so many speakers span.
+    """
+    if isinstance(config, ExtractorConfig) and config.discriminant is not None:
+        problem = "it is fitted after training, not trained: ask for it by the recipe's own key `discriminant`"
+        raise BadConfig("the recipe", [f"model.change.discriminant: {problem}"])
+    if recipe.discriminant is None:
+        return
+    if not isinstance(config, ExtractorConfig):
+        problem = f"model {recipe.model.name!r} is not frames, aggregator and head, and has no place for it"
+        raise BadConfig("the recipe", [f"discriminant: {problem}"])
+    kept = np.asarray(speakers)[several(speakers)]
+    require_trainable(kept.tolist(), config.head_dim, recipe.discriminant.directions)
+
+
+def several(speakers: Speakers) -> NDArray[np.intp]:
+    """The numbers of the utterances of speakers (utterances,) with more than one."""
+    of, counts = _numbered(speakers)
+    return np.flatnonzero(counts[of] > 1)
+
+
+class Views:
+    """What the projection is learned from, chunk by chunk: each utterance whole, and augmented crops of it.
+
+    Args:
+        batches: of the run, which know audio, speakers and effects.
+        crops: of each utterance, as long as the longest of the first stage.
+        rate: samples a second.
+    """
+
+    def __init__(self, batches: TrainingBatches, crops: int, rate: int) -> None:
+        self.batches, self.crops, self.rate = batches, crops, rate
+        self.utterances = several(batches.speakers)
+        self.samples = batches.stages[0].crop_samples[1]
+
+    @property
+    def speakers(self) -> NDArray[np.intp]:
+        """Who speaks in each of them, in their order."""
+        return np.repeat(np.asarray(self.batches.speakers)[self.utterances], 1 + self.crops)
+
+    def __len__(self) -> int:
+        return -(-len(self.utterances) // CHUNK)
+
+    def __getitem__(self, chunk: int) -> list[Waveform]:
+        """The waveforms (samples,) of a chunk: an utterance and its crops, then the next."""
+        chosen = self.utterances[chunk * CHUNK : (chunk + 1) * CHUNK]
+        return [view for utterance in chosen.tolist() for view in self._of(utterance)]
+
+    def _of(self, utterance: int) -> list[Waveform]:
+        audio = self.batches.audio
+        seconds = min(max(audio.samples(utterance) / self.rate, SHORTEST_SECONDS), LONGEST_SECONDS)
+        crops = [self.batches.view(utterance, self.samples, number) for number in range(self.crops)]
+        return [audio.read(utterance, 0, round(seconds * self.rate)), *crops]
+
+
+def with_discriminant(
+    model: Extractor, embeddings: NDArray[np.floating], speakers: Speakers, fit: DiscriminantFit
+) -> Extractor:
+    """A copy of a model with a discriminant that was learned from its embeddings (views, dim) of training speech.
+
+    Raises:
+        AcanetError: as `fit_discriminant`, whose other arguments are those of `fit`.
+    """
+    found = fit_discriminant(embeddings, speakers, directions=fit.directions, ridge=fit.ridge, lift=fit.lift)
+    centre, matrix = (torch.from_numpy(array).float() for array in (found.centre, found.matrix))
+    device = next(model.parameters()).device
+    return model.with_discriminant(Discriminant.of(centre, matrix, found.lift).to(device))
+
+
+def fit_discriminant(
+    embeddings: NDArray[np.floating], speakers: Speakers, *, directions: int, ridge: float, lift: float
+) -> Projection:
+    """Learn in which directions speakers differ, and how their own utterances do.
+
+    With the scatter within speakers W (and the ridge) and that of the speakers' means B, both a mean over their items,
+    the directions are the generalised eigenvectors B v = b W v with v' W v = 1 and the largest b, each weighted by
+    sqrt(b / (1 + b)).
+
+    Args:
+        embeddings: (utterances, dim); only their directions count.
+        speakers: (utterances,) who speaks; those of a single utterance are left out.
+        directions: how many are kept.
+        ridge: added to the variance within speakers in every direction, as a share of the mean one.
+        lift: the constant coordinate, as a multiple of the root mean square length of what is projected.
+
+    Raises:
+        AcanetError: when there are not more speakers than directions, or all utterances of a speaker are the same.
+        ValueError: for embeddings of length zero, or of numbers that are not finite.
+    """
+    chosen = several(speakers)
+    kept = np.asarray(speakers)[chosen]
+    require_trainable(kept.tolist(), embeddings.shape[1], directions)
+    vectors, (of, counts) = unit(embeddings[chosen].astype(np.float64)), _numbered(kept)
+    sums = np.zeros((len(counts), vectors.shape[1]))
+    np.add.at(sums, of, vectors)
+    means = sums / counts[:, None]
+    centre = means.mean(axis=0)
+    axes, ratios = _discriminants(_scatter(vectors - means[of]), _scatter(means - centre), ridge)
+    matrix = (axes * np.sqrt(ratios / (1 + ratios)))[:, :directions].T
+    projected = (vectors - centre) @ matrix.T
+    length = np.sqrt((projected**2).sum(axis=1).mean())
+    return Projection(centre, matrix, float(lift * length))
+
+
+def _numbered(speakers: Speakers) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """The number of the speaker of each utterance, and the utterances of each."""
+    _, of, counts = np.unique(np.asarray(speakers), return_inverse=True, return_counts=True)
+    return of, counts
+
+
+def _scatter(deviations: Matrix) -> Matrix:
+    """(items, dim) -> (dim, dim)."""
+    scatter: Matrix = deviations.T @ deviations / len(deviations)
+    return scatter
+
+
+def _discriminants(within: Matrix, between: Matrix, ridge: float) -> tuple[Matrix, Matrix]:
+    """Columns (dim, dim) in which `within` and its ridge are the identity, and the ratios (dim,), falling.
+
+    Of an axis and its opposite, that one whose largest number is positive.
+    """
+    mean = np.trace(within) / len(within)
+    if not mean > 0:
+        raise AcanetError("all utterances of a speaker have the same embedding; give recordings that differ")
+    whitening = np.linalg.inv(np.linalg.cholesky(within + ridge * mean * np.eye(len(within))))
+    ratios, rotation = np.linalg.eigh(whitening @ between @ whitening.T)
+    axes = whitening.T @ rotation[:, ::-1]
+    axes *= np.sign(axes[np.abs(axes).argmax(axis=0), np.arange(len(axes))])
+    return axes, np.maximum(ratios[::-1], 0)
