@@ -11,7 +11,7 @@ BIN := $(VENV)/bin
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test slow check
+.PHONY: help demo test slow check results
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile
@@ -36,6 +36,9 @@ check: $(VENV)/.installed ## lint, format, types and import rules
 	@$(BIN)/mypy
 	@echo "check: import rules"
 	@$(BIN)/python -m pytest tests/test_imports.py
+
+results: $(VENV)/.installed ## docs/results.md and its pictures, from the committed run cards
+	@$(BIN)/acanet results docs/results/cards --speed docs/results/speed.json --reference ecapa-1024 -o docs/results.md
 
 $(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/pip
 	@echo "venv: installing acanet with the versions of constraints.txt (the first time takes minutes)"

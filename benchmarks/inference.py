@@ -6,7 +6,8 @@ takes does not depend on them. Before anything is timed, the forms of one model 
 
     python benchmarks/inference.py                                          # everything, one core and two: minutes
     python benchmarks/inference.py --quick                                  # one core, 1 s and 3 s: about a minute
-    python benchmarks/inference.py --json results.json --chart speed.svg    # and keep what was measured
+    python benchmarks/inference.py --json speed.json --chart speed.svg      # and keep what was measured
+    python benchmarks/inference.py --systems acanet NAME NAME               # any registered models
     python benchmarks/inference.py --profile acanet                         # where the time goes, operator by operator
 
 All systems take turns, and so do the products of two matrices that say what the machine can do at that moment. Speech
@@ -18,7 +19,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import re
 import statistics
 import sys
@@ -27,7 +27,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -41,6 +41,8 @@ import numpy as np
 from acanet import Encoder
 from acanet.audio import Waveform
 from acanet.data.synthetic import SyntheticVoice, synthesise
+from acanet.experiment.origin import cores, processor
+from acanet.experiment.speed import Speed, Timing
 
 RATE, LONGEST = 16000, 60
 LENGTHS, THREADS = (1, 3, 10, 60), (1, 2)
@@ -134,7 +136,13 @@ SYSTEMS = {
     "ecapa-1024, SpeechBrain": System(speechbrain, package="speechbrain"),
     "Resemblyzer": System(resemblyzer, package="resemblyzer"),
 }
+"""What takes part unless --systems says otherwise."""
 QUICK = (OURS, "acanet, torch", AUTHORS, "acanet-local", LARGE)
+
+
+def system_of(name: str) -> System:
+    """A system by its name; any other registered model as exported."""
+    return SYSTEMS.get(name) or System(exported, name)
 
 
 # Models with random weights, in the forms that are compared
@@ -197,7 +205,7 @@ def gflop(name: str, seconds: float) -> float | None:
     from acanet.models.folded import fold
     from acanet.models.frontend import FrontEnd
 
-    system = SYSTEMS[name]
+    system = system_of(name)
     if not system.model:
         return None
     network = published().eval() if system.load is as_published else fresh(system.model)
@@ -276,7 +284,7 @@ def check_same(runs: Mapping[str, Embed], waveform: Waveform) -> None:
     first: dict[str, Any] = {}
     for name, embed in runs.items():
         embedding = embed(waveform)
-        expected = first.setdefault(SYSTEMS[name].model or name, embedding)
+        expected = first.setdefault(system_of(name).model or name, embedding)
         difference = np.abs(embedding - expected).max()
         if not difference < SAME:
             sys.exit(f"{name}: its embedding differs by {difference:.1e} from the model's own; nothing was timed")
@@ -289,7 +297,7 @@ def timed(
     import torch
 
     torch.set_num_threads(threads)
-    systems = {name: SYSTEMS[name].load(folder / SYSTEMS[name].model, threads) for name in names}
+    systems = {name: system_of(name).load(folder / system_of(name).model, threads) for name in names}
     check_same(systems, waveforms[min(waveforms)])
     peak = products(threads)
     return {
@@ -303,7 +311,7 @@ def peak_megabytes(name: str, folder: Path, waveforms: Waveforms, threads: int) 
 
     Not `getrusage`: its figure is at least that of the process which started this one.
     """
-    embed = SYSTEMS[name].load(folder / SYSTEMS[name].model, threads)
+    embed = system_of(name).load(folder / system_of(name).model, threads)
     found = {}
     for seconds, waveform in waveforms.items():
         embed(waveform)
@@ -437,18 +445,25 @@ def report(found: Sequence[Result]) -> str:
     return "\n\n".join(parts)
 
 
-def machine() -> dict[str, Any]:
-    """What the figures hold for."""
+def versions() -> dict[str, str]:
+    """Of what computes."""
     packages = ("acanet", "numpy", "onnxruntime", "torch", *(each.package for each in SYSTEMS.values() if each.package))
-    processors = re.findall(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text(encoding="utf-8"))
-    return {
-        "processor": processors[0] if processors else platform.machine(),
-        "cores": len(os.sched_getaffinity(0)),
-        "load": round(os.getloadavg()[0], 2),
-        "system": platform.platform(),
-        "python": platform.python_version(),
-        "versions": {name: version(name) for name in packages if find_spec(name)},
-    }
+    return {name: version(name) for name in packages if find_spec(name)}
+
+
+def speed(found: Sequence[Result]) -> Speed:
+    """The medians, as the results page reads them."""
+    timings = tuple(
+        Timing(
+            system=each.system,
+            threads=each.threads,
+            seconds=each.seconds,
+            milliseconds=round(each.milliseconds, 3),
+            ratio=round(each.ratio, 4),
+        )
+        for each in found
+    )
+    return Speed(processor=processor(), cores=cores(), versions=versions(), timings=timings)
 
 
 def progress(what: str) -> None:
@@ -462,7 +477,7 @@ def write(path: Path, save: Callable[[Path], Any]) -> None:
     os.replace(unfinished, path)
 
 
-def draw(path: Path, found: Sequence[Result], facts: Mapping[str, Any]) -> None:
+def draw(path: Path, found: Sequence[Result], on: str) -> None:
     """Time against length as SVG, with the smallest number of threads."""
     import matplotlib
 
@@ -484,7 +499,7 @@ def draw(path: Path, found: Sequence[Result], facts: Mapping[str, Any]) -> None:
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
     figure.legend(loc="outside right center", frameon=False)
-    title = f"Milliseconds from a waveform to its embedding against its length, {fewest} thread, {facts['processor']}."
+    title = f"Milliseconds from a waveform to its embedding against its length, {fewest} thread, {on}."
     figure.savefig(path, format="svg", metadata={"Title": title, "Date": None, "Creator": None})
 
 
@@ -526,15 +541,17 @@ def read_options() -> argparse.Namespace:
     installed = [name for name, system in SYSTEMS.items() if not system.package or find_spec(system.package)]
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="fewer systems and calls, 1 s and 3 s, one core")
-    parser.add_argument("--systems", nargs="+", choices=installed, metavar="NAME", help=f"of {', '.join(installed)}")
+    parser.add_argument(
+        "--systems", nargs="+", metavar="NAME", help=f"of {', '.join(installed)}, and of `acanet models`"
+    )
     parser.add_argument("--lengths", nargs="+", type=int, help="seconds; default: 1 3 10 60")
     parser.add_argument("--threads", nargs="+", type=int, help="that work on one waveform; default: 1 2")
     parser.add_argument("--rounds", type=int, help="most calls of each system; default: 25")
     parser.add_argument("--budget", type=float, default=1.5, help="seconds for the calls of one system on one length")
     parser.add_argument("--cache", type=Path, help="keep the exported models there; empty it when the export changed")
-    parser.add_argument("--json", type=Path, help="write all figures there")
+    parser.add_argument("--json", type=Path, help="write the medians there, for `acanet results --speed`")
     parser.add_argument("--chart", type=Path, help="draw time against length there, as SVG")
-    parser.add_argument("--profile", metavar="NAME", choices=[n for n in installed if SYSTEMS[n].load is exported])
+    parser.add_argument("--profile", metavar="NAME", help="of `acanet models`")
     options = parser.parse_args()
     options.systems = options.systems or (QUICK if options.quick else installed)
     options.lengths = sorted(options.lengths or ((1, 3) if options.quick else LENGTHS))
@@ -546,37 +563,49 @@ def read_options() -> argparse.Namespace:
         parser.error("--rounds are 3 or more")
     if OURS not in options.systems:
         parser.error(f"--systems need {OURS}, which the others are compared with")
+    if unknown := [name for name in (*options.systems, options.profile) if name and not is_known(name, installed)]:
+        parser.error(f"{unknown[0]!r} is none of {', '.join(installed)}, and `acanet models` does not list it")
+    if options.profile and system_of(options.profile).load is not exported:
+        parser.error(f"--profile is for models as exported, not for {options.profile!r}")
     return options
+
+
+def is_known(name: str, installed: Sequence[str]) -> bool:
+    """Whether a system can take part: one that is installed, or any registered model."""
+    if name in SYSTEMS:
+        return name in installed
+    from acanet.models.registry import model_names
+
+    return name in model_names()
 
 
 def main() -> None:
     """Read the options, export, measure, print."""
     options = read_options()
-    facts = machine()
+    load = os.getloadavg()[0]
     voice = SyntheticVoice.draw(0, 0)
     waveforms = {seconds: synthesise(voice, seconds, seconds, RATE) for seconds in options.lengths}
     with tempfile.TemporaryDirectory(prefix="acanet-inference-") as scratch:
         folder = options.cache or Path(scratch)
         names = [options.profile] if options.profile else options.systems
-        models = sorted({SYSTEMS[name].model for name in names} - {""})
+        models = sorted({system_of(name).model for name in names} - {""})
         progress(f"exporting {', '.join(models)}")
         os.environ["OMP_NUM_THREADS"] = "1"
-        with ProcessPoolExecutor(facts["cores"], mp_context=get_context("spawn")) as pool:
+        with ProcessPoolExecutor(cores(), mp_context=get_context("spawn")) as pool:
             list(pool.map(prepare, models, [folder / model for model in models]))
         if options.profile:
             for threads in options.threads:
                 print(alone(threads, profile, folder / models[0], waveforms, threads, options.rounds))
             return
         found = results(names, folder, waveforms, options)
-    versions = ", ".join(f"{name} {number}" for name, number in facts["versions"].items())
-    print(f"{facts['processor']}, {facts['cores']} cores, load before the run {facts['load']}; {versions}\n")
+    medians = speed(found)
+    used = ", ".join(f"{name} {number}" for name, number in medians.versions.items())
+    print(f"{medians.processor}, {medians.cores} cores, load before the run {load:.2f}; {used}\n")
     print(report(found))
     if options.json:
-        settings = {key: value for key, value in vars(options).items() if not isinstance(value, Path)}
-        content = {"machine": facts, "settings": settings, "results": [asdict(each) for each in found]}
-        write(options.json, lambda path: path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8"))
+        write(options.json, lambda path: path.write_text(medians.as_json(), encoding="utf-8"))
     if options.chart:
-        write(options.chart, lambda path: draw(path, found, facts))
+        write(options.chart, lambda path: draw(path, found, medians.processor))
 
 
 if __name__ == "__main__":

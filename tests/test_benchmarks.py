@@ -11,6 +11,9 @@ from xml.etree import ElementTree
 
 import pytest
 
+from acanet.errors import BadConfig
+from acanet.experiment.card import read_strict
+from acanet.experiment.speed import Speed
 from acanet.models.registry import model_size
 
 FOLDER = Path(__file__).resolve().parents[1] / "benchmarks"
@@ -98,10 +101,42 @@ def test_the_report_has_a_row_for_each_system(inference):
     assert "| Resemblyzer |  |  |" in lines
 
 
+def test_the_medians_are_kept_as_the_results_page_reads_them(inference, tmp_path):
+    found = [
+        result(inference, name, seconds, 10.0 * seconds, ratio=ratio)
+        for seconds in (3, 60)
+        for name, ratio in ((inference.OURS, 1.0), ("ecapa-512", 2.5))
+    ]
+    found.append(result(inference, "ecapa-512", 3, 7.0, threads=2))
+    (tmp_path / "speed.json").write_text(inference.speed(found).as_json())
+    speed = read_strict(Speed, tmp_path / "speed.json")
+    assert [speed.milliseconds("ecapa-512", seconds) for seconds in (3, 60, 10)] == [30.0, 600.0, None]
+    assert speed.milliseconds("campplus", 3) is None
+    assert {timing.ratio for timing in speed.timings if timing.system == "ecapa-512"} == {2.5, 1.0}
+    (tmp_path / "speed.json").write_text(speed.as_json().replace("processor", "procesor"))
+    with pytest.raises(BadConfig, match="did you mean 'processor'"):
+        read_strict(Speed, tmp_path / "speed.json")
+
+
+def test_any_registered_model_can_be_measured(inference, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["inference.py", "--systems", "acanet", "acanet-mean"])
+    assert inference.read_options().systems == ["acanet", "acanet-mean"]
+    assert inference.system_of("acanet-mean") == inference.System(inference.exported, "acanet-mean")
+    for words, told in (
+        (("--systems", "acanet", "acanett"), "'acanett' is none of"),
+        (("--systems", "acanet-mean"), "--systems need acanet"),
+        (("--profile", "acanet, torch"), "--profile is for models as exported"),
+    ):
+        monkeypatch.setattr(sys, "argv", ["inference.py", *words])
+        with pytest.raises(SystemExit):
+            inference.read_options()
+        assert told in capsys.readouterr().err
+
+
 def test_the_chart_says_what_it_shows(inference, tmp_path):
     pytest.importorskip("matplotlib")
     found = [result(inference, inference.OURS, seconds, 10.0 * seconds) for seconds in (1, 3, 60)]
-    inference.write(tmp_path / "chart.svg", lambda path: inference.draw(path, found, {"processor": "a processor"}))
+    inference.write(tmp_path / "chart.svg", lambda path: inference.draw(path, found, "a processor"))
     assert [path.name for path in tmp_path.iterdir()] == ["chart.svg"]
     root = ElementTree.parse(tmp_path / "chart.svg").getroot()
     title = root.find("{http://www.w3.org/2000/svg}title")

@@ -8,7 +8,7 @@ import scipy.stats
 
 from acanet.evaluation import curve, intervals
 from acanet.evaluation.bootstrap import Speakers, ends
-from acanet.evaluation.intervals import differences, figure_names, measure
+from acanet.evaluation.intervals import differences, figure_names, measure, pairwise
 from acanet.evaluation.metrics import (
     act_dcf,
     auc,
@@ -215,6 +215,62 @@ def test_the_paired_difference_is_that_of_the_same_draws() -> None:
     assert swapped["eer"].value == -found["eer"].value
     assert "cllr" not in swapped
     assert "cllr" not in differences(one, other, target, enrol, test, llrs=one, replicates=5)
+
+
+def test_many_systems_are_compared_as_two_are() -> None:
+    one, target, enrol, test = all_pairs(8, 3, 0.8)
+    generator = np.random.default_rng(5)
+    scores = {"a": one, "b": one + generator.normal(size=len(one)), "c": one + generator.normal(size=len(one))}
+    found = pairwise(scores, target, enrol, test, points=POINTS, replicates=30, seed=2)
+    assert set(found) == {(first, other) for first in "abc" for other in "abc" if first != other}
+    for (first, other), paired in found.items():
+        arguments = {"points": POINTS, "replicates": 30, "seed": 2}
+        alone = differences(scores[first], scores[other], target, enrol, test, **arguments)
+        assert {name: each.difference for name, each in paired.items()} == alone
+
+
+def test_a_ratio_by_hand() -> None:
+    """Of four targets one system misses two, the other one; of four nontargets they accept two and one.
+
+    Every speaker has the same errors, so whoever is drawn, the one EER is 1/2 and the other 1/4.
+    """
+    target = [True] * 8 + [False] * 8
+    speakers = list("aaaabbbb") + list("aaaabbbb"), list("aaaabbbb") + list("bbbbaaaa")
+    worse, better = [1, 1, -1, -1] * 2 + [1, 1, -1, -1] * 2, [1, 1, 1, -1] * 2 + [1, -1, -1, -1] * 2
+    found = pairwise({"worse": worse, "better": better}, target, *speakers, replicates=20)
+    ratio = found["worse", "better"]["eer"].ratio
+    assert ratio is not None
+    assert (ratio.value, ratio.low, ratio.high) == pytest.approx((2.0, 2.0, 2.0))
+    inverse = found["better", "worse"]["eer"]
+    assert inverse.ratio is not None
+    assert (inverse.ratio.value, inverse.difference.value) == pytest.approx((0.5, -0.25))
+
+
+def test_a_ratio_is_of_the_same_draws() -> None:
+    """A system of half the errors of every speaker has half the EER in every draw, however much that varies."""
+    generator = np.random.default_rng(0)
+    speakers, each = 12, 40
+    who = np.repeat(np.arange(speakers), each)
+    misses = np.concatenate([np.arange(each) < 2 * count for count in generator.integers(1, 10, speakers)])
+    half = np.concatenate([np.arange(each) < mine.sum() // 2 for mine in misses.reshape(speakers, each)])
+    target = np.append(np.ones(len(who), bool), np.zeros(len(who), bool))
+    sides = np.tile(who, 2), np.append(who, (who + 1) % speakers)
+    worse, better = (np.append(-wrong.astype(float), wrong - 1.0) for wrong in (misses, half))
+    found = pairwise({"better": better, "worse": worse}, target, *sides, replicates=100)["better", "worse"]["eer"]
+    assert found.difference.high - found.difference.low > 0.02
+    assert found.ratio is not None
+    assert found.ratio.low < 0.5 < found.ratio.high
+    assert found.ratio.high - found.ratio.low < 0.1
+
+
+def test_there_is_no_ratio_to_nothing() -> None:
+    scores, target, *speakers = all_pairs(8, 3, 0.5)
+    perfect = np.where(target, 1.0, 0.0)
+    found = pairwise({"some": scores, "none": perfect}, target, *speakers, replicates=20)
+    assert found["some", "none"]["eer"].ratio is None
+    nothing = found["none", "some"]["eer"].ratio
+    assert nothing == Measure(value=0, low=0, high=0)
+    assert found["some", "none"]["eer"].difference.value > 0
 
 
 def test_pairing_sees_what_overlapping_intervals_hide() -> None:

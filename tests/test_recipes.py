@@ -10,6 +10,7 @@ import pytest
 
 from acanet.bundle import Bundle
 from acanet.data.manifest import read_manifest
+from acanet.experiment.card import RunCard, read_strict
 from acanet.training.recipe import read_recipe
 from commands import acanet
 from conftest import HELD_OUT, ROOT, TINY_MODEL, TRAINED
@@ -66,20 +67,18 @@ def test_wsj0_1talker(place):
     small = settings(*SMALL[1:], "data.batch=4", "average.every=1")
     command = ("experiment", "recipes/wsj0_1talker.yaml", "--out", "wsj0_1talker", *small)
     said = done(*command, "--set", "test.wsj0-1talker.trials=trials")
-    results = json.loads((place / "wsj0_1talker" / "results.json").read_text())
-    assert [(row["system"], row["parameters"]) for row in results["rows"]] == [
-        ("ecapa-1024", 20_767_552),
-        ("acanet", 4_553_601),
-    ]
-    first, second = results["rows"]
-    assert first["difference"] is None
-    difference = second["difference"]
-    assert difference["value"] == pytest.approx(second["eer"]["value"] - first["eer"]["value"])
-    assert difference["low"] <= difference["value"] <= difference["high"]
-    assert {row["trials"] for row in results["rows"]} == {len(trials.read_text().splitlines())}
-    table = (place / "wsj0_1talker" / "results.md").read_text()
-    assert "20,767,552" in table
-    assert table.strip() in said
+    ecapa, ours = (
+        read_strict(RunCard, place / "wsj0_1talker" / name / "card.json") for name in ("ecapa-1024", "acanet")
+    )
+    assert (ecapa.size.parameters, ours.size.parameters) == (20_767_552, 4_553_601)
+    measured, other = ours.lists["wsj0-1talker"], ecapa.lists["wsj0-1talker"]
+    difference = measured.against["ecapa-1024"]["eer"].difference
+    assert difference.value == pytest.approx(measured.figures["eer"].value - other.figures["eer"].value)
+    assert difference.low <= difference.value <= difference.high
+    assert measured.counts.trials == other.counts.trials == len(trials.read_text().splitlines())
+    page = (place / "wsj0_1talker" / "results.md").read_text()
+    (row,) = [line for line in page.splitlines() if "20,767,552" in line]
+    assert row in said
     for system in ("ecapa-1024", "acanet"):
         assert Bundle.load(place / "wsj0_1talker" / system).config.model["front_end"]["rate"] == 8000
         assert (place / "wsj0_1talker" / system / "reports" / "wsj0-1talker" / "det.png").exists()
@@ -131,9 +130,9 @@ def test_voxceleb2(place):
     assert "vox2-dev" in said  # far from complete
     small = settings(*SMALL, *SHORT_STAGE, *(f"test.Vox1-{k}.trials={f}" for k, f in vox1_lists(corpus).items()))
     done("experiment", "recipes/voxceleb2.yaml", "--out", "voxceleb2", *small)
-    rows = json.loads((place / "voxceleb2" / "results.json").read_text())["rows"]
-    assert [row["test"] for row in rows] == ["Vox1-O", "Vox1-E", "Vox1-H"]
-    assert [row["speakers"] for row in rows] == [4, 9, 9]
+    lists = read_strict(RunCard, place / "voxceleb2" / "voxceleb2" / "card.json").lists
+    assert list(lists) == ["Vox1-O", "Vox1-E", "Vox1-H"]
+    assert [listed.counts.speakers for listed in lists.values()] == [4, 9, 9]
     speakers = {utterance.speaker for utterance in read_manifest(place / "prepared" / "voxceleb" / "train.jsonl")}
     assert Bundle.load(place / "voxceleb2" / "voxceleb2").provenance.speakers == speakers
 

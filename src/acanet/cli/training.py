@@ -10,6 +10,7 @@ import typer
 from rich.table import Table
 
 from acanet.cli.common import INTERRUPTED, err, out
+from acanet.errors import require
 
 
 def train(
@@ -47,20 +48,28 @@ def experiment(
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="key.below=value, laid over the recipe; may be given often.")
     ] = None,
+    only: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Of the systems, this one; may be given often.")
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the experiment in --out.")] = False,
     seed: Annotated[int, typer.Option(min=0, help="Of the bootstrap.")] = 0,
 ) -> None:
-    """Train the systems of a recipe, evaluate them on its trial lists, and compare them: one table."""
-    from acanet.experiment import run_experiment
+    """Train the systems of a recipe, evaluate them on its trial lists, and compare them: a card each, and one page."""
+    from acanet.experiment.page import experiment_section, measured_table, paired_table, write_page
+    from acanet.experiment.run import run_experiment
     from acanet.training.recipe import read_experiment
 
+    require("scipy", "matplotlib", "jinja2", extra="train")
     systems = read_experiment(recipe, tuple(settings or ()))
-    results = run_experiment(systems, output, resume=resume, seed=seed, console=err)
-    if results is None:
+    cards = run_experiment(systems, output, only=only or (), resume=resume, seed=seed, console=err)
+    if cards is None:
         err.print("stopped and saved; the same command with --resume goes on")
         raise typer.Exit(INTERRUPTED)
-    out.print(results.table(), end="")
-    out.print(f"the table is in {output / 'results.md'}, all figures in {output / 'results.json'}")
+    write_page(output / "results.md", cards)
+    section = experiment_section(cards)
+    for table in filter(None, (measured_table(section), paired_table(section))):
+        out.print(table + "\n")
+    out.print(f"the page is {output / 'results.md'}, all figures are in the card.json of each system")
 
 
 def models(as_json: Annotated[bool, typer.Option("--json", help="A JSON list on standard output.")] = False) -> None:

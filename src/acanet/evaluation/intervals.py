@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import permutations
 
 import numpy as np
 from numpy.typing import ArrayLike
+from pydantic import Field
 from rich.console import Console
 from rich.progress import track
 
+from acanet.config import Strict
 from acanet.evaluation import metrics
 from acanet.evaluation.bootstrap import Speakers, ends, unseen
 from acanet.evaluation.curve import Curve
@@ -18,6 +22,15 @@ from acanet.scoring.operating_point import OperatingPoint
 
 POINTS = (OperatingPoint(prior=0.01), OperatingPoint(prior=0.05))
 FALSE_MATCH_RATES = (1e-2, 1e-3, 1e-4)
+
+
+class Paired(Strict):
+    """A figure of one system beside that of another, both by the same draws of the speakers."""
+
+    difference: Measure = Field(description="by how much the one is above the other")
+    ratio: Measure | None = Field(
+        description="how many times the other it is; None: the other is 0, of everybody or in a draw"
+    )
 
 
 def measure(
@@ -104,6 +117,39 @@ def differences(
     return _measures([one, other], speakers, replicates, seed)
 
 
+def pairwise(
+    scores: Mapping[str, ArrayLike],
+    target: ArrayLike,
+    enrol_speaker: ArrayLike,
+    test_speaker: ArrayLike,
+    *,
+    points: Sequence[OperatingPoint] = POINTS,
+    replicates: int = 1000,
+    seed: int = 0,
+) -> dict[tuple[str, str], dict[str, Paired]]:
+    """Every figure of each of many systems beside that of each other one, on the same trials.
+
+    The differences are those of `differences`, and a ratio comes from the same draws: one whose interval is below 0.8
+    says that the figure is less than 0.8 times the other's. Each system is resampled once, however many others there
+    are.
+
+    Args:
+        scores: (trials,) of each system, by its name.
+        target, enrol_speaker, test_speaker, points, replicates, seed: see `measure`.
+
+    Returns:
+        For every ordered pair (one, other) of names, by figure.
+
+    Raises:
+        ValueError, MissingExtra: as `measure`.
+    """
+    speakers = Speakers(target, enrol_speaker, test_speaker)
+    drawn = speakers.draws(replicates, seed)
+    systems = [_System(values, None, speakers, points) for values in scores.values()]
+    resampled = dict(zip(scores, _resample(systems, drawn), strict=True))
+    return {(one, other): _paired(resampled[one], resampled[other], drawn) for one, other in permutations(resampled, 2)}
+
+
 def figure_names(points: Sequence[OperatingPoint] = POINTS, *, calibrated: bool) -> list[str]:
     """The names that `measure` gives, in its order; calibrated: with log-likelihood ratios and a decision."""
     names = ["eer", "eer_hull", "auc", *(f"min_dcf({point.name})" for point in points)]
@@ -157,24 +203,66 @@ class _System:
         return found | {f"fnmr({most:g})": metrics.miss_rate_at(fmr, fnmr, most) for most in FALSE_MATCH_RATES}
 
 
+@dataclass(frozen=True, eq=False)
+class _Resampled:
+    """Figures of a system, of everybody and in each draw.
+
+    Attributes:
+        names: of the figures.
+        values: (figures,).
+        found: (replicates, figures).
+    """
+
+    names: list[str]
+    values: Floats
+    found: Floats
+
+    def __sub__(self, other: _Resampled) -> _Resampled:
+        """By how much they are above those of another system in the same draws."""
+        return _Resampled(self.names, self.values - other.values, self.found - other.found)
+
+    def __truediv__(self, other: _Resampled) -> _Resampled:
+        """How many times those of another system in the same draws they are, of the figures that it never has at 0."""
+        kept = (other.values != 0) & other.found.all(axis=0)
+        names = [name for name, keep in zip(self.names, kept, strict=True) if keep]
+        return _Resampled(names, self.values[kept] / other.values[kept], self.found[:, kept] / other.found[:, kept])
+
+    def measures(self, low: Floats, high: Floats) -> dict[str, Measure]:
+        """The figures by name, with the ends of their intervals, (figures,) each."""
+        rows = zip(self.names, self.values.tolist(), low.tolist(), high.tolist(), strict=True)
+        return {name: Measure(value=value, low=first, high=last) for name, value, first, last in rows}
+
+
 def _measures(systems: Sequence[_System], speakers: Speakers, replicates: int, seed: int) -> dict[str, Measure]:
     """The figures of the first system, less those of the second where there is one."""
-    figures = _figures(systems, np.ones(speakers.count))
     drawn = speakers.draws(replicates, seed)
+    one, *others = _resample(systems, drawn)
+    if others:
+        return _between(one - others[0], drawn)
+    low, high = ends(one.values, one.found, drawn)
+    return one.measures(*unseen(one.values, low, high, len(speakers.themselves)))
+
+
+def _resample(systems: Sequence[_System], drawn: Floats) -> list[_Resampled]:
+    """The figures of each system, of everybody and for each of `drawn`, (replicates, speakers)."""
+    everybody = [system.figures(np.ones(drawn.shape[1])) for system in systems]
     console = Console(stderr=True)
     shown = track(drawn, "intervals", console=console, transient=True, disable=not console.is_terminal)
-    found = np.array([[*_figures(systems, counts).values()] for counts in shown])
-    values = np.array([*figures.values()])
-    paired = len(systems) == 2
-    low, high = ends(values, found, drawn, paired=paired)
-    if not paired:
-        low, high = unseen(values, low, high, len(speakers.themselves))
-    rows = zip(figures, values.tolist(), low.tolist(), high.tolist(), strict=True)
-    return {name: Measure(value=value, low=first, high=last) for name, value, first, last in rows}
+    found = np.array([[[*system.figures(counts).values()] for system in systems] for counts in shown])
+    return [
+        _Resampled(list(figures), np.array([*figures.values()]), found[:, number])
+        for number, figures in enumerate(everybody)
+    ]
 
 
-def _figures(systems: Sequence[_System], drawn: Floats) -> dict[str, float]:
-    one, *others = (system.figures(drawn) for system in systems)
-    for other in others:
-        one = {name: value - other[name] for name, value in one.items()}
-    return one
+def _paired(one: _Resampled, other: _Resampled, drawn: Floats) -> dict[str, Paired]:
+    ratios = _between(one / other, drawn)
+    return {
+        name: Paired(difference=difference, ratio=ratios.get(name))
+        for name, difference in _between(one - other, drawn).items()
+    }
+
+
+def _between(compared: _Resampled, drawn: Floats) -> dict[str, Measure]:
+    """Differences or ratios of two systems with their intervals."""
+    return compared.measures(*ends(compared.values, compared.found, drawn, paired=True))

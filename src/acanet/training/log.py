@@ -20,6 +20,29 @@ from acanet.training.checkpoint import DevRow
 _COLUMNS = ("step", "loss", "accuracy", "rate", "margin", "utterances_per_second", "waiting_share", "seconds")
 
 
+def seconds_trained(folder: Path) -> float:
+    """How long the steps of a run took, looks at dev included, in all parts of a run that was stopped and resumed.
+
+    As `log.csv` has it: up to its last line, without the time between the parts, and without work that was lost when
+    the run was killed.
+
+    Args:
+        folder: of the run; without a line in its log, 0.
+    """
+    path = folder / "log.csv"
+    lines = path.read_text(encoding="utf-8").splitlines()[1:] if path.exists() else []
+    return float(lines[-1].rpartition(",")[2]) if lines else 0.0
+
+
+def looks_at_dev(folder: Path) -> list[DevRow]:
+    """Every look at the dev set of a run, in its order, as `dev.csv` has them; none without a dev set."""
+    path = folder / "dev.csv"
+    if not path.exists():
+        return []
+    with path.open(newline="", encoding="utf-8") as file:
+        return [DevRow(int(row["step"]), float(row["eer"])) for row in csv.DictReader(file)]
+
+
 class Log:
     """Collects steps and reports every `every` of them.
 
@@ -32,6 +55,7 @@ class Log:
     def __init__(self, folder: Path, console: Console, *, start: int, steps: int, every: int) -> None:
         self.folder, self.console, self.every, self.steps = folder, console, every, steps
         _keep_rows(folder / "log.csv", start)
+        self._seconds_before = seconds_trained(folder)
         self._file = (folder / "log.csv").open("a", newline="", encoding="utf-8")
         self._csv = csv.writer(self._file, lineterminator="\n")
         if self._file.tell() == 0:
@@ -94,7 +118,7 @@ class Log:
         speed, share = self._rows / spent, min(1.0, self._waiting / spent)
         self._csv.writerow(
             (step, f"{loss:.4f}", f"{accuracy:.4f}", f"{rate:.3e}", f"{margin:.3f}",
-             f"{speed:.1f}", f"{share:.3f}", f"{now - self._began:.1f}")
+             f"{speed:.1f}", f"{share:.3f}", f"{self._seconds_before + now - self._began:.1f}")
         )  # fmt: skip
         self._file.flush()
         for name, value in {"loss": loss, "accuracy": accuracy, "rate": rate, "margin": margin}.items():

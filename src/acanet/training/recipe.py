@@ -3,27 +3,53 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
 
-from acanet.config import FOLDER, UNKNOWN_KEY, FromHere, Place
-from acanet.errors import BadConfig, UnknownModel
+from acanet.config import FOLDER, UNKNOWN_KEY, FromHere, Place, Strict
+from acanet.errors import BadConfig, UnknownModel, nearest
 from acanet.models.registry import model_config
 from acanet.training.config import Evaluation, Experiment, Recipe
 
 R = TypeVar("R", bound=Recipe)
+S = TypeVar("S", bound=Strict)
 
 
 @dataclass(frozen=True)
 class Systems:
-    """What `acanet experiment` does: a recipe for each system, and the lists that all are measured on, by name."""
+    """What `acanet experiment` does.
 
+    Attributes:
+        path: of the recipe's file.
+        settings: what was laid over it, as `key.below=value`.
+        experiment: what the file says.
+        recipes: for each system, by name.
+        test: the lists that all are measured on, by name.
+    """
+
+    path: Path
+    settings: tuple[str, ...]
+    experiment: Experiment
     recipes: Mapping[str, Recipe]
     test: Mapping[str, Evaluation]
+
+    def only(self, names: Collection[str]) -> dict[str, Recipe]:
+        """The recipes of the systems of these names, in their order; of none: of all.
+
+        Raises:
+            BadConfig: for a name that no system has, with the nearest that one has.
+        """
+        for name in names:
+            if name not in self.recipes:
+                near = nearest(name, self.recipes)
+                hint = f"did you mean {near!r}?" if near else f"known are {', '.join(self.recipes)}"
+                raise BadConfig("--only", [f"no system {name!r} in {self.path}; {hint}"])
+        return {name: recipe for name, recipe in self.recipes.items() if not names or name in names}
 
 
 def read_recipe(path: Path, settings: tuple[str, ...] = ()) -> Recipe:
@@ -35,7 +61,7 @@ def read_recipe(path: Path, settings: tuple[str, ...] = ()) -> Recipe:
         BadConfig: naming the line and the key, and the nearest known one when it is unknown.
     """
     source = _Source.read(path, settings)
-    _systems(source)  # the whole file has to be right
+    _systems(source, settings)  # the whole file has to be right
     return source.shared().parse(Recipe)
 
 
@@ -45,22 +71,44 @@ def read_experiment(path: Path, settings: tuple[str, ...] = ()) -> Systems:
     Raises:
         BadConfig: as `read_recipe`, and when there is no test list.
     """
-    found = _systems(_Source.read(path, settings))
+    found = _systems(_Source.read(path, settings), settings)
     if not found.test:
         raise BadConfig(path, ["no 'test'; an experiment needs a trial list to measure on"])
     return found
 
 
-def _systems(source: _Source) -> Systems:
+def _systems(source: _Source, settings: tuple[str, ...]) -> Systems:
     experiment, shared = source.parse(Experiment), source.shared()
     changes = experiment.systems or {source.path.stem: {}}
     recipes = {name: shared.changed(name, change).parse(Recipe) for name, change in changes.items()}
-    return Systems(recipes, experiment.test)
+    return Systems(source.path, settings, experiment, recipes, experiment.test)
 
 
 def recipe_yaml(recipe: Recipe) -> str:
     """The recipe with every default spelt out; `read_recipe` reads it back to an equal one."""
     return yaml.safe_dump(json.loads(recipe.model_dump_json()), sort_keys=False)
+
+
+def portable(config: S) -> S:
+    """A config in which files are named without their folders, which mean nothing elsewhere."""
+    return config.model_copy(update={name: _without_folder(value) for name, value in config})
+
+
+def portable_setting(setting: str) -> str:
+    """A `key.below=value` setting in which files outside of the working directory are named without their folders.
+
+    >>> portable_setting("data.train=[/home/me/train.jsonl, prepared/dev.jsonl]")
+    'data.train=[train.jsonl, prepared/dev.jsonl]'
+    >>> portable_setting("steps=400")
+    'steps=400'
+    """
+    key, sign, value = setting.partition("=")
+    before = _yaml(value, f"--set {key}")
+    after = _named(before)
+    if after == before:
+        return setting
+    told = yaml.safe_dump(after, default_flow_style=True, width=math.inf, sort_keys=False)
+    return key + sign + told.removesuffix("\n").removesuffix("\n...")
 
 
 @dataclass(frozen=True)
@@ -155,6 +203,24 @@ def _from_here(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _from_here(item) for key, item in value.items()}
     return FromHere(value) if isinstance(value, str) else value
+
+
+def _without_folder(value: Any) -> Any:
+    if isinstance(value, Strict):
+        return portable(value)
+    if isinstance(value, Path):
+        return Path(value.name)
+    return tuple(map(_without_folder, value)) if isinstance(value, tuple) else value
+
+
+def _named(value: Any) -> Any:
+    """A value of a setting, in which absolute paths and those above the working directory are names of files."""
+    if isinstance(value, list):
+        return [_named(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _named(item) for key, item in value.items()}
+    outside = isinstance(value, str) and (Path(value).is_absolute() or ".." in Path(value).parts)
+    return Path(value).name if outside else value
 
 
 def _set(data: dict[str, Any], keys: list[str], value: Any) -> None:

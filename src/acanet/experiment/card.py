@@ -1,0 +1,155 @@
+"""The card of a run: what a system of an experiment is, what it cost, what it reached, and how to get it again."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import Field
+
+from acanet.config import Strict
+from acanet.errors import BadConfig
+from acanet.evaluation.intervals import Paired
+from acanet.evaluation.result import Counts
+from acanet.experiment.origin import Code, Machine
+from acanet.scoring.measure import Measure
+from acanet.training.config import Recipe
+
+CARD = "card.json"
+FIGURES = ("eer", "min_dcf(0.05)", "min_dcf(0.01)")
+"""What a card tells of a trial list, by the names of `acanet.evaluation.intervals.measure`."""
+
+S = TypeVar("S", bound=Strict)
+
+
+class Size(Strict):
+    """Of the network, without the front end."""
+
+    parameters: int
+    macs_3s: int = Field(description="multiply-adds for 3 s of speech")
+    macs_60s: int = Field(description="multiply-adds for 60 s of speech")
+
+
+class Budget(Strict):
+    """What the training took."""
+
+    steps: int
+    crops: int = Field(description="in all batches together")
+    audio_hours: float = Field(description="of the crops: their number times their mean length, stage by stage")
+    hours: float = Field(description="wall clock of the training, all its parts together, without the time between")
+
+
+class Data(Strict):
+    """What a system was trained on."""
+
+    manifests: tuple[str, ...] = Field(description="names of the files")
+    speakers: int
+    utterances: int
+    sha256: str = Field(description="of the sorted content hashes of the utterances, a line each")
+
+
+class Look(Strict):
+    """One look at the dev set."""
+
+    step: int
+    eer: float
+
+
+class Listed(Strict):
+    """A system on one trial list."""
+
+    trial_list: str = Field(description="name of the file")
+    sha256: str = Field(description="of its bytes, after gunzipping")
+    counts: Counts
+    figures: dict[str, Measure] = Field(description="by name: eer, min_dcf(0.05), min_dcf(0.01)")
+    replicates: int = Field(description="of the bootstrap over speakers that gave the intervals")
+    seed: int = Field(description="of the bootstrap")
+    against: dict[str, dict[str, Paired]] = Field(
+        {}, description="by another system of the experiment, then by figure: this one beside that"
+    )
+
+
+class RunCard(Strict):
+    """What `card.json` of a system holds."""
+
+    experiment: str = Field(description="name of the recipe's file, without `.yaml`")
+    title: str | None = Field(description="of the experiment")
+    about: str | None = Field(description="of the experiment")
+    system: str
+    place: int = Field(description="of the system in the recipe, from 0")
+    command: str = Field(description="that makes this card again")
+    recipe: Recipe = Field(description="of the system, every default spelt out; files without their folders")
+    fingerprint: str = Field(description="of the model")
+    size: Size
+    budget: Budget
+    machine: Machine = Field(description="that the training ended on")
+    versions: dict[str, str] = Field(description="of acanet, Python and torch, as the training ended")
+    code: Code | None = Field(description="as the training ended; None: acanet did not run from a checkout")
+    data: Data
+    dev: tuple[Look, ...] = Field(description="the learning curve; empty without a dev set")
+    chosen: int = Field(description="the step after which the weights were taken")
+    lists: dict[str, Listed] = Field(description="by the names that the recipe gives the trial lists")
+
+    def write(self, path: Path) -> None:
+        """Write it, complete before it takes its place."""
+        scratch = path.with_name(path.name + ".part")
+        scratch.write_text(self.as_json(), encoding="utf-8")
+        os.replace(scratch, path)
+
+
+def read_cards(paths: Sequence[Path]) -> list[RunCard]:
+    """Read run cards, in the order of the paths.
+
+    Args:
+        paths: files, or folders to search for `card.json`. Nothing is looked for below a folder that has one: what
+            lies there are the reports of the system.
+
+    Raises:
+        BadConfig: for a path that is not there, a folder without cards, a file that is no run card, or two cards of one
+            system.
+    """
+    places: dict[tuple[str, str], Path] = {}
+    cards = []
+    for path in (card for given in paths for card in _cards_in(given)):
+        card = read_strict(RunCard, path)
+        first = places.setdefault((card.experiment, card.system), path)
+        if first is not path:
+            problem = f"system {card.system!r} of {card.experiment!r} again, after {first}; give one card of each"
+            raise BadConfig(path, [problem])
+        cards.append(card)
+    return cards
+
+
+def read_strict(kind: type[S], path: Path) -> S:
+    """Read a JSON file.
+
+    Raises:
+        BadConfig: for a file that is not there, is not JSON, or has a wrong key or value.
+    """
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise BadConfig(path, ["no such file"]) from None
+    except ValueError as error:  # JSON, or UTF-8
+        raise BadConfig(path, [f"not JSON: {error}"]) from None
+    return kind.parse(data, path)
+
+
+def _cards_in(path: Path) -> list[Path]:
+    if not path.is_dir():
+        return [path]
+    found = list(_below(path))
+    if not found:
+        raise BadConfig(path, [f"no {CARD} in it; name run cards, or folders that `acanet experiment` made"])
+    return found
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    if (folder / CARD).is_file():
+        yield folder / CARD
+        return
+    for inner in sorted(path for path in folder.iterdir() if path.is_dir()):
+        yield from _below(inner)

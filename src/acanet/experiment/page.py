@@ -1,0 +1,272 @@
+"""Run cards as one page of Markdown, a section for each experiment, with pictures beside it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+
+from acanet.errors import BadConfig, nearest
+from acanet.evaluation.plots.learning import learning_svg
+from acanet.evaluation.plots.tradeoff import Point, tradeoff_svg
+from acanet.experiment.card import Listed, RunCard
+from acanet.experiment.speed import Speed
+from acanet.scoring.measure import Measure
+
+PICTURES = "figures"
+"""Folder of the pictures, beside the page."""
+NOTHING = "–"
+COST = "min_dcf(0.05)"
+
+
+@dataclass(frozen=True, eq=False)
+class Section:
+    """An experiment.
+
+    Attributes:
+        name: of its recipe.
+        cards: of its systems, in the order of the recipe.
+        reference: the system that the others are compared with.
+    """
+
+    name: str
+    cards: Sequence[RunCard]
+    reference: str
+
+    @property
+    def lists(self) -> list[str]:
+        """The names of the trial lists."""
+        return list(dict.fromkeys(name for card in self.cards for name in card.lists))
+
+    @property
+    def title(self) -> str:
+        """What it is called."""
+        return self.cards[0].title or self.name
+
+
+def write_page(
+    path: Path, cards: Sequence[RunCard], *, speed: Speed | None = None, references: Sequence[str] = ()
+) -> None:
+    """Write the page, and its pictures into `figures` beside it.
+
+    Args:
+        path: the Markdown file.
+        cards: of one experiment or of several, which keep the order of their first cards.
+        speed: how long models take; None: no times.
+        references: names of systems to compare with; an experiment takes the first that it has, else its first system.
+
+    Raises:
+        BadConfig: for a reference that no experiment has.
+        MissingExtra: without matplotlib.
+    """
+    sections = _sections(cards, references)
+    (path.parent / PICTURES).mkdir(parents=True, exist_ok=True)
+    parts = ["# Results", _introduction(speed)]
+    for section in sections:
+        parts += [f"## {section.title}", *([section.cards[0].about.strip()] if section.cards[0].about else [])]
+        parts += [measured_table(section, speed), paired_table(section), _seeds_table(section)]
+        parts += [*_pictures(section, speed, path), _budget_table(section), _origin_table(section)]
+    scratch = path.with_name(path.name + ".part")
+    scratch.write_text("\n\n".join(part for part in parts if part) + "\n", encoding="utf-8")
+    os.replace(scratch, path)
+
+
+def experiment_section(cards: Sequence[RunCard]) -> Section:
+    """The section of one experiment, whose first system is the reference."""
+    (section,) = _sections(cards, ())
+    return section
+
+
+def measured_table(section: Section, speed: Speed | None = None) -> str:
+    """Size, time, EER and minDCF(0.05) of each system, in Markdown."""
+    head = ["system", "model", "parameters", "multiply-adds, 3 s", "ms, 3 s", "ms, 60 s"]
+    head += [f"{name}: {figure}" for name in section.lists for figure in ("EER, %", "minDCF(0.05)")]
+    rows = []
+    for card in section.cards:
+        size = [f"{card.size.parameters:,}", f"{card.size.macs_3s / 1e9:.2f} G"]
+        times = [_milliseconds(card, speed, seconds) for seconds in (3, 60)]
+        figures = [cell for name in section.lists for cell in _figures(card.lists.get(name))]
+        shown = [NOTHING if time is None else f"{time:.1f}" for time in times]
+        rows.append([card.system, _model(card), *size, *shown, *figures])
+    return _table(head, "ll", rows)
+
+
+def paired_table(section: Section) -> str:
+    """Each system beside the reference, paired, in Markdown; empty where there is no other system."""
+    head = ["system"]
+    for name in section.lists:
+        head += [f"{name}: EER minus that of {section.reference}, %", "times that", "minDCF(0.05) minus"]
+    others = [card for card in section.cards if card.system != section.reference]
+    rows = [
+        [card.system, *(cell for name in section.lists for cell in _against(card.lists.get(name), section.reference))]
+        for card in others
+    ]
+    return _table(head, "l", rows) if rows else ""
+
+
+def _seeds_table(section: Section) -> str:
+    """The EER of systems that differ by their seed only: mean, least and most; empty where there are none."""
+    groups: dict[str, list[RunCard]] = {}
+    for card in section.cards:
+        groups.setdefault(card.recipe.model_copy(update={"seed": 0}).model_dump_json(), []).append(card)
+    rows = []
+    for cards in (group for group in groups.values() if len(group) > 1):
+        row = [", ".join(card.system for card in cards)]
+        for name in section.lists:
+            rates = [100 * card.lists[name].figures["eer"].value for card in cards if name in card.lists]
+            row.append(f"{fmean(rates):.2f} ({min(rates):.2f} to {max(rates):.2f})" if rates else NOTHING)
+        rows.append(row)
+    return (
+        _table(["seeds of one system", *(f"{name}: mean EER, %" for name in section.lists)], "l", rows) if rows else ""
+    )
+
+
+def _sections(cards: Sequence[RunCard], references: Sequence[str]) -> list[Section]:
+    by_name: dict[str, list[RunCard]] = {}
+    for card in cards:
+        by_name.setdefault(card.experiment, []).append(card)
+    systems = {card.system for card in cards}
+    for name in references:
+        if name not in systems:
+            near = nearest(name, systems)
+            raise BadConfig(
+                "--reference", [f"no card of a system {name!r}" + (f"; did you mean {near!r}?" if near else "")]
+            )
+    sections = []
+    for name, unordered in by_name.items():
+        ordered = sorted(unordered, key=lambda card: (card.place, card.system))
+        own = [card.system for card in ordered]
+        sections.append(Section(name, ordered, next((each for each in references if each in own), own[0])))
+    return sections
+
+
+def _introduction(speed: Speed | None) -> str:
+    lines = [
+        "Made by `acanet results` from run cards, one for each row; the command in a row makes its card again. In",
+        "brackets: the 95 % interval over the draw of the speakers. Differences and ratios are paired, by the same",
+        "draws for both systems: one whose interval does not hold 0, or 1, says that they differ.",
+    ]
+    if speed is not None:
+        lines += [
+            f"Milliseconds are of one core ({speed.processor}), from a waveform to its embedding, the model exported:",
+            "medians of one run of `benchmarks/inference.py`, in which all models took turns.",
+        ]
+    return "\n".join(lines)
+
+
+def _milliseconds(card: RunCard, speed: Speed | None, seconds: int) -> float | None:
+    """Of the model as it is registered; None for one with changed keys, which nobody timed."""
+    return None if speed is None or card.recipe.model.change else speed.milliseconds(card.recipe.model.name, seconds)
+
+
+def _model(card: RunCard) -> str:
+    model = card.recipe.model
+    return f"{model.name}, changed: {', '.join(_dotted(model.change))}" if model.change else model.name
+
+
+def _dotted(change: object, key: str = "") -> Iterator[str]:
+    """The keys and values of nested changes, such as `aggregator.latents=32`."""
+    if isinstance(change, dict):
+        for name, value in change.items():
+            yield from _dotted(value, f"{key}.{name}" if key else str(name))
+    else:
+        yield f"{key}={change}"
+
+
+def _figures(listed: Listed | None) -> list[str]:
+    if listed is None:
+        return [NOTHING, NOTHING]
+    return [_per_cent(listed.figures["eer"]), _plain(listed.figures[COST])]
+
+
+def _against(listed: Listed | None, reference: str) -> list[str]:
+    if listed is None or reference not in listed.against:
+        return [NOTHING] * 3
+    eer, cost = (listed.against[reference][figure] for figure in ("eer", COST))
+    ratio = NOTHING if eer.ratio is None else _interval(eer.ratio, ".2f")
+    return [_per_cent(eer.difference, "+.2f"), ratio, _interval(cost.difference, "+.3f")]
+
+
+def _pictures(section: Section, speed: Speed | None, page: Path) -> Iterator[str]:
+    """Draw the pictures of a section beside a page; what the page says to show them."""
+    times = {card.system: _milliseconds(card, speed, 3) for card in section.cards}
+    timed = {system: time for system, time in times.items() if time is not None}
+    sizes = {card.system: card.size.parameters / 1e6 for card in section.cards}
+    for kind, costs, unit, told in (
+        ("milliseconds", timed, "ms for 3 s of speech, one core", "milliseconds for 3 s of speech"),
+        ("parameters", sizes, "parameters, millions", "parameters"),
+    ):
+        panels = {name: _points(section, name, costs) for name in section.lists}
+        if any(panels.values()):
+            path, title = _picture(section, page, kind), f"{section.title}: EER against {told}"
+            tradeoff_svg(path, {name: points for name, points in panels.items() if points}, unit, title)
+            yield f"![{title}]({PICTURES}/{path.name})"
+    curves = {card.system: [(look.step, look.eer) for look in card.dev] for card in section.cards if card.dev}
+    if curves:
+        path, title = _picture(section, page, "learning"), f"{section.title}: EER on dev over the steps"
+        learning_svg(path, curves, title)
+        yield f"![{title}]({PICTURES}/{path.name})"
+
+
+def _picture(section: Section, page: Path, kind: str) -> Path:
+    return page.parent / PICTURES / f"{page.stem}-{section.name}-{kind}.svg"
+
+
+def _points(section: Section, test: str, costs: Mapping[str, float]) -> list[Point]:
+    """The systems that have a cost, on one list."""
+    return [
+        Point(card.system, costs[card.system], card.lists[test].figures["eer"])
+        for card in section.cards
+        if card.system in costs and test in card.lists
+    ]
+
+
+def _budget_table(section: Section) -> str:
+    head = ["system", "machine", "steps", "crops", "hours of speech", "hours of training", "threads", "chosen at step"]
+    rows = [
+        [
+            card.system,
+            card.machine.accelerator or f"{card.machine.processor}, {card.machine.cores} cores",
+            f"{card.budget.steps:,}",
+            f"{card.budget.crops:,}",
+            f"{card.budget.audio_hours:,.1f}",
+            f"{card.budget.hours:,.2f}",
+            str(card.machine.threads),
+            f"{card.chosen:,}",
+        ]
+        for card in section.cards
+    ]
+    return _table(head, "ll", rows)
+
+
+def _origin_table(section: Section) -> str:
+    head = ["system", "command", "commit", "training data, SHA-256", "seed"]
+    rows = []
+    for card in section.cards:
+        commit = NOTHING if card.code is None else f"`{card.code.commit[:12]}`" + (", changed" * card.code.changed)
+        data = f"{card.data.speakers:,} speakers, {card.data.utterances:,} utterances, `{card.data.sha256[:16]}`"
+        rows.append([card.system, f"`{card.command}`", commit, data, str(card.recipe.seed)])
+    return _table(head, "llll", rows)
+
+
+def _per_cent(measure: Measure, form: str = ".2f") -> str:
+    scaled = Measure(value=100 * measure.value, low=100 * measure.low, high=100 * measure.high)
+    return _interval(scaled, form)
+
+
+def _plain(measure: Measure) -> str:
+    return _interval(measure, ".3f")
+
+
+def _interval(measure: Measure, form: str) -> str:
+    return f"{measure.value:{form}} [{measure.low:{form}}, {measure.high:{form}}]"
+
+
+def _table(head: Sequence[str], left: str, rows: Sequence[Sequence[str]]) -> str:
+    """Markdown, with as many left columns as letters in `left`, the others right."""
+    rule = ["---" if column < len(left) else "---:" for column in range(len(head))]
+    return "\n".join(
+        f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |" for row in (head, rule, *rows)
+    )

@@ -1,0 +1,252 @@
+"""Train the systems of a recipe, measure each on the same trial lists, and compare them pair by pair."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+
+from acanet.bundle import Bundle
+from acanet.data.sides import Sides, find_sides
+from acanet.data.trials import Trials, read_trials
+from acanet.encoder import Encoder
+from acanet.errors import BadConfig, BadTrials, few
+from acanet.evaluation.evaluate import evaluate
+from acanet.evaluation.intervals import pairwise
+from acanet.evaluation.names import without_folder
+from acanet.evaluation.report import SCORES, write_report
+from acanet.evaluation.result import Result
+from acanet.experiment.card import CARD, FIGURES, Budget, Data, Listed, Look, RunCard, Size, read_strict
+from acanet.experiment.origin import these_versions, this_code, this_machine
+from acanet.models.registry import model_config, model_size
+from acanet.training.config import Evaluation, Recipe
+from acanet.training.corpus import check_inputs
+from acanet.training.log import looks_at_dev, seconds_trained
+from acanet.training.loop import train
+from acanet.training.recipe import Systems, portable, portable_setting
+
+Lists = Mapping[str, tuple[Trials, Sides]]
+
+
+def run_experiment(
+    systems: Systems,
+    out: Path,
+    *,
+    only: Sequence[str] = (),
+    resume: bool = False,
+    seed: int = 0,
+    replicates: int = 1000,
+    console: Console,
+) -> list[RunCard] | None:
+    """Train systems, evaluate each on every list, and compare all that are finished, pair by pair.
+
+    An experiment may be run in parts, system by system: every call compares what is in the folder by then.
+
+    Args:
+        systems: what `read_experiment` gives.
+        out: gets a folder for each system: a training run with `reports/LIST` and `card.json`.
+        only: train and evaluate the systems of these names; none: all.
+        resume: go on with an experiment that was stopped, and pass over what is finished.
+        seed: of the bootstrap.
+        replicates: of the bootstrap.
+        console: where progress goes.
+
+    Returns:
+        The cards of the finished systems, in the order of the recipe; None when training was interrupted: it can be
+        resumed.
+
+    Raises:
+        BadTrials, BadManifest, BadConfig: for names, lists, manifests and folders that cannot be used, lists with
+            speakers that are trained on, or systems that were finished under another recipe or on other lists; before
+            anything is trained.
+        AcanetError: as `train` and `evaluate`.
+    """
+    chosen = systems.only(only)
+    lists = {name: _read(test) for name, test in systems.test.items()}
+    trained = frozenset().union(*map(check_inputs, chosen.values()))
+    for trials, sides in lists.values():
+        _check_unheard(trials, sides, trained)
+    cards = _finished(systems, out)
+    current = {name for name, card in cards.items() if _is_current(card, lists, seed, replicates)}
+    if left := sorted(cards.keys() - current - chosen.keys()):
+        again = " ".join(f"--only {name}" for name in left)
+        raise BadConfig(out, [f"{few(left)} was evaluated on other lists or draws; add {again} --resume"])
+    for name, recipe in chosen.items():
+        if not (resume and name in cards):
+            console.rule(f"train {name}")
+            if not train(recipe, out / name, resume=resume, console=console).finished:
+                return None
+            cards[name] = _card(systems, name, out / name, seed)
+            current.discard(name)
+        if name not in current:
+            console.rule(f"evaluate {name}")
+            listed = _evaluate(systems.test, out / name, seed, replicates)
+            cards[name] = cards[name].model_copy(update={"lists": listed})
+            cards[name].write(out / name / CARD)
+    console.rule("compare")
+    by_now = _finished(systems, out)  # another call may have finished systems meanwhile
+    compared = _compare(
+        {name: card for name, card in by_now.items() if _is_current(card, lists, seed, replicates)}, lists, out
+    )
+    for card in compared:
+        card.write(out / card.system / CARD)
+    return compared
+
+
+def _read(test: Evaluation) -> tuple[Trials, Sides]:
+    trials = read_trials(test.trials)
+    return trials, find_sides(trials, manifest=test.manifest, audio_root=test.audio_root)
+
+
+def _check_unheard(trials: Trials, sides: Sides, trained: frozenset[str]) -> None:
+    """See that nobody in a list is trained on, as far as names tell."""
+    if shared := sorted(trained & {utterance.speaker for utterance in sides.utterances}):
+        reason = f"{len(shared)} of its speakers ({', '.join(shared[:3])}) are trained on; make them disjoint"
+        raise BadTrials(trials.path, None, reason)
+
+
+def _finished(systems: Systems, out: Path) -> dict[str, RunCard]:
+    """The cards in the folder, by system.
+
+    Raises:
+        BadConfig: for a system that was trained by another recipe.
+    """
+    paths = {name: out / name / CARD for name in systems.recipes}
+    cards = {name: read_strict(RunCard, path) for name, path in paths.items() if path.exists()}
+    for name, card in cards.items():
+        if different := _different(card.recipe, portable(systems.recipes[name])):
+            problem = f"it was trained with another recipe: other {few(different)}; choose another --out"
+            raise BadConfig(out / name, [problem])
+    return cards
+
+
+def _different(one: Recipe, other: Recipe) -> list[str]:
+    """The keys at the top whose values differ."""
+    return [name for name in Recipe.model_fields if getattr(one, name) != getattr(other, name)]
+
+
+def _is_current(card: RunCard, lists: Lists, seed: int, replicates: int) -> bool:
+    """Whether a card tells of these lists, with these draws."""
+    measured = {name: (listed.sha256, listed.seed, listed.replicates) for name, listed in card.lists.items()}
+    return measured == {name: (trials.sha256, seed, replicates) for name, (trials, _) in lists.items()}
+
+
+def _card(systems: Systems, name: str, folder: Path, seed: int) -> RunCard:
+    """The card of a system that is trained and not evaluated yet."""
+    recipe, bundle = systems.recipes[name], Bundle.load(folder)
+    size = model_size(bundle.name, model_config(bundle.name, bundle.config.model))
+    looks = looks_at_dev(folder)
+    return RunCard(
+        experiment=systems.path.stem,
+        title=systems.experiment.title,
+        about=systems.experiment.about,
+        system=name,
+        place=list(systems.recipes).index(name),
+        command=_command(systems, name, seed),
+        recipe=portable(recipe),
+        fingerprint=bundle.fingerprint,
+        size=Size(parameters=size.parameters, macs_3s=size.macs_3s, macs_60s=size.macs_60s),
+        budget=_budget(recipe, seconds_trained(folder)),
+        machine=this_machine(),
+        versions=these_versions(),
+        code=this_code(),
+        data=Data(
+            manifests=bundle.provenance.data,
+            speakers=len(bundle.provenance.speakers),
+            utterances=len(bundle.provenance.audio),
+            sha256=hashlib.sha256(
+                "".join(f"{audio}\n" for audio in sorted(bundle.provenance.audio)).encode()
+            ).hexdigest(),
+        ),
+        dev=tuple(Look(step=look.step, eer=look.eer) for look in looks),
+        chosen=min(looks, key=lambda look: look.eer).step if looks else recipe.all_steps,
+        lists={},
+    )
+
+
+def _command(systems: Systems, name: str, seed: int) -> str:
+    words = ["acanet", "experiment", without_folder(str(systems.path)), "--only", name]
+    words += ["--out", f"runs/{systems.path.stem}"]
+    for setting in systems.settings:
+        words += ["--set", portable_setting(setting)]
+    return shlex.join([*words, "--seed", str(seed)] if seed else words)
+
+
+def _budget(recipe: Recipe, seconds: float) -> Budget:
+    data, large_margin = recipe.data, recipe.large_margin
+    stages = [(recipe.steps * data.batch, data.crop_seconds)]
+    if large_margin is not None:
+        stages.append((large_margin.steps * (large_margin.batch or data.batch), large_margin.crop_seconds))
+    return Budget(
+        steps=recipe.all_steps,
+        crops=sum(crops for crops, _ in stages),
+        audio_hours=sum(crops * (length.low + length.high) / 2 for crops, length in stages) / 3600,
+        hours=seconds / 3600,
+    )
+
+
+def _evaluate(test: Mapping[str, Evaluation], folder: Path, seed: int, replicates: int) -> dict[str, Listed]:
+    """Evaluate a system on every list, and leave the reports in its folder."""
+    encoder, listed = Encoder.load(folder), {}
+    for name, on in test.items():
+        result = evaluate(
+            encoder, on.trials, manifest=on.manifest, audio_root=on.audio_root, seed=seed, replicates=replicates
+        )
+        write_report(folder / "reports" / name, result)
+        listed[name] = _listed(result)
+    return listed
+
+
+def _listed(result: Result) -> Listed:
+    card = result.card
+    return Listed(
+        trial_list=card.trial_list,
+        sha256=card.trial_list_sha256,
+        counts=card.counts,
+        figures={name: card.figures[name] for name in FIGURES},
+        replicates=card.replicates,
+        seed=card.seed,
+    )
+
+
+def _compare(cards: Mapping[str, RunCard], lists: Lists, out: Path) -> list[RunCard]:
+    """The cards, each with what its figures are beside those of every other system."""
+    compared: dict[str, dict[str, Listed]] = {name: {} for name in cards}
+    for test, (trials, sides) in lists.items():
+        on = {name: card.lists[test] for name, card in cards.items()}
+        draws = next(iter(on.values()))
+        found = pairwise(
+            {name: _scores(out / name / "reports" / test / SCORES, trials) for name in cards},
+            trials.target,
+            sides.speakers[trials.enrol],
+            sides.speakers[trials.test],
+            replicates=draws.replicates,
+            seed=draws.seed,
+        )
+        for name, listed in on.items():
+            against = {
+                other: {figure: found[name, other][figure] for figure in FIGURES} for other in cards if other != name
+            }
+            compared[name][test] = listed.model_copy(update={"against": against})
+    return [card.model_copy(update={"lists": compared[name]}) for name, card in cards.items()]
+
+
+def _scores(path: Path, trials: Trials) -> NDArray[np.float32]:
+    """The scores of a report, (trials,), of these trials.
+
+    Raises:
+        BadTrials: when the report is not of as many.
+    """
+    with gzip.open(path, "rt", encoding="utf-8") as file:
+        scores = np.array([float(line.split()[3]) for line in file], dtype=np.float32)
+    if len(scores) != len(trials):
+        raise BadTrials(
+            path, None, f"{len(scores)} scores for the {len(trials)} trials of {trials.path}; remove its report"
+        )
+    return scores
