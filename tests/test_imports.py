@@ -61,6 +61,9 @@ ROOMS = {
         "acanet.errors acanet.audio acanet.batching acanet.bundle acanet.data.synthetic acanet.models acanet.precision "
         "acanet.runtime numpy onnx torch"
     ),
+    "import_weights": Room(
+        "acanet.errors acanet.config acanet.bundle acanet.export acanet.models safetensors torch yaml"
+    ),
     "precision": Room(
         "acanet.errors acanet.bundle acanet.encoder acanet.evaluation acanet.runtime acanet.scoring numpy onnx "
         "onnxruntime"
@@ -80,8 +83,9 @@ ROOMS = {
     ),
     "cli": Room("acanet.errors rich typer", inside="acanet numpy"),
     "experiment": Room(
-        "acanet.errors acanet.config acanet.encoder acanet.data acanet.models acanet.training acanet.evaluation "
-        "acanet.scoring pydantic rich"
+        "acanet.errors acanet.config acanet.bundle acanet.encoder acanet.data acanet.models acanet.training "
+        "acanet.evaluation acanet.scoring numpy pydantic rich",
+        inside="torch",
     ),
     "demo": Room(
         "acanet.errors acanet.encoder acanet.data acanet.training acanet.evaluation rich",

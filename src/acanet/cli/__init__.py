@@ -7,7 +7,7 @@ import traceback
 import warnings
 from typing import Any
 
-from acanet.cli import backends, bundles, calibration, corpora, demo, evaluation, explain, recordings, training
+from acanet.cli import backends, bundles, calibration, corpora, demo, evaluation, explain, recordings, results, training
 from acanet.cli.common import INTERNAL_ERROR, INTERRUPTED, app, complain, err
 from acanet.errors import AcanetError, MissingExtra
 
@@ -18,6 +18,7 @@ for _command in (
     corpora.trials,
     training.train,
     training.experiment,
+    results.results,
     evaluation.evaluate,
     explain.explain,
     backends.plda,
@@ -28,6 +29,7 @@ for _command in (
     demo.demo,
 ):
     app.command()(_command)
+app.command("import")(bundles.import_weights)  # a word of Python, which no function can be called
 
 _TRAIN = {"accelerate", "matplotlib", "onnx", "onnxscript", "safetensors", "scipy", "tensorboard", "torch", "yaml"}
 """Packages of the `train` extra that commands import first."""

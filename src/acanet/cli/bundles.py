@@ -1,15 +1,26 @@
-"""Commands that make and check bundles: export, check."""
+"""Commands that make and check bundles: export, import, check."""
 
 from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from acanet.cli.common import Device, DeviceOption, ThreadsOption, out
 from acanet.errors import MissingExtra
+
+if TYPE_CHECKING:
+    from acanet.export import Exported
+
+
+class Layout(StrEnum):
+    """Of public weights; the names in `acanet.models.weights.LAYOUTS`."""
+
+    speechbrain_ecapa = "speechbrain-ecapa"
+    authors_acanet = "authors-acanet"
+    campplus = "campplus"
 
 
 class Precision(StrEnum):
@@ -53,15 +64,26 @@ def export(
 
     chosen = None if trials is None else TrialList(trials, manifest=manifest, audio_root=audio_root)
     done = export_model(model, output, recordings=audio or (), precision=precision.value, trials=chosen)
-    megabytes = sum(file.stat().st_size for file in output.iterdir()) / 1e6
-    out.print(
-        f"{done.recordings} recordings of 0.5 to 60 s: largest difference from torch {done.alone:.1e} alone, "
-        f"{done.padded:.1e} in batches"
-    )
-    if done.twin is not None:
-        out.print(f"lowest cosine to float32 {done.twin.cosine:.6f}; {done.twin.verdict}")
-        out.print(done.twin.error_rate)
-    out.print(f"{done.bundle.name}, {megabytes:.1f} MB, fingerprint {done.bundle.fingerprint}, in {output}")
+    _tell(done)
+
+
+def import_weights(
+    layout: Annotated[Layout, typer.Argument(help="Whose code the weights are of.")],
+    checkpoint: Annotated[Path, typer.Argument(help="Their state dict: a file by torch.save, or safetensors.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="A new folder, or an exported bundle to replace.")],
+    licence: Annotated[str, typer.Option(help="Of the weights, as their source says.")] = "unknown",
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="key.below=value, laid over the config that the weights fit; may be given often."),
+    ] = None,
+) -> None:
+    """Make a bundle that runs without torch of public weights; written only if it gives the same embeddings."""
+    try:
+        from acanet.import_weights import import_weights as import_public
+    except ModuleNotFoundError as error:
+        raise MissingExtra(error.name or "onnx", "train") from None
+
+    _tell(import_public(layout.value, checkpoint, output, licence=licence, settings=settings or ()))
 
 
 def check(
@@ -75,3 +97,17 @@ def check(
 
     difference = check_bundle(Bundle.load(bundle), threads=threads, device=device.value)
     out.print(f"largest difference from the export: {difference:.1e}")
+
+
+def _tell(done: Exported) -> None:
+    """What was written, and how far it is from torch."""
+    folder = done.bundle.folder
+    megabytes = sum(file.stat().st_size for file in folder.iterdir()) / 1e6
+    out.print(
+        f"{done.recordings} recordings of 0.5 to 60 s: largest difference from torch {done.alone:.1e} alone, "
+        f"{done.padded:.1e} in batches"
+    )
+    if done.twin is not None:
+        out.print(f"lowest cosine to float32 {done.twin.cosine:.6f}; {done.twin.verdict}")
+        out.print(done.twin.error_rate)
+    out.print(f"{done.bundle.name}, {megabytes:.1f} MB, fingerprint {done.bundle.fingerprint}, in {folder}")
