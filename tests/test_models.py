@@ -31,6 +31,7 @@ from acanet.config import (
     ModelConfig,
     OwnReadout,
     PointwiseFrames,
+    SpectralFrames,
     StatisticsPooling,
     TdnnFrames,
 )
@@ -50,6 +51,11 @@ LENGTHS = (16000, 4567, 9999, 1040, 12345)
 SMALL_PARTS = {
     PointwiseFrames: {"channels": 32},
     ConvolutionFrames: {"channels": 32, "hidden": 48},
+    SpectralFrames: {
+        "stages": ({"channels": 4, "stride": 2, "blocks": 0}, {"channels": 6, "stride": 2}),
+        "channels": 32,
+        "hidden": 48,
+    },
     TdnnFrames: {"channels": 16, "out_channels": 24},
     EcapaFrames: {"channels": 32, "out_channels": 32, "se_channels": 16},
     CampplusFrames: {"front_channels": 16, "channels": 16, "growth": 8, "bottleneck": 16, "layers": (2, 3, 2)},
@@ -195,6 +201,7 @@ ORDERLESS = {
 ORDERED = (
     "acanet",
     "acanet2",
+    "acanet2-small",
     "acanet-local",
     "acanet-local-attentive",
     "ecapa-512",
@@ -244,6 +251,7 @@ STATES_NORM = {"aggregator.norm_states.bias"}  # read out linearly, straight bef
 CANCELLED = {
     "acanet": KEY_BIASES_OF_MLA | READOUT,
     "acanet2": LAST_BLOCK | {"aggregator.transformer.0.key.bias"} | STATES_NORM,
+    "acanet2-small": LAST_BLOCK | {"aggregator.transformer.0.key.bias"} | STATES_NORM,
     "acanet-local": LAST_BLOCK | {"aggregator.transformer.0.key.bias"} | STATES_NORM,
     "ecapa-512": ATTENTION_BIAS,
     "ecapa-1024": ATTENTION_BIAS,

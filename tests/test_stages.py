@@ -14,7 +14,7 @@ from acanet.models.stages import Whole, in_pieces, reach, stages
 from pieces import embed_in_pieces
 from test_models import small, waveforms
 
-PIECES = ["acanet", "acanet2", "acanet-local"]
+PIECES = ["acanet", "acanet2", "acanet2-small", "acanet-local"]
 
 
 def runner(graphs):

@@ -305,10 +305,21 @@ class AcaStatisticsAggregator(Strict):
 
     kind: Literal["aca-statistics"] = "aca-statistics"
     latents: PositiveInt = 64
+    aca_heads: PositiveInt = Field(
+        1, description="queries of a latent, each for its share of the channels; 1: the latent is its query"
+    )
     latent_layers: PositiveInt = 1
     heads: PositiveInt = 8
     mlp: PositiveInt = 256
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
+
+    @model_serializer(mode="wrap")
+    def _without_one_head(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out that there is one head, so that models from before there could be more keep their fingerprints."""
+        plain: dict[str, Any] = serialise(self)
+        if plain.get("aca_heads") == 1:
+            del plain["aca_heads"]
+        return plain
 
 
 class MeanPooling(Strict):
@@ -399,6 +410,9 @@ class ExtractorConfig(ModelConfig):
                 raise ValueError(
                     f"{self.frames_channels} channels of frames do not divide into {self.aggregator.heads} heads"
                 )
+            heads = getattr(self.aggregator, "aca_heads", 1)
+            if self.frames_channels % heads:
+                raise ValueError(f"{self.frames_channels} channels of frames do not divide into {heads} aca_heads")
             if isinstance(self.head, OwnReadout) and self.head.dim % self.aggregator.latents:
                 raise ValueError(f"head.dim {self.head.dim} is not a multiple of {self.aggregator.latents} latents")
         if self.discriminant is not None and self.discriminant.directions > self.head_dim:

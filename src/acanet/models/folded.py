@@ -20,7 +20,16 @@ from torch.nn import functional
 from acanet.models.frames import Convolution, InvertedBlock, Spectral
 from acanet.models.frontend import FrontEnd
 from acanet.models.heads import LinearHeadModule, OwnReadoutHead, SharedReadoutHead
-from acanet.models.latents import VARIANCE_FLOOR, AcaLayer, AcaStatistics, LatentLayer, LatentNorm, Mla
+from acanet.models.latents import (
+    VARIANCE_FLOOR,
+    AcaLayer,
+    AcaStatistics,
+    LatentLayer,
+    LatentNorm,
+    Mla,
+    of_latents,
+    under_heads,
+)
 from acanet.models.layers import FrameNorm, PictureConv
 from acanet.models.pooling import Statistics
 
@@ -282,7 +291,8 @@ class FoldedAcaStatistics(nn.Module):
         self.features = plain.features
         gain = plain.norm.weight.double() / math.sqrt(plain.norm.weight.shape[0])
         self.latents = _constant(plain.latents)
-        self.first_queries = _constant(plain.latents.double() * gain)
+        self.heads = plain.heads
+        self.first_queries = _constant(plain.queries.double() * gain)
         self.steps = nn.ModuleList([StatisticsStep(plain)])
 
     def normalise(self, frames: Tensor, start: Tensor | int = 0) -> Tensor:
@@ -291,12 +301,18 @@ class FoldedAcaStatistics(nn.Module):
 
     start = FoldedMla.start
     forward = FoldedMla.forward
-    attend = FoldedMla.attend
+
+    def attend(self, frames: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
+        """As `FoldedMla.attend`; the attention of a latent is the mean of its heads'."""
+        features, attention = FoldedMla.attend(self, frames, mask)  # type: ignore[arg-type]
+        return features, attention.unflatten(1, (self.heads, -1)).mean(dim=1)
 
     def hear(self, queries: Tensor, frames: Tensor, mask: Tensor | None = None) -> tuple[Tensor, ...]:
-        """As `FoldedMla.hear`; also the sum of the squares of the frames."""
+        """As `FoldedMla.hear`, for heads * latents queries of which each hears its share of the channels; also the sum
+        of the squares of the frames."""
         highest, weights = _exponentials(queries @ _normalise(frames).transpose(1, 2), mask)
-        return highest, weights, weights @ frames, weights @ (frames * frames)
+        sums = (under_heads(weights, values, self.heads) for values in (frames, frames * frames))
+        return highest, weights, *sums
 
 
 class StatisticsStep(nn.Module):
@@ -304,6 +320,7 @@ class StatisticsStep(nn.Module):
 
     def __init__(self, plain: AcaStatistics) -> None:
         super().__init__()
+        self.heads = plain.heads
         self.norm_statistics = _latent_norm(plain.norm_statistics, len(plain.latents))
         self.hear = _linear(plain.hear)
         layers: list[Any] = list(plain.transformer)
@@ -311,7 +328,9 @@ class StatisticsStep(nn.Module):
         self.norm_states = _latent_norm(plain.norm_states, len(plain.latents))
 
     def forward(self, latents: Tensor, mean: Tensor, square: Tensor) -> tuple[Tensor, None]:
-        """(latents, channels) and (batch, latents, channels) twice -> (batch, latents, features); no queries follow."""
+        """(latents, channels) and (batch, heads * latents, channels / heads) twice -> (batch, latents, features); no
+        queries follow."""
+        mean, square = of_latents(mean, self.heads), of_latents(square, self.heads)
         deviation = (square - mean * mean).clamp(min=VARIANCE_FLOOR).sqrt()
         statistics = self.norm_statistics(torch.cat([mean, deviation], dim=-1))
         states = [latents + self.hear(statistics)]

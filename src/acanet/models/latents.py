@@ -140,14 +140,18 @@ class AcaStatistics(nn.Module):
     """Second-order ACA: (batch, frames, dim) -> (batch, latents, features).
 
     Each latent passes the mean and the standard deviation of the frames under its attention (sums of z and of z
-    squared, so folding, chunks and a running softmax serve here too). A latent transformer then compares what the
-    latents heard; each latent's features are its statistics and its state before and after every layer.
+    squared, so folding, chunks and a running softmax serve here too). With several heads it has a query, and so an
+    attention, for each share of the channels. A latent transformer then compares what the latents heard; each latent's
+    features are its statistics and its state before and after every layer.
     """
 
     def __init__(self, dim: int, config: AcaStatisticsAggregator) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(dim, bias=False)  # an offset of the keys would cancel in the softmax
         self.latents = nn.Parameter(torch.randn(config.latents, dim))
+        self.heads = config.aca_heads
+        if self.heads > 1:
+            self.own_queries = nn.Parameter(torch.randn(self.heads * config.latents, dim))
         self.norm_statistics = LatentNorm(config.latents, 2 * dim)
         self.hear = nn.Linear(2 * dim, dim)
         self.transformer = nn.ModuleList(
@@ -157,14 +161,20 @@ class AcaStatistics(nn.Module):
         self.norm_states = LatentNorm(config.latents, dim * (config.latent_layers + 1))
         self.features = dim * (config.latent_layers + 3)
 
+    @property
+    def queries(self) -> Tensor:
+        """(heads * latents, dim), those of the first head first."""
+        return self.latents if self.heads == 1 else self.own_queries
+
     def forward(self, frames: Tensor, mask: Tensor | None) -> Tensor:
         """`mask`: (batch, frames) bool, true where a frame is real; None when all are."""
-        scores = self.latents @ self.norm(frames).transpose(1, 2) / math.sqrt(frames.shape[-1])
+        scores = self.queries @ self.norm(frames).transpose(1, 2) / math.sqrt(frames.shape[-1])
         if mask is not None:
             scores = scores.masked_fill(~mask.unsqueeze(1), -math.inf)
-        attention = scores.softmax(dim=-1)  # (batch, latents, frames)
-        mean = attention @ frames
-        variance = attention @ frames.square() - mean.square()
+        attention = scores.softmax(dim=-1)  # (batch, heads * latents, frames)
+        mean = of_latents(under_heads(attention, frames, self.heads), self.heads)
+        square = of_latents(under_heads(attention, frames.square(), self.heads), self.heads)
+        variance = square - mean.square()
         statistics = self.norm_statistics(torch.cat([mean, variance.clamp(min=VARIANCE_FLOOR).sqrt()], dim=-1))
         states = [self.latents + self.hear(statistics)]
         for layer in self.transformer:
@@ -181,6 +191,28 @@ class LatentNorm(nn.BatchNorm1d):
     def forward(self, x: Tensor) -> Tensor:
         """(batch, latents, features) -> (batch, latents, features)."""
         return super().forward(x.flatten(1)).view_as(x)
+
+
+def under_heads(weights: Tensor, frames: Tensor, heads: int) -> Tensor:
+    """Sums of the frames under weights, each head's of its share of the channels.
+
+    Args:
+        weights: (batch, heads * latents, frames), those of the first head first.
+        frames: (batch, frames, dim).
+        heads: how many.
+
+    Returns:
+        (batch, heads * latents, dim / heads).
+    """
+    if heads == 1:
+        return weights @ frames
+    shares = frames.unflatten(2, (heads, -1)).transpose(1, 2)  # (batch, heads, frames, dim / heads)
+    return (weights.unflatten(1, (heads, -1)) @ shares).flatten(1, 2)
+
+
+def of_latents(heard: Tensor, heads: int) -> Tensor:
+    """(batch, heads * latents, dim / heads) -> (batch, latents, dim): what a latent hears with all its heads."""
+    return heard if heads == 1 else heard.unflatten(1, (heads, -1)).transpose(1, 2).flatten(2)
 
 
 def sinusoids(frames: int, dim: int) -> Tensor:

@@ -31,6 +31,7 @@ from acanet.config import (
     ModelConfig,
     Origin,
     OwnReadout,
+    PictureStage,
     PointwiseFrames,
     SharedReadout,
     SpectralFrames,
@@ -187,7 +188,16 @@ def _merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
 
 
 _PAPER = ExtractorConfig(frames=PointwiseFrames(), aggregator=MlaAggregator(), head=SharedReadout())
-_ACANET2 = ExtractorConfig(frames=SpectralFrames(), aggregator=AcaStatisticsAggregator(), head=OwnReadout())
+_ACANET2 = ExtractorConfig(frames=SpectralFrames(), aggregator=AcaStatisticsAggregator(aca_heads=16), head=OwnReadout())
+_ACANET2_SMALL = ExtractorConfig(
+    frames=SpectralFrames(
+        stages=(PictureStage(channels=16, stride=2, blocks=0), PictureStage(channels=24, stride=2)),
+        channels=160,
+        hidden=384,
+    ),
+    aggregator=AcaStatisticsAggregator(latents=32, aca_heads=16, mlp=160),
+    head=OwnReadout(),
+)
 _LOCAL = ExtractorConfig(frames=ConvolutionFrames(), aggregator=AcaStatisticsAggregator(), head=OwnReadout())
 
 
@@ -198,6 +208,7 @@ def _ecapa(channels: int) -> ExtractorConfig:
 
 register_model("acanet", _PAPER)
 register_model("acanet2", _ACANET2)
+register_model("acanet2-small", _ACANET2_SMALL)
 register_model("acanet-local", _LOCAL)
 register_model("ecapa-512", _ecapa(512))
 register_model("ecapa-1024", _ecapa(1024))
