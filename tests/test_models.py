@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import itertools
 import json
 import math
 import os
@@ -41,7 +42,7 @@ from acanet.models.campplus import DenseLayer
 from acanet.models.extractor import Extractor
 from acanet.models.frontend import FrontEnd, frame_mask
 from acanet.models.inference import embed_waveforms
-from acanet.models.latents import AcaLayer, LatentLayer, sinusoids
+from acanet.models.latents import VARIANCE_FLOOR, AcaLayer, AcaStatistics, LatentLayer, sinusoids
 from acanet.models.pooling import Statistics
 from acanet.models.registry import build_model, model_config, model_names, model_size, register_model
 
@@ -650,3 +651,34 @@ def test_latent_layer_equals_plain_attention(norm_queries):
     expected = latents + plain_attention(layer, 16, 4)(queries, keys, keys)[0]
     expected = expected + layer.mlp(expected)
     torch.testing.assert_close(layer(latents), expected, atol=1e-9, rtol=0)
+
+
+def test_each_head_of_a_latent_hears_its_share_of_the_channels():
+    torch.manual_seed(7)
+    latents, heads, dim, share = 3, 4, 16, 4
+    layer = (
+        AcaStatistics(dim, AcaStatisticsAggregator(latents=latents, aca_heads=heads, heads=2, mlp=8)).double().eval()
+    )
+    frames = torch.randn(2, 9, dim).double()
+    queries = layer.queries.view(heads, latents, dim)
+    keys = layer.norm(frames)
+    expected = torch.empty(2, latents, 2, dim).double()
+    for latent, head in itertools.product(range(latents), range(heads)):
+        channels = slice(head * share, (head + 1) * share)
+        weights = (keys @ queries[head, latent] / dim**0.5).softmax(dim=1).unsqueeze(2)  # (batch, frames, 1)
+        mean = (weights * frames[..., channels]).sum(dim=1)
+        variance = (weights * (frames[..., channels] - mean.unsqueeze(1)) ** 2).sum(dim=1)
+        expected[:, latent, 0, channels] = mean
+        expected[:, latent, 1, channels] = variance.clamp(min=VARIANCE_FLOOR).sqrt()
+    statistics = layer(frames, None)[..., : 2 * dim] * (1 + layer.norm_statistics.eps) ** 0.5  # a fresh batch norm
+    torch.testing.assert_close(statistics, expected.flatten(2), atol=1e-9, rtol=0)
+
+
+def test_heads_that_do_not_divide_the_channels_are_refused():
+    with pytest.raises(BadConfig, match="256 channels of frames do not divide into 7 aca_heads"):
+        model_config("acanet2", {"aggregator": {"aca_heads": 7}})
+
+
+def test_one_head_leaves_the_config_as_it_was():
+    assert "aca_heads" not in model_config("acanet-local").as_json()
+    assert model_config("acanet2").model_dump()["aggregator"]["aca_heads"] == 16
