@@ -42,6 +42,7 @@ from acanet.training.dev import DevSet
 from acanet.training.discriminant import Fitted, Views, check_discriminant, with_discriminant
 from acanet.training.log import Log
 from acanet.training.losses import AngularMarginSoftmax
+from acanet.training.memory import keep_freed_memory
 from acanet.training.recipe import read_recipe, recipe_yaml
 from acanet.training.schedule import is_averaged, margin_at, rate_at
 
@@ -91,6 +92,7 @@ def train(
     """
     console = console or Console(stderr=True)
     _check_free(out, recipe, resume)
+    keep_freed_memory()
     run = _Run(recipe, out, init)
     main = run.accelerator.is_main_process
     console.quiet |= not main
