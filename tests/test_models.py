@@ -677,8 +677,3 @@ def test_each_head_of_a_latent_hears_its_share_of_the_channels():
 def test_heads_that_do_not_divide_the_channels_are_refused():
     with pytest.raises(BadConfig, match="256 channels of frames do not divide into 7 aca_heads"):
         model_config("acanet2", {"aggregator": {"aca_heads": 7}})
-
-
-def test_one_head_leaves_the_config_as_it_was():
-    assert "aca_heads" not in model_config("acanet-local").as_json()
-    assert model_config("acanet2").model_dump()["aggregator"]["aca_heads"] == 16

@@ -11,7 +11,8 @@ import pytest
 from acanet.bundle import Bundle
 from acanet.data.manifest import read_manifest
 from acanet.experiment.card import RunCard, read_strict
-from acanet.training.recipe import read_recipe
+from acanet.models.registry import model_config, model_size
+from acanet.training.recipe import read_experiment, read_recipe
 from commands import acanet
 from conftest import HELD_OUT, ROOT, TINY_MODEL, TRAINED
 from miniatures import wsj0, wsj0_protocol
@@ -55,6 +56,7 @@ def pairs_of(manifest, path):
 
 def test_every_recipe_is_tried():
     tried = {"wsj0_1talker", "voxceleb2", "cnceleb", "librispeech", "speechocean762", "own-speech", "open-speech"}
+    tried |= {"comparison", "pooling", "ablation"}
     assert {path.stem for path in (ROOT / "recipes").glob("*.yaml")} == tried
 
 
@@ -149,7 +151,7 @@ def test_cnceleb(place):
     trials = next(corpus.rglob("trials.lst"))
     small = settings(*SMALL, *SHORT_STAGE, f"test.cnceleb.trials={trials}")
     said = done("experiment", "recipes/cnceleb.yaml", "--out", "cnceleb", *small)
-    assert "| cnceleb | acanet-local |" in said
+    assert "| cnceleb | acanet-local, changed: " in said
 
 
 @pytest.mark.parametrize("kind", ["librispeech", "speechocean762"])
@@ -171,8 +173,9 @@ def test_own_speech(place, voices):
     assert "2 speakers (from the manifest)" in said
 
 
-def test_open_speech(place, voices):
-    """Its three corpora are plain manifests; any three will do."""
+@pytest.fixture
+def open_speech(place, voices):
+    """The three corpora of the recipes on open speech are plain manifests; any three will do."""
     home = place / "recipes" / "data"
     home.mkdir()
     groups = {
@@ -180,6 +183,7 @@ def test_open_speech(place, voices):
         "librispeech.train": TRAINED[2:3],
         "arabic_commands.train": TRAINED[3:],
         "speechocean762.dev": HELD_OUT,
+        "speechocean762.test": HELD_OUT,
     }
     for name, speakers in groups.items():
         lines = [
@@ -188,12 +192,30 @@ def test_open_speech(place, voices):
             for path in sorted((voices / speaker).glob("*.wav"))
         ]
         (home / f"{name}.jsonl").write_text("".join(lines))
-    pairs_of(home / "speechocean762.dev.jsonl", home / "dev.trials")
+    for name in ("dev", "test", "test.hard"):
+        pairs_of(home / "speechocean762.dev.jsonl", home / f"{name}.trials")
+    return home
+
+
+def test_open_speech(place, open_speech):
     stage = SHORT_STAGE if read_recipe(place / "recipes" / "open-speech.yaml").large_margin else []
     done("train", "recipes/open-speech.yaml", "--out", "run", *settings(*SMALL, *stage))
-    dev = home / "speechocean762.dev.jsonl"
-    said = done("evaluate", "run", home / "dev.trials", "--manifest", dev)
+    dev = open_speech / "speechocean762.dev.jsonl"
+    said = done("evaluate", "run", open_speech / "dev.trials", "--manifest", dev)
     assert "2 speakers (from the manifest)" in said
+
+
+@pytest.mark.parametrize(
+    ("kind", "system"), [("comparison", "acanet2"), ("pooling", "pointwise-statistics"), ("ablation", "one-head")]
+)
+def test_experiments_on_open_speech(place, open_speech, kind, system):
+    """One of the systems, in its real size; the others are built at least."""
+    for recipe in read_experiment(place / "recipes" / f"{kind}.yaml").recipes.values():
+        model_size(recipe.model.name, model_config(recipe.model.name, recipe.model.change))
+    small = settings(*SMALL[1:], "discriminant.directions=1")
+    done("experiment", f"recipes/{kind}.yaml", "--only", system, "--out", "out", *small)
+    card = read_strict(RunCard, place / "out" / system / "card.json")
+    assert (card.experiment, card.system, set(card.lists)) == (kind, system, {"test", "hard"})
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "recipes").glob("*.yaml")), ids=lambda path: path.stem)

@@ -313,14 +313,6 @@ class AcaStatisticsAggregator(Strict):
     mlp: PositiveInt = 256
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
 
-    @model_serializer(mode="wrap")
-    def _without_one_head(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out that there is one head, so that models from before there could be more keep their fingerprints."""
-        plain: dict[str, Any] = serialise(self)
-        if plain.get("aca_heads") == 1:
-            del plain["aca_heads"]
-        return plain
-
 
 class MeanPooling(Strict):
     """The mean over time."""
