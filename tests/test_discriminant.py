@@ -47,6 +47,8 @@ from pieces import embed_in_pieces
 from test_models import Tiny, padded, small, waveforms
 from test_stages import runner
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 # Learning it
 
 BY_HAND = np.array([[0.6, 0.8], [0.6, -0.8], [-0.6, 0.8], [-0.6, -0.8]])
@@ -223,14 +225,6 @@ def test_more_directions_than_numbers_are_refused():
 
 
 # Runs
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

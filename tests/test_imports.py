@@ -39,6 +39,7 @@ class Room:
 ROOMS = {
     "errors": Room(),
     "config": Room("acanet.errors pydantic pydantic_core"),
+    "settings": Room("acanet.errors yaml"),
     "containers": Room("acanet.errors numpy"),
     "media": Room("acanet.errors av numpy"),
     "audio": Room("acanet.errors acanet.containers numpy soundfile soxr", inside="acanet.media"),
@@ -62,7 +63,7 @@ ROOMS = {
         "acanet.runtime numpy onnx torch"
     ),
     "import_weights": Room(
-        "acanet.errors acanet.config acanet.bundle acanet.export acanet.models safetensors torch yaml"
+        "acanet.errors acanet.config acanet.bundle acanet.export acanet.models acanet.settings safetensors torch"
     ),
     "precision": Room(
         "acanet.errors acanet.bundle acanet.encoder acanet.evaluation acanet.runtime acanet.scoring numpy onnx "
@@ -73,8 +74,8 @@ ROOMS = {
         inside="lhotse pyroomacoustics",  # lhotse loads torch, which a reader of manifests does without
     ),
     "training": Room(
-        "acanet.errors acanet.config acanet.audio acanet.scoring acanet.bundle acanet.models acanet.data "
-        "acanet.evaluation.metrics accelerate lhotse numpy pydantic rich safetensors torch yaml"
+        "acanet.errors acanet.config acanet.settings acanet.audio acanet.scoring acanet.bundle acanet.models "
+        "acanet.data acanet.evaluation.metrics accelerate lhotse numpy pydantic rich safetensors torch yaml"
     ),
     "evaluation": Room(
         "acanet.errors acanet.config acanet.audio acanet.speech acanet.scoring acanet.bundle acanet.encoder "

@@ -33,14 +33,7 @@ from acanet.training.recipe import read_recipe, recipe_yaml
 
 STEPS, DEV_EVERY, SAVE_EVERY = 10, 3, 4
 
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """As the processes that these tests start have, so that sums are taken in one order."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")

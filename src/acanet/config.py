@@ -402,11 +402,12 @@ class ExtractorConfig(ModelConfig):
                 raise ValueError(
                     f"{self.frames_channels} channels of frames do not divide into {self.aggregator.heads} heads"
                 )
-            heads = getattr(self.aggregator, "aca_heads", 1)
-            if self.frames_channels % heads:
-                raise ValueError(f"{self.frames_channels} channels of frames do not divide into {heads} aca_heads")
             if isinstance(self.head, OwnReadout) and self.head.dim % self.aggregator.latents:
                 raise ValueError(f"head.dim {self.head.dim} is not a multiple of {self.aggregator.latents} latents")
+        if isinstance(self.aggregator, AcaStatisticsAggregator) and self.frames_channels % self.aggregator.aca_heads:
+            raise ValueError(
+                f"{self.frames_channels} channels of frames do not divide into {self.aggregator.aca_heads} aca_heads"
+            )
         if self.discriminant is not None and self.discriminant.directions > self.head_dim:
             raise ValueError(
                 f"discriminant.directions {self.discriminant.directions} is more than the {self.head_dim} numbers that "

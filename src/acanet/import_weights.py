@@ -16,16 +16,16 @@ from typing import Any
 
 import safetensors.torch
 import torch
-import yaml
 from safetensors import SafetensorError
 from torch import Tensor
 
 from acanet.bundle import Bundle, BundleConfig, Provenance, write_bundle
 from acanet.config import UNKNOWN_KEY, ModelConfig
-from acanet.errors import AcanetError, BadConfig, ModelMismatch, few, nearest
+from acanet.errors import AcanetError, ModelMismatch, few, nearest
 from acanet.export import Exported, export
 from acanet.models.registry import build_model, model_config
-from acanet.models.weights import LAYOUTS, Changes, Layout, Weights
+from acanet.models.weights import LAYOUTS, Layout, Weights
+from acanet.settings import lay, read_setting
 
 UNKNOWN = "unknown"
 """The licence of weights of which nobody said under which they are."""
@@ -169,27 +169,11 @@ def _fitting(layout: Layout, weights: Weights, settings: Sequence[str], path: Pa
     """The registered model that weights are of, and its config with their sizes and the settings."""
     name, changes = layout.fit(layout.ours(weights)[0])
     for setting in settings:
-        _set(changes, setting)
+        lay(changes, *read_setting(setting))
     config = model_config(
         name, changes, source=path, origin=lambda place, kind: "--set " if kind == UNKNOWN_KEY else ""
     )
     return name, config
-
-
-def _set(changes: Changes, setting: str) -> None:
-    """Lay `key.below=value` over nested changes."""
-    key, sign, value = setting.partition("=")
-    if not sign:
-        raise BadConfig("--set", [f"{setting!r} is not key=value"])
-    *above, last = key.split(".")
-    for part in above:
-        changes = changes.setdefault(part, {})
-        if not isinstance(changes, dict):
-            raise BadConfig("--set", [f"{part!r} holds a value, it has no {last!r}"])
-    try:
-        changes[last] = yaml.safe_load(value)
-    except yaml.YAMLError as error:
-        raise BadConfig("--set", [f"{key}: not YAML: {error}"]) from None
 
 
 def _kind(value: Any) -> str:

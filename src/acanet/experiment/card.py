@@ -139,11 +139,12 @@ def read_strict(kind: type[S], path: Path) -> S:
 
 
 def _cards_in(path: Path) -> list[Path]:
-    if not path.is_dir():
+    if path.is_file():
         return [path]
-    found = list(_below(path))
+    found = list(_below(path)) if path.is_dir() else []
     if not found:
-        raise BadConfig(path, [f"no {CARD} in it; name run cards, or folders that `acanet experiment` made"])
+        what = f"no {CARD} in it" if path.is_dir() else "no such file or folder"
+        raise BadConfig(path, [f"{what}; name run cards, or folders that `acanet experiment` made"])
     return found
 
 

@@ -14,6 +14,7 @@ import yaml
 from acanet.config import FOLDER, UNKNOWN_KEY, FromHere, Place, Strict
 from acanet.errors import BadConfig, UnknownModel, nearest
 from acanet.models.registry import model_config
+from acanet.settings import lay, read_setting, read_yaml
 from acanet.training.config import Evaluation, Experiment, Recipe
 
 R = TypeVar("R", bound=Recipe)
@@ -102,13 +103,12 @@ def portable_setting(setting: str) -> str:
     >>> portable_setting("steps=400")
     'steps=400'
     """
-    key, sign, value = setting.partition("=")
-    before = _yaml(value, f"--set {key}")
+    keys, before = read_setting(setting)
     after = _named(before)
     if after == before:
         return setting
     told = yaml.safe_dump(after, default_flow_style=True, width=math.inf, sort_keys=False)
-    return key + sign + told.removesuffix("\n").removesuffix("\n...")
+    return ".".join(keys) + "=" + told.removesuffix("\n").removesuffix("\n...")
 
 
 @dataclass(frozen=True)
@@ -139,17 +139,16 @@ class _Source:
             raise BadConfig(path, ["not UTF-8"]) from None
         except OSError as error:
             raise BadConfig(path, [f"cannot be read: {error.strerror}"]) from None
-        data, root = _yaml(text, path), yaml.compose(text, Loader=yaml.SafeLoader)
+        data, root = read_yaml(text, path), yaml.compose(text, Loader=yaml.SafeLoader)
         if not isinstance(data, dict) or root is None:
             raise BadConfig(path, ["a recipe is a mapping of keys to values"])
         _check_keys(root, path)
         keys = []
         for setting in settings:
-            key, sign, value = setting.partition("=")
-            if not sign:
-                raise BadConfig("--set", [f"{setting!r} is not key=value"])
-            keys.append(tuple(key.split(".")))
-            _set(data, key.split("."), _from_here(_yaml(value, f"--set {key}")))
+            place, value = read_setting(setting)
+            keys.append(place)
+            _spell_out_effect(data, place)
+            lay(data, place, _from_here(value))
         return cls(path, data, root, tuple(keys))
 
     def shared(self) -> _Source:
@@ -189,13 +188,6 @@ class _Source:
         return "--set " if kind == UNKNOWN_KEY else ""
 
 
-def _yaml(text: str, source: str | Path) -> Any:
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise BadConfig(source, [f"not YAML: {error}"]) from None
-
-
 def _from_here(value: Any) -> Any:
     """A value of a setting, in which paths count from the working directory."""
     if isinstance(value, list):
@@ -223,15 +215,13 @@ def _named(value: Any) -> Any:
     return Path(value).name if outside else value
 
 
-def _set(data: dict[str, Any], keys: list[str], value: Any) -> None:
-    for place, key in enumerate(keys[:-1]):
-        below = data.setdefault(key, {})
-        if keys[0] == "augment" and place == 1 and isinstance(below, int | float):
-            below = data[key] = {"probability": below}  # the short form of an effect
-        if not isinstance(below, dict):
-            raise BadConfig("--set", [f"{key!r} holds a value, it has no {keys[-1]!r}"])
-        data = below
-    data[keys[-1]] = value
+def _spell_out_effect(data: dict[str, Any], place: Place) -> None:
+    """Give an effect that is in its short form, a number, its keys, where one of them is to be set."""
+    effects = data.get("augment")
+    if place[0] == "augment" and len(place) > 2 and isinstance(effects, dict):
+        effect = place[1]
+        if isinstance(effects.get(effect), int | float):
+            effects[effect] = {"probability": effects[effect]}
 
 
 def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
