@@ -132,6 +132,15 @@ def test_an_utterance_alone_equals_itself_among_others(name):
     assert (alone[1:] - alone[:-1]).abs().amax(dim=1).min() > 1e-3  # the utterances do differ
 
 
+@pytest.mark.parametrize("name", MODELS)
+def test_products_in_bfloat16_give_nearly_the_same(name):
+    """As training with `precision: bfloat16` computes; what is added up over time stays in float32."""
+    model, x = small(name), features(frames=600)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        rough = embedded(model, x).float()
+    assert (rough * embedded(model, x)).sum(dim=1).min() > 0.99
+
+
 @pytest.mark.parametrize("name", [name for name in MODELS if not name.startswith("ecapa")])
 def test_padding_and_neighbours_do_not_matter(name):
     model, utterances = small(name), waveforms()

@@ -17,6 +17,7 @@ from acanet.models.frames import Convolution, Pointwise, Spectral, Tdnn
 from acanet.models.frontend import FrontEnd, frame_mask
 from acanet.models.heads import LinearHeadModule, OwnReadoutHead, SharedReadoutHead
 from acanet.models.latents import AcaStatistics, Mla
+from acanet.models.layers import widened
 from acanet.models.pooling import AttentiveStatistics, Mean, Statistics
 
 _FRAMES: dict[type, Callable[..., nn.Module]] = {
@@ -77,7 +78,7 @@ class Extractor(nn.Module):
         """
         mask = None if lengths is None else frame_mask(lengths, features.shape[1])
         frames, mask = self.frames(features, mask)
-        embeddings: Tensor = self.head(self.aggregator(frames, mask))
+        embeddings: Tensor = self.head(self.aggregator(widened(frames), mask))
         return embeddings
 
     def embed(self, waveforms: Tensor, lengths: Tensor | None = None) -> Tensor:

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from acanet.config import AcaStatisticsAggregator, MlaAggregator
+from acanet.models.layers import full_precision
 
 VARIANCE_FLOOR = 1e-4
 
@@ -168,12 +169,13 @@ class AcaStatistics(nn.Module):
 
     def forward(self, frames: Tensor, mask: Tensor | None) -> Tensor:
         """`mask`: (batch, frames) bool, true where a frame is real; None when all are."""
-        scores = self.queries @ self.norm(frames).transpose(1, 2) / math.sqrt(frames.shape[-1])
-        if mask is not None:
-            scores = scores.masked_fill(~mask.unsqueeze(1), -math.inf)
-        attention = scores.softmax(dim=-1)  # (batch, heads * latents, frames)
-        mean = of_latents(under_heads(attention, frames, self.heads), self.heads)
-        square = of_latents(under_heads(attention, frames.square(), self.heads), self.heads)
+        with full_precision(frames):
+            scores = self.queries @ self.norm(frames).transpose(1, 2) / math.sqrt(frames.shape[-1])
+            if mask is not None:
+                scores = scores.masked_fill(~mask.unsqueeze(1), -math.inf)
+            attention = scores.softmax(dim=-1)  # (batch, heads * latents, frames)
+            mean = of_latents(under_heads(attention, frames, self.heads), self.heads)
+            square = of_latents(under_heads(attention, frames.square(), self.heads), self.heads)
         variance = square - mean.square()
         statistics = self.norm_statistics(torch.cat([mean, variance.clamp(min=VARIANCE_FLOOR).sqrt()], dim=-1))
         states = [self.latents + self.hear(statistics)]

@@ -6,6 +6,7 @@ channels, mels, frames), with the channels last in memory for the same reason.
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -71,3 +72,13 @@ class ResidualBlock(nn.Module):
 def masked(x: Tensor, real: Tensor | None) -> Tensor:
     """`x` with zeros in padded frames."""
     return x if real is None else x * real
+
+
+def widened(x: Tensor) -> Tensor:
+    """`x`, in float32 where training in bfloat16 left it in less."""
+    return x.float() if x.dtype == torch.bfloat16 else x
+
+
+def full_precision(x: Tensor) -> torch.autocast:
+    """A context in which products are as precise as their factors: variances are small differences of large sums."""
+    return torch.autocast("cuda" if x.is_cuda else "cpu", enabled=False)

@@ -162,6 +162,11 @@ class Recipe(Strict):
     large_margin: LargeMargin | None = Field(None, description="the second stage; None: there is none")
     average: Average | None = Field(None, description="of weights, is the model; None: the weights as trained are")
     discriminant: DiscriminantFit | None = Field(None, description="fitted after training; None: there is none")
+    precision: Literal["float32", "bfloat16"] | None = Field(
+        None,
+        description="of the network's products while it trains, the weights stay float32; None: bfloat16 on a GPU, "
+        "else float32. Processors with bfloat16 instructions train about twice as fast with it",
+    )
     seed: NonNegativeInt = 0
     dev_every: PositiveInt = Field(500, description="steps between dev evaluations")
     save_every: PositiveInt = Field(500, description="steps between checkpoints")

@@ -126,7 +126,8 @@ class _Run:
         config = model_config(recipe.model.name, recipe.model.change)
         rate = config.front_end.rate
         cuda = torch.cuda.is_available()
-        self.accelerator = Accelerator(cpu=not cuda, mixed_precision="bf16" if cuda else "no")
+        precision = recipe.precision or ("bfloat16" if cuda else "float32")
+        self.accelerator = Accelerator(cpu=not cuda, mixed_precision="bf16" if precision == "bfloat16" else "no")
         with self.accelerator.main_process_first():  # the others find everything decoded
             self.dev = DevSet(recipe.dev, recipe.data.cache, rate, recipe.data.workers) if recipe.dev else None
             dev_speakers = self.dev.speakers if self.dev else frozenset()
