@@ -308,7 +308,12 @@ class AcaStatisticsAggregator(Strict):
     aca_heads: PositiveInt = Field(
         1, description="queries of a latent, each for its share of the channels; 1: the latent is its query"
     )
-    latent_layers: PositiveInt = 1
+    keys: PositiveInt | None = Field(
+        None,
+        description="channels of the keys, which see the frame and the mean and deviation of the utterance; None: the "
+        "normalised frames are the keys",
+    )
+    latent_layers: NonNegativeInt = Field(1, description="0: the latents are their statistics, and are not compared")
     heads: PositiveInt = 8
     mlp: PositiveInt = 256
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1

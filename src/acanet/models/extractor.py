@@ -17,7 +17,7 @@ from acanet.models.frames import Convolution, Pointwise, Spectral, Tdnn
 from acanet.models.frontend import FrontEnd, frame_mask
 from acanet.models.heads import LinearHeadModule, OwnReadoutHead, SharedReadoutHead
 from acanet.models.latents import AcaStatistics, Mla
-from acanet.models.layers import widened
+from acanet.models.layers import full_precision, widened
 from acanet.models.pooling import AttentiveStatistics, Mean, Statistics
 
 _FRAMES: dict[type, Callable[..., nn.Module]] = {
@@ -83,7 +83,11 @@ class Extractor(nn.Module):
 
     def embed(self, waveforms: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Waveforms (batch, samples) and, when padded, samples of each row -> (batch, dim) of unit length."""
-        return functional.normalize(self.discriminant(self(*self.front_end(waveforms, lengths))))
+        with full_precision(waveforms):
+            features = self.front_end(waveforms, lengths)
+        embeddings = widened(self(*features))
+        with full_precision(waveforms):
+            return functional.normalize(self.discriminant(embeddings))
 
     def with_discriminant(self, discriminant: Discriminant | None) -> Extractor:
         """A copy that projects what its head gives by this one; None: by none."""

@@ -31,7 +31,7 @@ from acanet.models.latents import (
     under_heads,
 )
 from acanet.models.layers import FrameNorm, PictureConv
-from acanet.models.pooling import Statistics
+from acanet.models.pooling import LEAST_VARIANCE, FrameInContext, Statistics
 
 _LEAST = -60.0
 """What a score below the best one counts at least: its exponential (1e-26) weighs nothing, and a sum of such numbers is
@@ -284,16 +284,26 @@ class MlaStep(nn.Module):
 
 
 class FoldedAcaStatistics(nn.Module):
-    """`AcaStatistics`: one pass over the frames, and what the latents do after it."""
+    """`AcaStatistics`: one pass over the frames and what the latents do after it; with keys that see the statistics of
+    the utterance, a pass of even attention before it.
+
+    Such keys take the utterance's share of their hidden layer as one more row below the queries.
+    """
 
     def __init__(self, plain: AcaStatistics) -> None:
         super().__init__()
         self.features = plain.features
-        gain = plain.norm.weight.double() / math.sqrt(plain.norm.weight.shape[0])
-        self.latents = _constant(plain.latents)
         self.heads = plain.heads
-        self.first_queries = _constant(plain.queries.double() * gain)
+        queries = plain.queries.double() / math.sqrt(plain.queries.shape[1])
+        self.latents = _constant(queries[:1] if plain.latents is None else plain.latents)
         self.steps = nn.ModuleList([StatisticsStep(plain)])
+        if plain.in_context is None:
+            self.keys = None
+            self.first_queries = _constant(queries * plain.norm.weight.double())
+        else:
+            self.keys = FoldedFrameInContext(plain.in_context)
+            self.first_queries = _constant(queries.new_zeros(len(queries) + 1, queries.shape[1]))
+            self.steps.insert(0, ContextStep(plain, queries))
 
     def normalise(self, frames: Tensor, start: Tensor | int = 0) -> Tensor:
         """The frames as they are: their own statistics are what counts."""
@@ -310,9 +320,49 @@ class FoldedAcaStatistics(nn.Module):
     def hear(self, queries: Tensor, frames: Tensor, mask: Tensor | None = None) -> tuple[Tensor, ...]:
         """As `FoldedMla.hear`, for heads * latents queries of which each hears its share of the channels; also the sum
         of the squares of the frames."""
-        highest, weights = _exponentials(queries @ _normalise(frames).transpose(1, 2), mask)
+        if self.keys is None:
+            keys = _normalise(frames)
+        else:
+            queries, context = queries[..., :-1, :], queries[..., -1:, :]
+            keys = self.keys(frames, context)
+        highest, weights = _exponentials(queries @ keys.transpose(1, 2), mask)
         sums = (under_heads(weights, values, self.heads) for values in (frames, frames * frames))
         return highest, weights, *sums
+
+
+class FoldedFrameInContext(nn.Module):
+    """`FrameInContext`, of which the utterance's share is worked out before."""
+
+    def __init__(self, plain: FrameInContext) -> None:
+        super().__init__()
+        local, _, _ = plain.squeeze.weight.chunk(3, dim=1)
+        self.local = _constant(local.T)
+        self.norm = _batch_norm(plain.norm)
+
+    def forward(self, frames: Tensor, context: Tensor) -> Tensor:
+        """(batch, frames, channels) and (batch or 1, 1, hidden) -> (batch, frames, hidden)."""
+        hidden: Tensor = self.norm((frames @ self.local + context).relu())
+        return hidden.tanh()
+
+
+class ContextStep(nn.Module):
+    """From the mean and mean square of the whole utterance to its share of the keys, below the queries."""
+
+    def __init__(self, plain: AcaStatistics, queries: Tensor) -> None:
+        super().__init__()
+        assert plain.in_context is not None
+        squeeze = plain.in_context.squeeze
+        self.heads = plain.heads
+        self.queries = _constant(queries)
+        self.share = Product(squeeze.weight[:, squeeze.in_features // 3 :].T, _bias(squeeze))
+
+    def forward(self, latents: Tensor, mean: Tensor, square: Tensor) -> tuple[Tensor, Tensor]:
+        """(batch, heads * latents, channels / heads) twice, the same for all latents -> the latents as they were, and
+        (batch, heads * latents + 1, hidden)."""
+        mean, square = (of_latents(each, self.heads)[:, :1] for each in (mean, square))
+        deviation = (square - mean * mean).clamp(min=LEAST_VARIANCE).sqrt()
+        share = self.share(torch.cat([mean, deviation], dim=-1))
+        return latents, torch.cat([self.queries.expand(len(share), -1, -1), share], dim=1)
 
 
 class StatisticsStep(nn.Module):
@@ -321,11 +371,13 @@ class StatisticsStep(nn.Module):
     def __init__(self, plain: AcaStatistics) -> None:
         super().__init__()
         self.heads = plain.heads
-        self.norm_statistics = _latent_norm(plain.norm_statistics, len(plain.latents))
-        self.hear = _linear(plain.hear)
+        latents = len(plain.queries) // plain.heads
+        self.norm_statistics = _latent_norm(plain.norm_statistics, latents)
         layers: list[Any] = list(plain.transformer)
         self.transformer = nn.ModuleList(FoldedLatentLayer(layer) for layer in layers)
-        self.norm_states = _latent_norm(plain.norm_states, len(plain.latents))
+        if layers:
+            self.hear = _linear(plain.hear)
+            self.norm_states = _latent_norm(plain.norm_states, latents)
 
     def forward(self, latents: Tensor, mean: Tensor, square: Tensor) -> tuple[Tensor, None]:
         """(latents, channels) and (batch, heads * latents, channels / heads) twice -> (batch, latents, features); no
@@ -333,6 +385,8 @@ class StatisticsStep(nn.Module):
         mean, square = of_latents(mean, self.heads), of_latents(square, self.heads)
         deviation = (square - mean * mean).clamp(min=VARIANCE_FLOOR).sqrt()
         statistics = self.norm_statistics(torch.cat([mean, deviation], dim=-1))
+        if not self.transformer:
+            return statistics, None
         states = [latents + self.hear(statistics)]
         for layer in self.transformer:
             states.append(layer(states[-1]))

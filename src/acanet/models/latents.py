@@ -20,6 +20,7 @@ from torch.nn import functional
 
 from acanet.config import AcaStatisticsAggregator, MlaAggregator
 from acanet.models.layers import full_precision
+from acanet.models.pooling import FrameInContext
 
 VARIANCE_FLOOR = 1e-4
 
@@ -142,35 +143,48 @@ class AcaStatistics(nn.Module):
 
     Each latent passes the mean and the standard deviation of the frames under its attention (sums of z and of z
     squared, so folding, chunks and a running softmax serve here too). With several heads it has a query, and so an
-    attention, for each share of the channels. A latent transformer then compares what the latents heard; each latent's
-    features are its statistics and its state before and after every layer.
+    attention, for each share of the channels. The keys are the normalised frames, or a hidden layer that also sees the
+    statistics of the whole utterance. A latent transformer then compares what the latents heard; each latent's features
+    are its statistics and its state before and after every layer.
     """
 
     def __init__(self, dim: int, config: AcaStatisticsAggregator) -> None:
         super().__init__()
-        self.norm = nn.LayerNorm(dim, bias=False)  # an offset of the keys would cancel in the softmax
-        self.latents = nn.Parameter(torch.randn(config.latents, dim))
+        count = config.latents
         self.heads = config.aca_heads
-        if self.heads > 1:
-            self.own_queries = nn.Parameter(torch.randn(self.heads * config.latents, dim))
-        self.norm_statistics = LatentNorm(config.latents, 2 * dim)
-        self.hear = nn.Linear(2 * dim, dim)
+        self.in_context = None if config.keys is None else FrameInContext(dim, config.keys)
+        if config.keys is None:
+            self.norm = nn.LayerNorm(dim, bias=False)  # an offset of the keys would cancel in the softmax
+        own = self.heads > 1 or config.keys is not None
+        self.own_queries = nn.Parameter(torch.randn(self.heads * count, config.keys or dim)) if own else None
+        self.latents = nn.Parameter(torch.randn(count, dim)) if config.latent_layers or not own else None
+        self.norm_statistics = LatentNorm(count, 2 * dim)
+        self.features = 2 * dim
         self.transformer = nn.ModuleList(
             LatentLayer(dim, config.heads, config.mlp, config.dropout, norm_queries=True)
             for _ in range(config.latent_layers)
         )
-        self.norm_states = LatentNorm(config.latents, dim * (config.latent_layers + 1))
-        self.features = dim * (config.latent_layers + 3)
+        if self.transformer:
+            self.hear = nn.Linear(2 * dim, dim)
+            self.norm_states = LatentNorm(count, dim * (config.latent_layers + 1))
+            self.features += dim * (config.latent_layers + 1)
 
     @property
     def queries(self) -> Tensor:
-        """(heads * latents, dim), those of the first head first."""
-        return self.latents if self.heads == 1 else self.own_queries
+        """(heads * latents, channels), those of the first head first."""
+        queries = self.latents if self.own_queries is None else self.own_queries
+        assert queries is not None
+        return queries
+
+    def keys(self, frames: Tensor, mask: Tensor | None) -> Tensor:
+        """(batch, frames, dim) -> (batch, frames, channels of a query)."""
+        return self.norm(frames) if self.in_context is None else self.in_context.hidden(frames, mask)
 
     def forward(self, frames: Tensor, mask: Tensor | None) -> Tensor:
         """`mask`: (batch, frames) bool, true where a frame is real; None when all are."""
         with full_precision(frames):
-            scores = self.queries @ self.norm(frames).transpose(1, 2) / math.sqrt(frames.shape[-1])
+            queries = self.queries
+            scores = queries @ self.keys(frames, mask).transpose(1, 2) / math.sqrt(queries.shape[1])
             if mask is not None:
                 scores = scores.masked_fill(~mask.unsqueeze(1), -math.inf)
             attention = scores.softmax(dim=-1)  # (batch, heads * latents, frames)
@@ -178,6 +192,8 @@ class AcaStatistics(nn.Module):
             square = of_latents(under_heads(attention, frames.square(), self.heads), self.heads)
         variance = square - mean.square()
         statistics = self.norm_statistics(torch.cat([mean, variance.clamp(min=VARIANCE_FLOOR).sqrt()], dim=-1))
+        if self.latents is None or not self.transformer:
+            return statistics
         states = [self.latents + self.hear(statistics)]
         for layer in self.transformer:
             states.append(layer(states[-1]))

@@ -6,6 +6,8 @@ channels, mels, frames), with the channels last in memory for the same reason.
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -79,6 +81,7 @@ def widened(x: Tensor) -> Tensor:
     return x.float() if x.dtype == torch.bfloat16 else x
 
 
-def full_precision(x: Tensor) -> torch.autocast:
+def full_precision(x: Tensor) -> AbstractContextManager[object]:
     """A context in which products are as precise as their factors: variances are small differences of large sums."""
-    return torch.autocast("cuda" if x.is_cuda else "cpu", enabled=False)
+    kind = "cuda" if x.is_cuda else "cpu"
+    return torch.autocast(kind, enabled=False) if torch.is_autocast_enabled(kind) else nullcontext()

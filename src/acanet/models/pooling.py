@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from acanet.config import AttentiveStatisticsPooling, StatisticsPooling
 from acanet.models.layers import FrameNorm
 
-_VARIANCE_FLOOR = 1e-12
+LEAST_VARIANCE = 1e-12
 _UNBIASED_OFFSET = 1e-7
 
 
@@ -47,7 +47,7 @@ class Statistics(nn.Module):
         weights = even_weights(frames, mask)
         mean, variance = self.moments(frames, weights)
         if not self.unbiased:
-            return torch.cat([mean, variance.clamp(min=_VARIANCE_FLOOR).sqrt()], dim=1)
+            return torch.cat([mean, variance.clamp(min=LEAST_VARIANCE).sqrt()], dim=1)
         share = weights.amax(dim=1)  # of one frame
         variance = variance / (1 - share).clamp(min=share)
         return torch.cat([mean, (variance + _UNBIASED_OFFSET).sqrt()], dim=1)
@@ -57,27 +57,37 @@ class Statistics(nn.Module):
         return _moments(frames, weights)
 
 
-class AttentiveStatistics(nn.Module):
-    """Mean and standard deviation under a weight of its own for each channel and frame.
+class FrameInContext(nn.Module):
+    """A hidden layer that sees each frame, and the plain mean and deviation of its utterance (global context).
 
-    The weights also see the utterance's plain mean and deviation (global context). Source: Desplanques et al.,
-    "ECAPA-TDNN", Interspeech 2020, section 3.2; arithmetic of SpeechBrain's AttentiveStatisticsPooling.
+    Source: Desplanques et al., "ECAPA-TDNN", Interspeech 2020, section 3.2; arithmetic of SpeechBrain's
+    AttentiveStatisticsPooling.
     """
 
-    def __init__(self, channels: int, config: AttentiveStatisticsPooling) -> None:
+    def __init__(self, channels: int, hidden: int) -> None:
         super().__init__()
-        self.squeeze = nn.Linear(3 * channels, config.channels)
-        self.norm = FrameNorm(config.channels)
+        self.squeeze = nn.Linear(3 * channels, hidden)
+        self.norm = FrameNorm(hidden)
+
+    def hidden(self, frames: Tensor, mask: Tensor | None) -> Tensor:
+        """(batch, frames, channels) -> (batch, frames, hidden), between -1 and 1."""
+        local, from_mean, from_deviation = self.squeeze.weight.chunk(3, dim=1)
+        mean, deviation = _statistics(frames, even_weights(frames, mask))
+        context = mean @ from_mean.T + deviation @ from_deviation.T + self.squeeze.bias
+        return self.norm(torch.relu(frames @ local.T + context.unsqueeze(1))).tanh()
+
+
+class AttentiveStatistics(FrameInContext):
+    """Mean and standard deviation under a weight of its own for each channel and frame (see `FrameInContext`)."""
+
+    def __init__(self, channels: int, config: AttentiveStatisticsPooling) -> None:
+        super().__init__(channels, config.channels)
         self.expand = nn.Linear(config.channels, channels)
         self.features = 2 * channels
 
     def forward(self, frames: Tensor, mask: Tensor | None) -> Tensor:
         """(batch, frames, channels) -> (batch, 2 * channels)."""
-        local, from_mean, from_deviation = self.squeeze.weight.chunk(3, dim=1)
-        mean, deviation = _statistics(frames, even_weights(frames, mask))
-        context = mean @ from_mean.T + deviation @ from_deviation.T + self.squeeze.bias
-        hidden = torch.relu(frames @ local.T + context.unsqueeze(1))
-        scores = self.expand(self.norm(hidden).tanh())
+        scores = self.expand(self.hidden(frames, mask))
         if mask is not None:
             scores = scores.masked_fill(~mask.unsqueeze(2), -math.inf)
         return torch.cat(_statistics(frames, scores.softmax(dim=1)), dim=1)
@@ -94,7 +104,7 @@ def even_weights(frames: Tensor, mask: Tensor | None) -> Tensor:
 def _statistics(frames: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
     """Weighted mean and standard deviation over time, (batch, channels) each."""
     mean, variance = _moments(frames, weights)
-    return mean, variance.clamp(min=_VARIANCE_FLOOR).sqrt()
+    return mean, variance.clamp(min=LEAST_VARIANCE).sqrt()
 
 
 def _moments(frames: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:

@@ -164,8 +164,8 @@ class Recipe(Strict):
     discriminant: DiscriminantFit | None = Field(None, description="fitted after training; None: there is none")
     precision: Literal["float32", "bfloat16"] | None = Field(
         None,
-        description="of the network's products while it trains, the weights stay float32; None: bfloat16 on a GPU, "
-        "else float32. Processors with bfloat16 instructions train about twice as fast with it",
+        description="of the network's products while it trains and is looked at; None: bfloat16 on a GPU, else float32. "
+        "Processors with bfloat16 instructions train about twice as fast with it",
     )
     seed: NonNegativeInt = 0
     dev_every: PositiveInt = Field(500, description="steps between dev evaluations")

@@ -287,10 +287,14 @@ class _Run:
 
     def _look_at_dev(self, dev: DevSet) -> None:
         """Take the dev EER, and keep the model when it is the best so far."""
-        row = DevRow(self.step, dev.eer(self.candidate))
+        row = DevRow(self.step, self._eer(dev, self.candidate))
         if row.eer < min((other.eer for other in self.history), default=2.0):
             self._keep(row)
         self.history.append(row)
+
+    def _eer(self, dev: DevSet, model: Any) -> float:
+        with self.accelerator.autocast():
+            return dev.eer(model)
 
     def _keep(self, chosen: DevRow | None) -> None:
         """Write the model of now as the one of the run."""
@@ -317,7 +321,7 @@ class _Run:
         if embeddings is None:
             return False
         model = with_discriminant(model, embeddings, views.speakers, wanted)
-        eer = None if self.dev is None else self.dev.eer(model)
+        eer = None if self.dev is None else self._eer(self.dev, model)
         chosen = min(self.history, key=lambda row: row.eer, default=None)
         step = self.recipe.all_steps if chosen is None else chosen.step
         config = self.bundle_config.model_copy(update={"model": model.config.model_dump(mode="json")})
@@ -333,7 +337,8 @@ class _Run:
         for waveforms in track(chunks, "Fitting the discriminant", len(views), console=console):
             if stopped:
                 return None
-            embedded.append(embed_waveforms(model, waveforms))
+            with self.accelerator.autocast():
+                embedded.append(embed_waveforms(model, waveforms))
         return np.concatenate(embedded)
 
     def _save(self) -> None:
