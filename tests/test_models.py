@@ -258,10 +258,11 @@ POOLED_NORM = {"frames.norm.weight", "frames.norm.bias"}  # undone by the head's
 LAST_BLOCK = {"frames.blocks.3.project.bias"}  # straight before a batch norm
 ATTENTION_BIAS = {"aggregator.expand.bias"}  # a constant along time, in a softmax over time
 STATES_NORM = {"aggregator.norm_states.bias"}  # read out linearly, straight before the head's batch norm
+STATISTICS_NORM = {"aggregator.norm_statistics.bias"}  # so are statistics that no latent layer compares
 CANCELLED = {
     "acanet": KEY_BIASES_OF_MLA | READOUT,
-    "acanet2": LAST_BLOCK | {"aggregator.transformer.0.key.bias"} | STATES_NORM,
-    "acanet2-small": LAST_BLOCK | {"aggregator.transformer.0.key.bias"} | STATES_NORM,
+    "acanet2": LAST_BLOCK | STATISTICS_NORM,
+    "acanet2-small": LAST_BLOCK | STATISTICS_NORM,
     "acanet-local": LAST_BLOCK | {"aggregator.transformer.0.key.bias"} | STATES_NORM,
     "ecapa-512": ATTENTION_BIAS,
     "ecapa-1024": ATTENTION_BIAS,

@@ -190,7 +190,7 @@ class SpectralFrames(Strict):
         (PictureStage(channels=24, stride=2, blocks=0), PictureStage(channels=32, stride=2)), min_length=1
     )
     channels: PositiveInt = 256
-    hidden: PositiveInt = 768
+    hidden: PositiveInt = 512
     kernel: PositiveInt = 7
     dilations: tuple[PositiveInt, ...] = (1, 2, 3, 1)
 

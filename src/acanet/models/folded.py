@@ -255,7 +255,7 @@ class FoldedMla(nn.Module):
 
     def attend(self, frames: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
         """As `forward`; and the attention of the last ACA layer, (batch, latents, frames)."""
-        return _attend(self, self.normalise(frames), mask)
+        return _attend(self, *self.start(), self.normalise(frames), mask)
 
 
 class MlaStep(nn.Module):
@@ -309,12 +309,18 @@ class FoldedAcaStatistics(nn.Module):
         """The frames as they are: their own statistics are what counts."""
         return frames
 
-    start = FoldedMla.start
+    def start(self) -> tuple[Tensor, Tensor]:
+        """As `FoldedMla.start`; before a pass of even attention all queries are zero."""
+        return self.latents, self.first_queries
+
     forward = FoldedMla.forward
 
     def attend(self, frames: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
         """As `FoldedMla.attend`; the attention of a latent is the mean of its heads'."""
-        features, attention = FoldedMla.attend(self, frames, mask)  # type: ignore[arg-type]
+        latents, queries = self.start()
+        if self.keys is not None:
+            queries = queries[-self.heads - 1 :]  # an even attention is the same for every latent
+        features, attention = _attend(self, latents, queries, frames, mask)
         return features, attention.unflatten(1, (self.heads, -1)).mean(dim=1)
 
     def hear(self, queries: Tensor, frames: Tensor, mask: Tensor | None = None) -> tuple[Tensor, ...]:
@@ -437,8 +443,9 @@ class FoldedOwnReadout(nn.Module):
         return numbers.flatten(1) + self.offset
 
 
-def _attend(aggregator: Any, frames: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
-    latents, queries = aggregator.start()
+def _attend(
+    aggregator: Any, latents: Tensor, queries: Tensor, frames: Tensor, mask: Tensor | None
+) -> tuple[Tensor, Tensor]:
     attention = frames  # there is at least one pass
     for step in aggregator.steps:
         _, weights, *sums = aggregator.hear(queries, frames, mask)

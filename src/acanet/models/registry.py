@@ -195,11 +195,9 @@ _ACANET2 = ExtractorConfig(
 )
 _ACANET2_SMALL = ExtractorConfig(
     frames=SpectralFrames(
-        stages=(PictureStage(channels=16, stride=2, blocks=0), PictureStage(channels=24, stride=2)),
-        channels=160,
-        hidden=384,
+        stages=(PictureStage(channels=16, stride=2, blocks=0), PictureStage(channels=24, stride=2)), channels=160
     ),
-    aggregator=AcaStatisticsAggregator(latents=32, aca_heads=16, keys=96, mlp=160),
+    aggregator=AcaStatisticsAggregator(latents=32, aca_heads=16, keys=96, latent_layers=0),
     head=OwnReadout(),
 )
 _LOCAL = ExtractorConfig(frames=ConvolutionFrames(), aggregator=AcaStatisticsAggregator(), head=OwnReadout())

@@ -164,7 +164,7 @@ class Recipe(Strict):
     discriminant: DiscriminantFit | None = Field(None, description="fitted after training; None: there is none")
     precision: Literal["float32", "bfloat16"] | None = Field(
         None,
-        description="of the network's products while it trains and is looked at; None: bfloat16 on a GPU, else float32. "
+        description="of the products while it trains, and looks at dev; None: bfloat16 on a GPU, else float32. "
         "Processors with bfloat16 instructions train about twice as fast with it",
     )
     seed: NonNegativeInt = 0
