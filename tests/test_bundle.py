@@ -10,7 +10,7 @@ import pytest
 
 from acanet import bundle as module
 from acanet.bundle import (
-    DEFAULT_TRAINABLE,
+    TRAINABLE,
     Bundle,
     BundleConfig,
     Golden,
@@ -164,7 +164,7 @@ def test_provenance_of_one_training_after_another():
 def test_the_torch_weights_of_the_model_that_ships_are_in_the_repository():
     shipped = Bundle.load()
     plain = shipped.trainable()
-    assert plain.folder == DEFAULT_TRAINABLE
+    assert plain.folder == TRAINABLE / "default"
     assert plain.fingerprint == shipped.fingerprint
     assert plain.provenance == shipped.provenance
     assert shipped.weights().keys() == plain.weights().keys()
@@ -173,13 +173,13 @@ def test_the_torch_weights_of_the_model_that_ships_are_in_the_repository():
 
 
 def test_outside_of_a_clone_there_are_none(monkeypatch, tmp_path):
-    monkeypatch.setattr(module, "DEFAULT_TRAINABLE", tmp_path / "models" / "default")
+    monkeypatch.setattr(module, "TRAINABLE", tmp_path / "models")
     with pytest.raises(AcanetError, match="clone acanet's repository, and name its folder models/default"):
         Bundle.load().weights()
 
 
 def test_a_config_that_was_changed_after_the_export(tmp_path):
-    folder = shutil.copytree(module.DEFAULT, tmp_path / "copy")
+    folder = shutil.copytree(module.BUNDLES / "default", tmp_path / "copy")
     with pytest.raises(AcanetError, match="an exported bundle has no weights for torch; name the run"):
         Bundle.load(folder).weights()
     path = folder / "config.json"

@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from sklearn.linear_model import LogisticRegression
 
 from acanet.audio import decode
-from acanet.bundle import DEFAULT, Bundle
+from acanet.bundle import BUNDLES, Bundle
 from acanet.cli.calibration import card_section
 from acanet.data.sides import find_sides
 from acanet.data.synthetic import write_corpus
@@ -421,7 +421,7 @@ def test_the_card_counts_the_draws_that_were_made_again():
 
 def test_the_card_says_what_the_calibration_is(calibrated):
     told = (calibrated[0] / "README.md").read_text("utf-8")
-    before = (DEFAULT / "README.md").read_text("utf-8")
+    before = (BUNDLES / "default" / "README.md").read_text("utf-8")
     assert "`dev.trials`" in before
     assert "dev.trials" not in told[told.index("## Calibration") :]
     assert re.findall("^## .*", told, re.MULTILINE) == re.findall("^## .*", before, re.MULTILINE)
@@ -622,7 +622,7 @@ def test_the_shipped_calibration_is_cautious_about_short_speech(shared):
 
 @pytest.mark.speech
 def test_the_shipped_calibration_names_its_list(shared):
-    data = Bundle.load(DEFAULT).calibration.data
+    data = Bundle.load(BUNDLES / "default").calibration.data
     trials = read_trials(shared / "protocols/speechocean762/dev.trials")
     assert (data.trial_list, data.trial_list_sha256) == ("dev.trials", trials.sha256)
     assert data.targets + data.nontargets == len(trials)

@@ -128,7 +128,7 @@ def authors_weights() -> dict[str, torch.Tensor]:
 @pytest.fixture(scope="module")
 def calibrated(tiny_bundle, tmp_path_factory) -> Path:
     """The tiny model with a calibration, as the model that ships has one."""
-    folder = shutil.copytree(tiny_bundle, tmp_path_factory.mktemp("calibrated") / "tiny")
+    folder = shutil.copytree(tiny_bundle, tmp_path_factory.mktemp("bundles") / "default")
     model = bundle.Bundle.load(folder)
     model.with_calibration(calibration(model.fingerprint))
     return folder
@@ -137,7 +137,7 @@ def calibrated(tiny_bundle, tmp_path_factory) -> Path:
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "python")], ids=lambda page: page.name)
 def test_python_blocks_run(page, desk, calibrated, monkeypatch):
     monkeypatch.chdir(desk)
-    monkeypatch.setattr(bundle, "DEFAULT", calibrated)  # the model that ships takes longer
+    monkeypatch.setattr(bundle, "BUNDLES", calibrated.parent)  # the model that ships takes longer
     monkeypatch.setattr(registry, "_ENTRIES", dict(registry._ENTRIES))
     for line, text in blocks(page, "python"):
         code = compile("\n" * line + text, str(page), "exec", dont_inherit=True)

@@ -9,7 +9,7 @@ import pytest
 import soundfile
 
 from acanet import encoder as module
-from acanet.bundle import DEFAULT, DEFAULT_TRAINABLE, Bundle, write_bundle
+from acanet.bundle import BUNDLES, TRAINABLE, Bundle, write_bundle
 from acanet.encoder import Encoder
 from acanet.errors import AcanetError, BadAudio, ModelMismatch, NoSpeech, NotCalibrated, TooShort
 from acanet.models.registry import model_names
@@ -89,7 +89,7 @@ def test_trimming_embeds_speech_only(tiny_bundle, recordings):
 def test_a_model_that_was_changed_is_not_run(tmp_path):
     """Its scores would look like any others."""
     folder = tmp_path / "changed"
-    shutil.copytree(DEFAULT, folder)
+    shutil.copytree(BUNDLES / "default", folder)
     with (folder / "weights.bin").open("r+b") as file:
         file.seek(5_000_003)
         byte = file.read(1)
@@ -200,7 +200,7 @@ def test_few_recordings_are_decoded_ahead(recordings, monkeypatch):
 @pytest.mark.parametrize("source", ["path", "bytes", "array"])
 def test_torch_and_onnx_agree(source, recordings):
     given = {"path": recordings[0], "bytes": recordings[0].read_bytes(), "array": samples(recordings[0])}[source]
-    plain = Encoder.load(DEFAULT_TRAINABLE)
+    plain = Encoder.load(TRAINABLE / "default")
     np.testing.assert_allclose(Encoder.load().embed(given), plain.embed(given), rtol=0, atol=1e-5)
     np.testing.assert_allclose(Encoder.load(threads=2).embed(given), plain.embed(given), rtol=0, atol=1e-5)
     assert plain.fingerprint == Encoder.load().fingerprint

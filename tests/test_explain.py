@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from acanet.bundle import DEFAULT
+from acanet.bundle import BUNDLES
 from acanet.config import FrontEndConfig
 from acanet.data.manifest import Utterance
 from acanet.errors import AcanetError, NoSpeech, TooShort
@@ -138,7 +138,7 @@ def test_the_command_says_what_is_wrong(voices, tmp_path, tiny_bundle, monkeypat
     voice, picture = voices / "s004" / "000.wav", tmp_path / "picture.png"
     (tmp_path / "text.wav").write_text("not audio")
     soundfile.write(tmp_path / "silence.wav", np.zeros(2 * RATE), RATE)
-    model = shutil.copytree(DEFAULT, tmp_path / "model")
+    model = shutil.copytree(BUNDLES / "default", tmp_path / "model")
     config = json.loads((model / "config.json").read_text())
     config["onnx"]["stages"].remove("attention")
     (model / "config.json").write_text(json.dumps(config))

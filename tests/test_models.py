@@ -663,25 +663,47 @@ def test_latent_layer_equals_plain_attention(norm_queries):
     torch.testing.assert_close(layer(latents), expected, atol=1e-9, rtol=0)
 
 
-def test_each_head_of_a_latent_hears_its_share_of_the_channels():
+@pytest.mark.parametrize("keys", [None, 5])
+def test_each_head_of_a_latent_hears_its_share_of_the_channels(keys):
     torch.manual_seed(7)
     latents, heads, dim, share = 3, 4, 16, 4
-    layer = (
-        AcaStatistics(dim, AcaStatisticsAggregator(latents=latents, aca_heads=heads, heads=2, mlp=8)).double().eval()
-    )
+    config = AcaStatisticsAggregator(latents=latents, aca_heads=heads, keys=keys, latent_layers=0)
+    layer = AcaStatistics(dim, config).double().eval()
     frames = torch.randn(2, 9, dim).double()
-    queries = layer.queries.view(heads, latents, dim)
-    keys = layer.norm(frames)
+    seen = layer.norm(frames) if keys is None else hidden_in_context(layer.in_context, frames)
+    queries = layer.queries.view(heads, latents, keys or dim)
     expected = torch.empty(2, latents, 2, dim).double()
     for latent, head in itertools.product(range(latents), range(heads)):
         channels = slice(head * share, (head + 1) * share)
-        weights = (keys @ queries[head, latent] / dim**0.5).softmax(dim=1).unsqueeze(2)  # (batch, frames, 1)
+        scores = seen @ queries[head, latent] / math.sqrt(keys or dim)
+        weights = scores.softmax(dim=1).unsqueeze(2)  # (batch, frames, 1)
         mean = (weights * frames[..., channels]).sum(dim=1)
         variance = (weights * (frames[..., channels] - mean.unsqueeze(1)) ** 2).sum(dim=1)
         expected[:, latent, 0, channels] = mean
         expected[:, latent, 1, channels] = variance.clamp(min=VARIANCE_FLOOR).sqrt()
-    statistics = layer(frames, None)[..., : 2 * dim] * (1 + layer.norm_statistics.eps) ** 0.5  # a fresh batch norm
+    statistics = layer(frames, None) * (1 + layer.norm_statistics.eps) ** 0.5  # a fresh batch norm
     torch.testing.assert_close(statistics, expected.flatten(2), atol=1e-9, rtol=0)
+
+
+def hidden_in_context(layer, frames):
+    """What `FrameInContext` gives in evaluation, frame by frame, from the frame, the mean and the deviation."""
+    mean, deviation = frames.mean(dim=1), frames.std(dim=1, correction=0)
+    scale = 1 / math.sqrt(1 + layer.norm.eps)  # a fresh batch norm
+    rows = [
+        (layer.squeeze(torch.cat([frames[:, number], mean, deviation], dim=1)).relu() * scale).tanh()
+        for number in range(frames.shape[1])
+    ]
+    return torch.stack(rows, dim=1)
+
+
+def test_deviations_under_attention_survive_training_in_bfloat16():
+    """Frames far from zero that hardly vary: in bfloat16 the difference of their squares would be noise."""
+    torch.manual_seed(8)
+    layer = AcaStatistics(16, AcaStatisticsAggregator(latents=2, aca_heads=4, keys=8, latent_layers=0)).eval()
+    frames = 8 + 0.1 * torch.randn(2, 50, 16)
+    with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
+        rough = layer(frames, None)
+    torch.testing.assert_close(rough, layer(frames, None), atol=0.02, rtol=0.02)
 
 
 def test_heads_that_do_not_divide_the_channels_are_refused():

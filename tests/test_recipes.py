@@ -56,7 +56,7 @@ def pairs_of(manifest, path):
 
 def test_every_recipe_is_tried():
     tried = {"wsj0_1talker", "voxceleb2", "cnceleb", "librispeech", "speechocean762", "own-speech", "open-speech"}
-    tried |= {"comparison", "pooling", "ablation"}
+    tried |= {"rates", "comparison", "pooling", "ablation"}
     assert {path.stem for path in (ROOT / "recipes").glob("*.yaml")} == tried
 
 

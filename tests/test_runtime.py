@@ -10,7 +10,7 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from acanet.bundle import DEFAULT, Bundle
+from acanet.bundle import BUNDLES, Bundle
 from acanet.encoder import Encoder
 from acanet.errors import AcanetError, ExportMismatch
 from acanet.runtime import Network, check, largest_difference
@@ -25,7 +25,7 @@ def network():
 
 @pytest.fixture
 def copy(tmp_path):
-    return shutil.copytree(DEFAULT, tmp_path / "copy")
+    return shutil.copytree(BUNDLES / "default", tmp_path / "copy")
 
 
 def test_what_ships_gives_what_it_gave_when_it_was_exported():

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from acanet import Encoder, SeenInTraining
-from acanet.bundle import DEFAULT, DEFAULT_TRAINABLE, Bundle
+from acanet.bundle import BUNDLES, TRAINABLE, Bundle
 from acanet.data.manifest import read_manifest
 from acanet.evaluation.evaluate import evaluate
 from conftest import ROOT
@@ -24,21 +24,23 @@ def encoder():
 
 def published(trials):
     """EER and interval in per cent, as the bundle's card has them for a trial list."""
-    row = re.search(rf"\| `{trials}` \|.*?([\d.]+) \[([\d.]+), ([\d.]+)\]", (DEFAULT / "README.md").read_text("utf-8"))
+    row = re.search(
+        rf"\| `{trials}` \|.*?([\d.]+) \[([\d.]+), ([\d.]+)\]", (BUNDLES / "default" / "README.md").read_text("utf-8")
+    )
     return tuple(map(float, row.groups()))
 
 
 def calibrated(trials):
     """The cells of a trial list in the card's table of calibration, without intervals."""
-    card = (DEFAULT / "README.md").read_text("utf-8")
+    card = (BUNDLES / "default" / "README.md").read_text("utf-8")
     (row,) = re.findall(rf"^\| `{trials}` \| (.*) \|$", card[card.index("## Calibration") :], re.MULTILINE)
     return [float(cell.split()[0]) for cell in row.split(" | ")]
 
 
 def test_it_is_small_and_complete():
-    assert sum(file.stat().st_size for file in DEFAULT.iterdir()) < 20 * MEGABYTE
+    assert sum(file.stat().st_size for file in (BUNDLES / "default").iterdir()) < 20 * MEGABYTE
     graphs = {f"{stage}.onnx" for stage in Bundle.load().graphs.stages}
-    assert {file.name for file in DEFAULT.iterdir()} == graphs | {
+    assert {file.name for file in (BUNDLES / "default").iterdir()} == graphs | {
         "README.md",
         "calibration.json",
         "config.json",
@@ -46,7 +48,7 @@ def test_it_is_small_and_complete():
         "provenance.json",
         "weights.bin",
     }
-    card = (DEFAULT / "README.md").read_text("utf-8")
+    card = (BUNDLES / "default" / "README.md").read_text("utf-8")
     assert Bundle.load().fingerprint in card
     assert "CC BY 4.0" in card
     for limit in ("spoofing", "small training set"):
@@ -54,15 +56,19 @@ def test_it_is_small_and_complete():
 
 
 def test_its_torch_form_is_the_same_model():
-    shipped, plain = Bundle.load(), Bundle.load(DEFAULT_TRAINABLE)
+    shipped, plain = Bundle.load(), Bundle.load(TRAINABLE / "default")
     assert shipped.fingerprint == plain.fingerprint
     assert shipped.provenance == plain.provenance
     assert shipped.calibration == plain.calibration
-    assert (DEFAULT / "README.md").read_text("utf-8").startswith((DEFAULT_TRAINABLE / "README.md").read_text("utf-8"))
+    assert (
+        (BUNDLES / "default" / "README.md")
+        .read_text("utf-8")
+        .startswith((TRAINABLE / "default" / "README.md").read_text("utf-8"))
+    )
 
 
 def test_its_card_tells_its_calibration():
-    card, made = (DEFAULT / "README.md").read_text("utf-8"), Encoder.load().calibration
+    card, made = (BUNDLES / "default" / "README.md").read_text("utf-8"), Encoder.load().calibration
     assert made is not None
     data, threshold, cosine = made.data, made.threshold, made.whole_threshold
     assert f"{data.speakers} speakers of speechocean762, {data.utterances} utterances" in " ".join(card.split())
@@ -76,7 +82,7 @@ def test_its_card_tells_its_calibration():
 
 
 def test_its_card_tells_the_cosine_at_other_lengths():
-    card, made = (DEFAULT / "README.md").read_text("utf-8"), Bundle.load().calibration
+    card, made = (BUNDLES / "default" / "README.md").read_text("utf-8"), Bundle.load().calibration
     table = card[card.index("| speech on both sides") :].splitlines()
     lengths, cosines = ([re.findall(r"[\d.]+", cell) for cell in table[line].split("|")[2:-1]] for line in (0, 2))
     assert len(lengths) == len(cosines) == 8

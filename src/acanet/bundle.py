@@ -40,9 +40,12 @@ from acanet.scoring.calibrate import Calibration
 
 Precision = Literal["float32", "int8", "fp16"]
 
-DEFAULT = Path(__file__).parent / "bundles" / "default"
-DEFAULT_TRAINABLE = Path(__file__).parents[2] / "models" / "default"
-"""Where the torch weights of the model that ships are, in a clone of the repository."""
+SHIPPED = ("default", "small")
+"""The models that ship, by name."""
+BUNDLES = Path(__file__).parent / "bundles"
+"""Where they are, each in a folder of its name."""
+TRAINABLE = Path(__file__).parents[2] / "models"
+"""Where their torch weights are, in a clone of the repository."""
 ALLOWED = 1e-4
 """By how much a number of an exported model's embedding may differ from that of the original."""
 WEIGHTS = "weights.bin"
@@ -130,18 +133,19 @@ class Bundle:
 
     @classmethod
     def load(cls, model: str | Path = "default") -> Bundle:
-        """Open the bundle that ships (`default`), a bundle's folder, or the best model of a training run.
+        """Open a bundle that ships (`default` or `small`), a bundle's folder, or the best model of a training run.
 
         Raises:
             AcanetError: when there is no bundle there.
             BadConfig: when its config is not understood.
         """
-        folder = DEFAULT if str(model) == "default" else Path(model)
+        folder = BUNDLES / str(model) if str(model) in SHIPPED else Path(model)
         if not (folder / "config.json").is_file() and (folder / "best" / "config.json").is_file():
             folder = folder / "best"
         path = folder / "config.json"
         if not path.is_file():
-            raise AcanetError(f"{model}: no model there; give `default`, the folder of a bundle or of a training run")
+            shipped = ", ".join(f"`{name}`" for name in SHIPPED)
+            raise AcanetError(f"{model}: no model there; give {shipped}, the folder of a bundle or of a training run")
         return cls(folder, BundleConfig.parse(_read_json(path), path))
 
     @property
@@ -229,21 +233,22 @@ class Bundle:
         return Bundle(self.folder, self.config)
 
     def trainable(self) -> Bundle:
-        """This bundle, or for the model that ships the one that has its torch weights.
+        """This bundle, or for a model that ships the one that has its torch weights.
 
         Raises:
             AcanetError: when there are none.
         """
         if self.config.onnx is None:
             return self
-        if self.folder != DEFAULT:
+        if self.folder.parent != BUNDLES:
             raise AcanetError(f"{self.folder}: an exported bundle has no weights for torch; name the run it is from")
-        if not (DEFAULT_TRAINABLE / "config.json").is_file():
+        name = self.folder.name
+        if not (TRAINABLE / name / "config.json").is_file():
             raise AcanetError(
-                "the torch weights of the model that ships are not in the package: clone acanet's repository, and name "
-                "its folder models/default in place of `default`"
+                "the torch weights of the models that ship are not in the package: clone acanet's repository, and name "
+                f"its folder models/{name} in place of `{name}`"
             )
-        return Bundle.load(DEFAULT_TRAINABLE)
+        return Bundle.load(TRAINABLE / name)
 
     def weights(self) -> dict[str, NDArray[Any]]:
         """Arrays by parameter name, of `trainable`.

@@ -56,7 +56,8 @@ class Encoder:
         was not exported) runs on torch, and gives the same embeddings.
 
         Args:
-            model: `default` (the model that ships), the folder of a bundle, or of a training run (its best model).
+            model: `default` or `small` (the models that ship), the folder of a bundle, or of a training run (its best
+                model).
             threads: that work on one recording; None: one. With torch they are those of the whole process; None: as
                 they are.
             device: `cpu` or `cuda`.

@@ -84,7 +84,7 @@ def export(
     """Write a model as a bundle that runs without torch.
 
     Args:
-        model: `default`, or the folder of a bundle or of a training run.
+        model: `default`, `small`, or the folder of a bundle or of a training run.
         output: a new folder, or an exported bundle that is replaced.
         recordings: speech to compare torch and ONNX on, besides synthetic voices; each is cut, or repeated, to every
             one of `LENGTHS`.

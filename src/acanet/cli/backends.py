@@ -12,7 +12,7 @@ from acanet.errors import AcanetError
 
 
 def plda(
-    model: Annotated[str, typer.Argument(help="`default`, the folder of a bundle, or of a training run.")],
+    model: Annotated[str, typer.Argument(help="`default`, `small`, the folder of a bundle, or of a training run.")],
     manifests: Annotated[
         list[Path],
         typer.Argument(metavar="MANIFEST...", help="Recordings to train on, several of most speakers; one or more."),

@@ -32,7 +32,7 @@ class Precision(StrEnum):
 
 
 def export(
-    model: Annotated[str, typer.Argument(help="`default`, the folder of a bundle, or of a training run.")],
+    model: Annotated[str, typer.Argument(help="`default`, `small`, the folder of a bundle, or of a training run.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="A new folder, or an exported bundle to replace.")],
     audio: Annotated[
         list[Path] | None,
@@ -87,7 +87,7 @@ def import_weights(
 
 
 def check(
-    bundle: Annotated[str, typer.Argument(help="`default`, or the folder of an exported bundle.")] = "default",
+    bundle: Annotated[str, typer.Argument(help="`default`, `small`, or the folder of an exported bundle.")] = "default",
     threads: ThreadsOption = 1,
     device: DeviceOption = Device.cpu,
 ) -> None:

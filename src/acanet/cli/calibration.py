@@ -26,7 +26,7 @@ SECTION = re.compile(rf"^{TITLE}\n.*?(?=^## |\Z)", re.MULTILINE | re.DOTALL)
 
 def calibrate(
     bundle: Annotated[
-        str, typer.Argument(help="The folder of a bundle or of a training run; `default` with --output.")
+        str, typer.Argument(help="The folder of a bundle or of a training run; `default` or `small` with --output.")
     ],
     trials: Annotated[Path, typer.Argument(help="A trial list of speakers that are in no training.")],
     audio_root: AudioRootOption = None,
@@ -47,7 +47,7 @@ def calibrate(
     import shutil
     import tempfile
 
-    from acanet.bundle import Bundle
+    from acanet.bundle import SHIPPED, Bundle
     from acanet.encoder import Encoder
     from acanet.evaluation.calibrate import calibrate as calibrate_model
     from acanet.evaluation.figures import shown
@@ -60,8 +60,8 @@ def calibrate(
         raise typer.BadParameter("--far and --prior are two ways to decide; give one of them")
     if prior is None and (cost_miss, cost_fa) != (1.0, 1.0):
         raise typer.BadParameter("costs say something with --prior only; give it")
-    if bundle == "default" and output is None:
-        raise typer.BadParameter("the model that ships stays as it is; name a folder for a copy with --output")
+    if bundle in SHIPPED and output is None:
+        raise typer.BadParameter("a model that ships stays as it is; name a folder for a copy with --output")
     if output is not None and output.exists():
         raise typer.BadParameter(f"{output} is there already; name a new folder", param_hint="--output")
     if output is not None and not output.absolute().parent.is_dir():

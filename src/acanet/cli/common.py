@@ -26,7 +26,7 @@ err = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
 INTERNAL_ERROR, INTERRUPTED = 70, 130
 
 ModelOption = Annotated[
-    str, typer.Option("--model", "-m", help="`default`, the folder of a bundle, or of a training run.")
+    str, typer.Option("--model", "-m", help="`default`, `small`, the folder of a bundle, or of a training run.")
 ]
 ThreadsOption = Annotated[int, typer.Option(min=1, help="Threads that work on one recording.")]
 

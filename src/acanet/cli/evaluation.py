@@ -36,7 +36,7 @@ class EnrolBy(StrEnum):
 
 
 def evaluate(
-    model: Annotated[str, typer.Argument(help="`default`, the folder of a bundle, or of a training run.")],
+    model: Annotated[str, typer.Argument(help="`default`, `small`, the folder of a bundle, or of a training run.")],
     trials: Annotated[
         Path, typer.Argument(help="`label enrol test` or `enrol test target|nontarget` a line; .gz too.")
     ],

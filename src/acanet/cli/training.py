@@ -20,7 +20,7 @@ def train(
         list[str] | None, typer.Option("--set", help="key.below=value, laid over the recipe; may be given often.")
     ] = None,
     init: Annotated[
-        str | None, typer.Option(help="Start from this model (`default` or a folder): new head, lower rate.")
+        str | None, typer.Option(help="Start from this model (`default`, `small` or a folder): new head, lower rate.")
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
 ) -> None:

@@ -123,7 +123,7 @@ class Explainer:
         """Open an exported bundle.
 
         Args:
-            model: `default` (the model that ships), or the folder of a bundle.
+            model: `default` or `small` (the models that ship), or the folder of a bundle.
 
         Raises:
             AcanetError: when there is no exported bundle there, or it is damaged.
