@@ -35,7 +35,7 @@ Name = Annotated[str, AfterValidator(_plain)]
 class ModelChoice(Strict):
     """A registered model, with keys of its config changed."""
 
-    name: str = "acanet-local"
+    name: str = "acanet2"
     change: dict[str, Any] = Field({}, description="keys laid over the model's config")
 
 
