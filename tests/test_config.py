@@ -331,7 +331,7 @@ def test_a_typo_in_a_setting_gets_the_nearest(recipe_file, path, message):
         ("data:\n  train: [a]\nmodel:\n  name: acanet-locl", "line 4: model.name: unknown model 'acanet-locl'"),
         (
             "data: {train: [a]}\nmodel:\n  change:\n    frames: {chanels: 3}\n",
-            "line 4: model.change: frames.convolution: unknown key 'chanels', did you mean 'channels'?",
+            "line 4: model.change: frames.spectral: unknown key 'chanels', did you mean 'channels'?",
         ),
         (
             "data: {train: [a]}\naverage: {kind: ema,\n  decai: 0.9}",

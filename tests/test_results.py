@@ -1,4 +1,4 @@
-"""The published report: what docs/results says is what its files say."""
+"""The published results: what the pages say is what their files say, and each run card is of a recipe that is there."""
 
 from __future__ import annotations
 
@@ -7,12 +7,17 @@ import re
 
 import pytest
 
-from acanet.bundle import Bundle
+from acanet.bundle import SHIPPED, Bundle
 from acanet.evaluation.conditions import Conditions
 from acanet.evaluation.result import Card
+from acanet.experiment.card import read_cards, read_strict
+from acanet.experiment.page import write_page
+from acanet.experiment.speed import Speed
+from acanet.training.recipe import portable, read_experiment
 from conftest import ROOT
 
 RESULTS = ROOT / "docs" / "results"
+RUN_CARDS = read_cards([RESULTS / "cards"])
 LISTS = ("test", "test.hard")
 MADE = {"noise", "babble", "telephone", "opus", "crop", "room"}
 ROWS = {
@@ -101,3 +106,29 @@ def test_the_card_of_the_model_agrees():
         costs = [figures[f"act_dcf({prior})"] for prior in ("0.01", "0.05")]
         for cost in (*costs, figures["cllr"]):
             assert f"{cost.value:.3f} [{cost.low:.3f}, {cost.high:.3f}]" in said
+
+
+@pytest.mark.parametrize("card", RUN_CARDS, ids=lambda card: f"{card.experiment}-{card.system}")
+def test_a_run_card_is_of_a_recipe_of_the_repository(card):
+    """So its command makes it again."""
+    recipe = f"recipes/{card.experiment}.yaml"
+    assert portable(read_experiment(ROOT / recipe).recipes[card.system]) == card.recipe
+    assert card.command == f"acanet experiment {recipe} --only {card.system} --out runs/{card.experiment}"
+    assert card.code is not None
+    assert not card.code.changed
+
+
+def test_the_page_of_results_is_made_from_the_cards(tmp_path):
+    write_page(
+        tmp_path / "results.md",
+        RUN_CARDS,
+        speed=read_strict(Speed, RESULTS / "speed.json"),
+        references=["ecapa-512"],
+    )
+    assert (tmp_path / "results.md").read_text("utf-8") == (ROOT / "docs" / "results.md").read_text("utf-8")
+
+
+def test_the_models_that_ship_have_run_cards():
+    cards = {card.fingerprint: card for card in RUN_CARDS if card.experiment == "open-speech"}
+    for name in SHIPPED:
+        assert cards[Bundle.load(name).fingerprint].lists.keys() == {"test", "hard"}

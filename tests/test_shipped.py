@@ -1,14 +1,13 @@
-"""The model that ships: what its card and the README say of it is so."""
+"""The models that ship: what their cards and the README say of them is so."""
 
 from __future__ import annotations
 
 import re
 
-import numpy as np
 import pytest
 
 from acanet import Encoder, SeenInTraining
-from acanet.bundle import BUNDLES, TRAINABLE, Bundle
+from acanet.bundle import BUNDLES, SHIPPED, TRAINABLE, Bundle
 from acanet.data.manifest import read_manifest
 from acanet.evaluation.evaluate import evaluate
 from conftest import ROOT
@@ -17,30 +16,42 @@ MEGABYTE = 2**20
 PROTOCOLS = "protocols/speechocean762"
 
 
+@pytest.fixture(scope="module", params=SHIPPED)
+def name(request):
+    return request.param
+
+
 @pytest.fixture(scope="module")
-def encoder():
-    return Encoder.load()
+def encoder(name):
+    return Encoder.load(name)
 
 
-def published(trials):
-    """EER and interval in per cent, as the bundle's card has them for a trial list."""
-    row = re.search(
-        rf"\| `{trials}` \|.*?([\d.]+) \[([\d.]+), ([\d.]+)\]", (BUNDLES / "default" / "README.md").read_text("utf-8")
-    )
+@pytest.fixture(scope="module")
+def card(name):
+    """The text of the model card."""
+    return (BUNDLES / name / "README.md").read_text("utf-8")
+
+
+def published(card, trials):
+    """EER and interval in per cent, as a model card has them for a trial list."""
+    row = re.search(rf"\| `{trials}` \|.*?([\d.]+) \[([\d.]+), ([\d.]+)\]", card)
     return tuple(map(float, row.groups()))
 
 
-def calibrated(trials):
-    """The cells of a trial list in the card's table of calibration, without intervals."""
-    card = (BUNDLES / "default" / "README.md").read_text("utf-8")
+def calibrated(card, trials):
+    """The cells of a trial list in a card's table of calibration, without intervals."""
     (row,) = re.findall(rf"^\| `{trials}` \| (.*) \|$", card[card.index("## Calibration") :], re.MULTILINE)
     return [float(cell.split()[0]) for cell in row.split(" | ")]
 
 
-def test_it_is_small_and_complete():
-    assert sum(file.stat().st_size for file in (BUNDLES / "default").iterdir()) < 20 * MEGABYTE
-    graphs = {f"{stage}.onnx" for stage in Bundle.load().graphs.stages}
-    assert {file.name for file in (BUNDLES / "default").iterdir()} == graphs | {
+def test_they_are_small_together():
+    files = [file for name in SHIPPED for file in (BUNDLES / name).iterdir()]
+    assert sum(file.stat().st_size for file in files) < 20 * MEGABYTE
+
+
+def test_it_is_complete(name, encoder, card):
+    graphs = {f"{stage}.onnx" for stage in encoder.bundle.graphs.stages}
+    assert {file.name for file in (BUNDLES / name).iterdir()} == graphs | {
         "README.md",
         "calibration.json",
         "config.json",
@@ -48,27 +59,22 @@ def test_it_is_small_and_complete():
         "provenance.json",
         "weights.bin",
     }
-    card = (BUNDLES / "default" / "README.md").read_text("utf-8")
-    assert Bundle.load().fingerprint in card
+    assert encoder.fingerprint in card
     assert "CC BY 4.0" in card
     for limit in ("spoofing", "small training set"):
         assert limit in card.lower()
 
 
-def test_its_torch_form_is_the_same_model():
-    shipped, plain = Bundle.load(), Bundle.load(TRAINABLE / "default")
+def test_its_torch_form_is_the_same_model(name, encoder, card):
+    shipped, plain = encoder.bundle, Bundle.load(TRAINABLE / name)
     assert shipped.fingerprint == plain.fingerprint
     assert shipped.provenance == plain.provenance
     assert shipped.calibration == plain.calibration
-    assert (
-        (BUNDLES / "default" / "README.md")
-        .read_text("utf-8")
-        .startswith((TRAINABLE / "default" / "README.md").read_text("utf-8"))
-    )
+    assert card.startswith((TRAINABLE / name / "README.md").read_text("utf-8"))
 
 
-def test_its_card_tells_its_calibration():
-    card, made = (BUNDLES / "default" / "README.md").read_text("utf-8"), Encoder.load().calibration
+def test_its_card_tells_its_calibration(encoder, card):
+    made = encoder.calibration
     assert made is not None
     data, threshold, cosine = made.data, made.threshold, made.whole_threshold
     assert f"{data.speakers} speakers of speechocean762, {data.utterances} utterances" in " ".join(card.split())
@@ -81,8 +87,8 @@ def test_its_card_tells_its_calibration():
         assert cell == f"{figure.value:.3f} [{figure.low:.3f}, {figure.high:.3f}]"
 
 
-def test_its_card_tells_the_cosine_at_other_lengths():
-    card, made = (BUNDLES / "default" / "README.md").read_text("utf-8"), Bundle.load().calibration
+def test_its_card_tells_the_cosine_at_other_lengths(encoder, card):
+    made = encoder.calibration
     table = card[card.index("| speech on both sides") :].splitlines()
     lengths, cosines = ([re.findall(r"[\d.]+", cell) for cell in table[line].split("|")[2:-1]] for line in (0, 2))
     assert len(lengths) == len(cosines) == 8
@@ -91,13 +97,10 @@ def test_its_card_tells_the_cosine_at_other_lengths():
         seconds = ends.get(place, float(length))
         assert seconds == pytest.approx(float(length), abs=0.05)
         assert f"{made.ratio.score(made.threshold.value, seconds, seconds):.3f}" == cosine
-    everywhere = np.linspace(made.ratio.shortest, made.ratio.longest, 1000)
-    lowest = everywhere[np.argmin(made.ratio.score(made.threshold.value, everywhere, everywhere))]
-    assert f"the lowest at {lowest:.1f} s" in " ".join(card.split())
 
 
-def test_it_says_whom_it_heard():
-    provenance = Bundle.load().provenance
+def test_it_says_whom_it_heard(encoder):
+    provenance = encoder.bundle.provenance
     assert len(provenance.speakers) == 417
     assert len(provenance.audio) >= 4000
 
@@ -109,8 +112,8 @@ def test_it_tells_synthetic_voices_apart(encoder, voices):
 
 
 @pytest.mark.parametrize("trials", ["test.trials", "test.hard.trials"])
-def test_the_readme_and_the_card_agree(trials):
-    eer, low, high = published(trials)
+def test_the_readme_and_the_card_agree(card, trials):
+    eer, low, high = published(card, trials)
     assert f"{eer:.2f} [{low:.2f}, {high:.2f}]" in (ROOT / "README.md").read_text("utf-8")
 
 
@@ -137,16 +140,16 @@ def test_it_refuses_to_be_evaluated_on_its_training_speech(shared, encoder, tmp_
 @pytest.mark.slow
 @pytest.mark.speech
 @pytest.mark.parametrize("trials", ["test.trials", "test.hard.trials"])
-def test_its_published_figures_are_reproduced(shared, encoder, trials):
-    eer, low, high = published(trials)
+def test_its_published_figures_are_reproduced(shared, encoder, card, trials):
+    eer, low, high = published(card, trials)
     result = evaluate(encoder, shared / PROTOCOLS / trials, audio_root=shared / "data")
-    card, target = result.card, result.trials.target
-    assert 100 * card.eer.value == pytest.approx(eer, abs=0.02)
-    assert 100 * card.eer.low == pytest.approx(low, abs=0.05)
-    assert 100 * card.eer.high == pytest.approx(high, abs=0.05)
+    measured, target = result.card, result.trials.target
+    assert 100 * measured.eer.value == pytest.approx(eer, abs=0.02)
+    assert 100 * measured.eer.low == pytest.approx(low, abs=0.05)
+    assert 100 * measured.eer.high == pytest.approx(high, abs=0.05)
     accepted = result.llrs >= encoder.calibration.threshold.value
     names = ("cllr", "min_cllr", "act_dcf(0.01)", "act_dcf(0.05)")
-    *figures, false_accepts, false_rejects = calibrated(trials)
-    assert [card.figures[name].value for name in names] == pytest.approx(figures, abs=0.005)
+    *figures, false_accepts, false_rejects = calibrated(card, trials)
+    assert [measured.figures[name].value for name in names] == pytest.approx(figures, abs=0.005)
     assert 100 * accepted[~target].mean() == pytest.approx(false_accepts, abs=0.1)
     assert 100 * (~accepted[target]).mean() == pytest.approx(false_rejects, abs=0.1)
