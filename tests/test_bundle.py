@@ -118,9 +118,7 @@ def test_a_run_gives_its_best_model(tmp_path):
 @pytest.mark.parametrize("folder", ["nowhere", "empty"])
 def test_where_no_model_is(tmp_path, folder):
     (tmp_path / "empty").mkdir()
-    with pytest.raises(
-        AcanetError, match=rf"{folder}: no model there; give `default`, `small`, the folder"
-    ):
+    with pytest.raises(AcanetError, match=rf"{folder}: no model there; give `default`, `small`, the folder"):
         Bundle.load(tmp_path / folder)
 
 

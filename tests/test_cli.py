@@ -320,7 +320,7 @@ def test_train_names_the_nearest_key(road, tmp_path):
         (["--set", "stps=5"], "unknown key 'stps', did you mean 'steps'?"),
         (["--set", "augment.nois=0.5"], "augment: unknown key 'nois', did you mean 'noise'?"),
         (["--set", "model.name=acanet-locla"], "unknown model 'acanet-locla'; did you mean 'acanet-local'?"),
-        (["--init", "nowhere"], "nowhere: no model there; give `default`, the folder of a bundle or of a training run"),
+        (["--init", "nowhere"], "nowhere: no model there; give `default`, `small`, the folder of a bundle"),
         (["--out", road[0] / "run"], "holds a run already; add --resume"),
         (["--out", road[0] / "run", "--resume"], "steps is 4, the run has 3"),
     ):
@@ -357,7 +357,7 @@ def test_wrong_use(arguments):
 def test_an_unknown_model_says_what_can_be_given(pair, model):
     answer = acanet("verify", *pair, "-m", model)
     assert (answer.code, answer.out) == (2, "")
-    assert f"{model}: no model there; give `default`, the folder of a bundle or of a training run" in answer.err
+    assert f"{model}: no model there; give `default`, `small`, the folder of a bundle" in answer.err
 
 
 def test_a_damaged_model(pair, tiny_bundle, tmp_path):
