@@ -278,7 +278,7 @@ def test_training_can_tell_what_an_import_leaves_unknown(tmp_path):
         ("aggregator.heads", "--set: 'aggregator.heads' is not key=value"),
         ("aggregator.head=4", r"given\.pt: --set aggregator\.mla: unknown key 'head', did you mean 'heads'\?"),
         ("frames.channels.most=4", "--set: 'channels' holds a value, it has no 'most'"),
-        ("aggregator.heads=[", "--set: aggregator.heads: not YAML"),
+        ("aggregator.heads=[", "--set aggregator.heads: not YAML"),
         ("aggregator.heads=3", "16 channels of frames do not divide into 3 heads"),
     ],
 )

@@ -522,3 +522,20 @@ def test_a_first_ctrl_c_is_noted_and_a_second_interrupts(capfd):
         assert "stopping after this step" in capfd.readouterr().err
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_runs_of_one_process_may_differ_in_precision(tiny_recipe, tmp_path):
+    """In bfloat16 the losses are nearly those in float32, and the weights are kept in float32."""
+    for precision in ("float32", "bfloat16", "float32"):
+        assert run(
+            tiny_recipe | {"precision": precision}, tmp_path / f"{precision}-{len(list(tmp_path.iterdir()))}"
+        ).finished
+    exact, rough, again = (
+        [float(row["loss"]) for row in rows(out / "log.csv")]
+        for out in sorted(tmp_path.iterdir(), key=lambda path: path.name[-1])
+    )
+    assert exact == again
+    assert rough != exact
+    assert rough[0] == pytest.approx(exact[0], rel=0.02)
+    state = load_state(tmp_path / "bfloat16-1" / "last.pt")
+    assert {value.dtype for value in state.model.values() if value.is_floating_point()} == {torch.float32}

@@ -160,14 +160,14 @@ class AcaStatistics(nn.Module):
         self.latents = nn.Parameter(torch.randn(count, dim)) if config.latent_layers or not own else None
         self.norm_statistics = LatentNorm(count, 2 * dim)
         self.features = 2 * dim
+        if config.latent_layers:
+            self.hear = nn.Linear(2 * dim, dim)
+            self.norm_states = LatentNorm(count, dim * (config.latent_layers + 1))
+            self.features += dim * (config.latent_layers + 1)
         self.transformer = nn.ModuleList(
             LatentLayer(dim, config.heads, config.mlp, config.dropout, norm_queries=True)
             for _ in range(config.latent_layers)
         )
-        if self.transformer:
-            self.hear = nn.Linear(2 * dim, dim)
-            self.norm_states = LatentNorm(count, dim * (config.latent_layers + 1))
-            self.features += dim * (config.latent_layers + 1)
 
     @property
     def queries(self) -> Tensor:

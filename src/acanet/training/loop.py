@@ -126,8 +126,9 @@ class _Run:
         config = model_config(recipe.model.name, recipe.model.change)
         rate = config.front_end.rate
         cuda = torch.cuda.is_available()
-        precision = recipe.precision or ("bfloat16" if cuda else "float32")
-        self.accelerator = Accelerator(cpu=not cuda, mixed_precision="bf16" if precision == "bfloat16" else "no")
+        self.bfloat16 = (recipe.precision or ("bfloat16" if cuda else "float32")) == "bfloat16"
+        # Mixed precision is not Accelerate's: of that, a process has one kind for all its runs.
+        self.accelerator = Accelerator(cpu=not cuda, mixed_precision="no")
         with self.accelerator.main_process_first():  # the others find everything decoded
             self.dev = DevSet(recipe.dev, recipe.data.cache, rate, recipe.data.workers) if recipe.dev else None
             dev_speakers = self.dev.speakers if self.dev else frozenset()
@@ -258,7 +259,7 @@ class _Run:
         with torch.no_grad():
             features, _ = self.front_end(waveforms.to(device))
             features = features.masked_fill(self._hidden(features.shape).to(device), 0.0)
-        with self.accelerator.autocast():
+        with self._precision():
             embeddings = self.model(features)
         loss, right = self.loss(embeddings, classes.to(device), self._margin())
         for group in self.optimizer.param_groups:
@@ -292,8 +293,11 @@ class _Run:
             self._keep(row)
         self.history.append(row)
 
+    def _precision(self) -> AbstractContextManager[Any]:
+        return torch.autocast(self.accelerator.device.type, torch.bfloat16, enabled=self.bfloat16)
+
     def _eer(self, dev: DevSet, model: Any) -> float:
-        with self.accelerator.autocast():
+        with self._precision():
             return dev.eer(model)
 
     def _keep(self, chosen: DevRow | None) -> None:
@@ -337,7 +341,7 @@ class _Run:
         for waveforms in track(chunks, "Fitting the discriminant", len(views), console=console):
             if stopped:
                 return None
-            with self.accelerator.autocast():
+            with self._precision():
                 embedded.append(embed_waveforms(model, waveforms))
         return np.concatenate(embedded)
 
