@@ -123,7 +123,7 @@ def test_the_page_of_results_is_made_from_the_cards(tmp_path):
         tmp_path / "results.md",
         RUN_CARDS,
         speed=read_strict(Speed, RESULTS / "speed.json"),
-        references=["ecapa-512"],
+        references=["ecapa-512", "acanet2-attentive"],
     )
     assert (tmp_path / "results.md").read_text("utf-8") == (ROOT / "docs" / "results.md").read_text("utf-8")
 
