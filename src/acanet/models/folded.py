@@ -295,6 +295,7 @@ class FoldedAcaStatistics(nn.Module):
         self.features = plain.features
         self.heads = plain.heads
         queries = plain.queries.double() / math.sqrt(plain.queries.shape[1])
+        # Without a latent layer there are no latents to start from; the stages pass something on all the same.
         self.latents = _constant(queries[:1] if plain.latents is None else plain.latents)
         self.steps = nn.ModuleList([StatisticsStep(plain)])
         if plain.in_context is None:
