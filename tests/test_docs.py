@@ -24,7 +24,7 @@ import yaml
 import acanet
 from acanet import bundle
 from acanet.cli import common as cli
-from acanet.config import AcaStatisticsAggregator, ExtractorConfig, MlaAggregator, Strict
+from acanet.config import ExtractorConfig, MlaAggregator, Strict
 from acanet.data.effects import Range
 from acanet.encoder import Encoder
 from acanet.errors import AcanetError
@@ -314,17 +314,20 @@ def test_numbers_of_the_folding_table():
         assert total[column] == f"{millions(projected + heard + fixed)} → {millions(heard + fixed)}"
 
 
-def test_how_far_a_frame_of_the_local_model_sees():
-    """89 frames of input, and 64 latents with 1024 features each, as the page says."""
-    config = model_config("acanet-local")
-    assert isinstance(config, ExtractorConfig)
-    assert isinstance(config.aggregator, AcaStatisticsAggregator)
-    model = registry.build_model("acanet-local").eval()
+@pytest.mark.parametrize(
+    ("name", "middle", "seen", "readout"),
+    [("acanet-local", 75, 89, (64, 1024, 3)), ("acanet2", 38, 191, (64, 512, 3))],
+)
+def test_how_far_a_frame_sees_and_what_is_read_of_a_latent(name, middle, seen, readout):
+    """Frames of input, latents and features of each, as the page says."""
+    model = registry.build_model(name).eval()
     features = torch.randn(1, 301, 80, requires_grad=True)
-    model.frames(features, None)[0][0, 75].sum().backward()
+    model.frames(features, None)[0][0, middle].sum().backward()
     assert features.grad is not None
-    assert int(features.grad[0].abs().sum(dim=1).count_nonzero()) == 89
-    assert tuple(model.head.readout.shape) == (64, 1024, 3)
+    assert int(features.grad[0].abs().sum(dim=1).count_nonzero()) == seen
+    assert tuple(model.head.readout.shape) == readout
+    page = (ROOT / "docs" / "model.md").read_text("utf-8")
+    assert f"sees {seen} input frames" in " ".join(page.split())
 
 
 def test_errors_in_the_readme_have_their_exit_codes():
