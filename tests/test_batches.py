@@ -13,7 +13,7 @@ import pytest
 
 from acanet.data.batches import Purpose, Stage, TrainingBatches, generator
 from acanet.data.cache import AudioCache
-from acanet.data.chain import Banks
+from acanet.data.chain import Banks, Chain
 from acanet.data.effects import Augment, Range
 from acanet.data.rooms import build_rooms
 
@@ -281,27 +281,20 @@ def test_a_stage_without_speeds_keeps_the_classes(tmp_path):
     assert max(label for step in range(5, 10) for label in batches[step][1]) == 1
 
 
-def test_a_view_is_a_crop_of_its_utterance_at_its_own_speed(numbered):
-    batches = TrainingBatches(*numbered, [with_effects(PLAIN, speed=1.0)], seed=0, rate=RATE)
-    views = [batches.view(utterance, 900, 0) for utterance in range(7)]
-    assert [len(view) for view in views] == [900] * 7
-    assert utterances_of(np.stack(views)) == list(range(7))
-    assert all(np.ptp(view) == 0 for view in views)
+def test_changes_of_an_utterance_are_those_of_the_chain_and_each_is_another(speech, banks):
+    whole = speech[0].read(3, 0, 1600)
 
-
-def test_views_are_augmented_and_each_is_another(speech, banks):
-    def view(seed, number, part=(0, 1), step=None):
-        batches = TrainingBatches(*speech, [EVERYTHING], seed=seed, rate=RATE, banks=banks, part=part)
+    def changed(seed, number, part=(0, 1), step=None):
+        batches = TrainingBatches(*speech, [PLAIN], seed=seed, rate=RATE, part=part)
         if step is not None:
             batches[step]
-        return batches.view(3, 1600, number)
+        return batches.changed(whole, 3, Chain(EVERYTHING.augment, banks, RATE), number)
 
-    np.testing.assert_array_equal(view(0, 1, part=(1, 2), step=4), view(0, 1))
-    assert not np.array_equal(view(0, 1), view(0, 2))
-    assert not np.array_equal(view(0, 1), view(1, 1))
-    batches = TrainingBatches(*speech, [with_effects(PLAIN, babble=1.0)], seed=0, rate=RATE)
-    alone = TrainingBatches(*speech, [PLAIN], seed=0, rate=RATE).view(3, 1600, 0)
-    assert not np.array_equal(batches.view(3, 1600, 0), alone)
+    np.testing.assert_array_equal(changed(0, 1, part=(1, 2), step=4), changed(0, 1))
+    assert not np.array_equal(changed(0, 1), changed(0, 2))
+    assert not np.array_equal(changed(0, 1), changed(1, 1))
+    batches = TrainingBatches(*speech, [EVERYTHING], seed=0, rate=RATE, banks=banks)
+    np.testing.assert_array_equal(batches.changed(whole, 3, Chain(PLAIN.augment, Banks(), RATE), 0), whole)
 
 
 def test_draws_for_different_purposes_differ():

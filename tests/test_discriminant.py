@@ -235,7 +235,11 @@ def recipe(tiny_recipe):
         "large_margin": {"steps": 2, "crop_seconds": [0.8, 1.0]},
         "average": {"kind": "ema", "decay": 0.9},
         "dev_every": 2,
-        "discriminant": {"directions": 2, "crops": 2},
+        "discriminant": {
+            "directions": 2,
+            "speeds": [0.9],
+            "effects": [{"telephone": 1.0}, {"babble": {"probability": 1.0, "snr_db": [20, 20], "speakers": [2, 2]}}],
+        },
     }
 
 
@@ -276,8 +280,8 @@ def test_the_network_is_the_one_that_was_chosen_without_it(trained, without):
     assert Bundle.load(trained).fingerprint != Bundle.load(without).fingerprint
 
 
-def test_it_is_learned_from_whole_utterances_and_crops(trained, without, recipe, voices, monkeypatch):
-    """Of the twelve training utterances; the crops are as long as the longest of the first stage."""
+def test_it_is_learned_from_whole_utterances_in_all_their_forms(trained, without, recipe, voices, monkeypatch):
+    """Of the twelve training utterances: as they are, slower as those of other speakers, by telephone and in babble."""
     seen = []
 
     def embed(model, waveforms):
@@ -290,18 +294,35 @@ def test_it_is_learned_from_whole_utterances_and_crops(trained, without, recipe,
     assert text.count("discriminant: null") == 1
     (out / "recipe.yaml").write_text((trained / "recipe.yaml").read_text("utf-8"), encoding="utf-8")
     run(recipe, out, resume=True)
-    assert len(seen) == 12 * 3
-    assert {len(waveform) for place, waveform in enumerate(seen) if place % 3} == {round(0.8 * 16000)}
-    assert all(len(waveform) > 1.5 * 16000 for waveform in seen[::3])
-    assert not np.array_equal(seen[1], seen[2])
+    assert len(seen) == 12 * 4
+    for whole, slow, telephone, babble in zip(*(seen[form::4] for form in range(4)), strict=True):
+        assert len(whole) > 1.5 * 16000
+        assert len(slow) == pytest.approx(len(whole) / 0.9, abs=2)
+        assert power(telephone, 4000, 8000) < 0.01 * power(whole, 4000, 8000)
+        np.testing.assert_array_equal(babble.shape, whole.shape)
+        assert np.mean((babble - whole) ** 2) == pytest.approx(0.01 * np.mean(whole**2), rel=0.02)
     model = Bundle.load(without)
     embeddings = embed_waveforms(load_model(model.name, model.config.model, model.weights()), seen)
-    want = fit(embeddings, np.repeat(range(4), 9), directions=2, ridge=1.0, lift=3.0)
+    speakers = np.repeat(range(4), 12) + 4 * np.tile([0, 1, 0, 0], 12)
+    want = fit(embeddings, speakers, directions=2, ridge=1.0, lift=3.0)
     weights = Bundle.load(out).weights()
     np.testing.assert_allclose(weights["discriminant.matrix"], want.matrix, rtol=1e-3, atol=1e-4)
     np.testing.assert_allclose(weights["discriminant.centre"], want.centre, atol=1e-6)
     assert float(weights["discriminant.lift"].squeeze()) == pytest.approx(want.lift, rel=1e-4)
     assert files(out) == files(trained)
+
+
+def power(waveform, low, high):
+    """From `low` to `high` Hz."""
+    spectrum = np.abs(np.fft.rfft(waveform)) ** 2
+    return spectrum[int(low / 16000 * len(waveform)) : int(high / 16000 * len(waveform))].sum()
+
+
+@pytest.mark.parametrize("name", ["speed", "spec"])
+def test_what_is_no_effect_of_a_recording_is_refused(recipe, name):
+    wrong = recipe | {"discriminant": {"effects": [{"babble": 1.0}, {name: 0.5}]}}
+    with pytest.raises(BadConfig, match=rf"discriminant: effects\[1\] has {name}, which is not an effect"):
+        Recipe.parse(wrong, "the test's recipe")
 
 
 def dev_eer(out, recipe):
@@ -319,7 +340,7 @@ def test_the_card_and_the_console_tell_the_error_rates(trained, without, told, r
     card = " ".join((trained / "best" / "README.md").read_text("utf-8").split())
     assert f"EER {before:.2%} on `dev.jsonl`, which chose it" in card
     assert "projected onto 2 directions" in card
-    assert "12 utterances, whole and 2 augmented crops of each, of 4 speakers" in card
+    assert "12 utterances, also at 0.9 times their speed, with 2 kinds of effects too, of 4 speakers" in card
     assert f"With it the EER on the same list is {after:.2%}." in card
     assert "projected" not in (without / "best" / "README.md").read_text("utf-8")
 
@@ -428,7 +449,7 @@ def test_train_from_the_command_line(tiny_recipe, tmp_path):
 @pytest.fixture(scope="module")
 def strangers(tmp_path_factory):
     """Ten voices that no run has heard, with all pairs of their recordings as trials."""
-    folder = write_corpus(tmp_path_factory.mktemp("strangers") / "voices", 10, 2, seconds=(1.0, 1.4), first=6)
+    folder = write_corpus(tmp_path_factory.mktemp("strangers") / "voices", 10, 2, seconds=(2.0, 3.0), first=6)
     names = [path.relative_to(folder) for path in sorted(folder.glob("*/*.wav"))]
     lines = [f"{int(a.parent == b.parent)} {a} {b}\n" for a, b in combinations(names, 2)]
     (folder / "all.trials").write_text("".join(lines), encoding="utf-8")

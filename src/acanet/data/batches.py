@@ -33,7 +33,7 @@ class Purpose(IntEnum):
     CROP = 4
     SPEC = 5
     MODEL = 6
-    VIEW = 7
+    CHANGE = 7
 
 
 def generator(seed: int, purpose: Purpose, *numbers: int) -> np.random.Generator:
@@ -139,14 +139,13 @@ class TrainingBatches:
             crop = random_crop(self.audio, utterance, samples, rng)
         return self._augmented(crop, speaker, chain, rng), label
 
-    def view(self, utterance: int, samples: int, number: int) -> Waveform:
-        """A crop of an utterance (samples,), augmented as in the first stage, but at its own speed.
+    def changed(self, waveform: Waveform, utterance: int, chain: Chain, number: int) -> Waveform:
+        """What an utterance is after a chain of effects, (samples,) -> (samples,).
 
-        `number` (0, 1, ...) tells it from other views of the utterance. No batch has it, whatever its step.
+        `number` (0, 1, ...) tells it from other changes of the utterance. The draws are none of a batch's.
         """
-        rng = generator(self.seed, Purpose.VIEW, utterance, number)
-        crop = random_crop(self.audio, utterance, samples, rng)
-        return self._augmented(crop, self.speakers[utterance], self.chains[0], rng)
+        rng = generator(self.seed, Purpose.CHANGE, utterance, number)
+        return self._augmented(waveform, self.speakers[utterance], chain, rng)
 
     def _augmented(self, crop: Waveform, speaker: int, chain: Chain, rng: np.random.Generator) -> Waveform:
         speakers, samples = len(self.utterances), len(crop)

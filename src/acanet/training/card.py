@@ -54,9 +54,12 @@ def _origin(recipe: Recipe, step: int, chosen: DevRow | None) -> str:
 def _discriminant(fitted: Fitted | None) -> str:
     if fitted is None:
         return ""
-    crops = f", whole and {fitted.fit.crops} augmented crops of each" if fitted.fit.crops else ""
+    fit = fitted.fit
+    speeds = f", also at {' and '.join(f'{speed:g}' for speed in fit.speeds)} times their speed" if fit.speeds else ""
+    effects = f", with {len(fit.effects)} kinds of effects too" if fit.effects else ""
     rate = "" if fitted.eer is None else f" With it the EER on the same list is {fitted.eer:.2%}."
     return (
         f"\nIts embeddings are projected onto {fitted.fit.directions} directions in which speakers differ, learned\n"
-        f"after the training from {fitted.utterances} utterances{crops}, of {fitted.speakers} speakers.{rate}\n"
+        f"after the training from {fitted.utterances} utterances{speeds}{effects}, of {fitted.speakers} "
+        f"speakers.{rate}\n"
     )

@@ -122,7 +122,19 @@ class DiscriminantFit(Strict):
     directions: PositiveInt = Field(50, description="that are kept; fewer than the speakers with several utterances")
     ridge: PositiveFloat = Field(1.0, description="added to the variance within speakers, as a share of the mean one")
     lift: PositiveFloat = Field(3.0, description="the constant coordinate, as a multiple of the typical length")
-    crops: NonNegativeInt = Field(0, description="augmented crops of each utterance, besides the whole utterance")
+    speeds: tuple[PositiveFloat, ...] = Field(
+        (), description="at which each utterance counts once more, as one of another speaker"
+    )
+    effects: tuple[Augment, ...] = Field((), description="with each of which each utterance counts once more")
+
+    @model_validator(mode="after")
+    def _effects_of_a_recording(self) -> Self:
+        for number, effect in enumerate(self.effects):
+            for name in ("speed", "spec"):
+                if getattr(effect, name).probability:
+                    hint = "; discriminant.speeds is for other speeds" if name == "speed" else ""
+                    raise ValueError(f"effects[{number}] has {name}, which is not an effect of a recording{hint}")
+        return self
 
 
 class Dev(Strict):

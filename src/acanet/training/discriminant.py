@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 
 from acanet.audio import Waveform
 from acanet.config import ExtractorConfig, ModelConfig
+from acanet.data.augment import change_speed
 from acanet.data.batches import TrainingBatches
+from acanet.data.chain import Chain
 from acanet.errors import AcanetError, BadConfig
 from acanet.models.discriminant import Discriminant
 from acanet.models.extractor import Extractor
@@ -28,7 +30,7 @@ from acanet.training.config import DiscriminantFit, Recipe
 SHORTEST_SECONDS, LONGEST_SECONDS = 0.5, 20.0
 """A shorter utterance is repeated up to the one, of a longer one so much is taken."""
 CHUNK = 32
-"""Utterances that are read and embedded together, with their crops."""
+"""Utterances that are read and embedded together, in all their forms."""
 
 Matrix = NDArray[np.float64]
 Speakers = Sequence[int] | NDArray[np.integer]
@@ -97,37 +99,42 @@ def several(speakers: Speakers) -> NDArray[np.intp]:
 
 
 class Views:
-    """What the projection is learned from, chunk by chunk: each utterance whole, and augmented crops of it.
+    """What the projection is learned from, chunk by chunk: each utterance whole, as it is, faster or slower, and made
+    worse.
 
     Args:
-        batches: of the run, which know audio, speakers and effects.
-        crops: of each utterance, as long as the longest of the first stage.
+        batches: of the run, which know audio and speakers.
+        speeds: at which an utterance is one of another speaker.
+        chains: of effects, with each of which an utterance counts once more.
         rate: samples a second.
     """
 
-    def __init__(self, batches: TrainingBatches, crops: int, rate: int) -> None:
-        self.batches, self.crops, self.rate = batches, crops, rate
+    def __init__(self, batches: TrainingBatches, speeds: Sequence[float], chains: Sequence[Chain], rate: int) -> None:
+        self.batches, self.speeds, self.chains, self.rate = batches, speeds, chains, rate
         self.utterances = several(batches.speakers)
-        self.samples = batches.stages[0].crop_samples[1]
 
     @property
     def speakers(self) -> NDArray[np.intp]:
         """Who speaks in each of them, in their order."""
-        return np.repeat(np.asarray(self.batches.speakers)[self.utterances], 1 + self.crops)
+        own = np.asarray(self.batches.speakers, dtype=np.intp)[self.utterances]
+        others = [own + place * len(self.batches.utterances) for place in range(1, 1 + len(self.speeds))]
+        return np.stack([own, *others, *(own for _ in self.chains)], axis=1).ravel()
 
     def __len__(self) -> int:
         return -(-len(self.utterances) // CHUNK)
 
     def __getitem__(self, chunk: int) -> list[Waveform]:
-        """The waveforms (samples,) of a chunk: an utterance and its crops, then the next."""
+        """The waveforms (samples,) of a chunk: all of an utterance, then all of the next."""
         chosen = self.utterances[chunk * CHUNK : (chunk + 1) * CHUNK]
         return [view for utterance in chosen.tolist() for view in self._of(utterance)]
 
     def _of(self, utterance: int) -> list[Waveform]:
         audio = self.batches.audio
         seconds = min(max(audio.samples(utterance) / self.rate, SHORTEST_SECONDS), LONGEST_SECONDS)
-        crops = [self.batches.view(utterance, self.samples, number) for number in range(self.crops)]
-        return [audio.read(utterance, 0, round(seconds * self.rate)), *crops]
+        whole = audio.read(utterance, 0, round(seconds * self.rate))
+        played = [change_speed(whole, speed, int(len(whole) / speed)) for speed in self.speeds]
+        worse = [self.batches.changed(whole, utterance, chain, number) for number, chain in enumerate(self.chains)]
+        return [whole, *played, *worse]
 
 
 def with_discriminant(

@@ -29,6 +29,7 @@ from acanet.bundle import Bundle, BundleConfig, write_bundle
 from acanet.config import ModelConfig
 from acanet.data.augment import spec_masks
 from acanet.data.batches import Purpose, TrainingBatches, generator
+from acanet.data.chain import Chain
 from acanet.errors import AcanetError, BadConfig, ModelMismatch
 from acanet.models.extractor import Extractor
 from acanet.models.inference import embed_waveforms, load_model
@@ -134,6 +135,10 @@ class _Run:
             dev_speakers = self.dev.speakers if self.dev else frozenset()
             heard_before = frozenset() if init is None else init.provenance.speakers
             corpus = load_corpus(recipe.data, rate, dev_speakers, heard_before)
+            effects = recipe.discriminant.effects if recipe.discriminant else ()
+            self.chains = [
+                Chain(effect, load_banks(effect, recipe.data, rate, recipe.seed), rate) for effect in effects
+            ]
             banks = load_banks(recipe.augment, recipe.data, rate, recipe.seed)
         check_discriminant(recipe, config, corpus.speakers)
         self.provenance = corpus.provenance
@@ -320,7 +325,7 @@ class _Run:
         model = load_model(best.name, best.config.model, best.weights()).to(self.accelerator.device)
         if model.config.discriminant is not None:
             return True
-        views = Views(self.batches, wanted.crops, self.front_end.config.rate)
+        views = Views(self.batches, wanted.speeds, self.chains, self.front_end.config.rate)
         embeddings = self._embed(views, model, console, stopped)
         if embeddings is None:
             return False
@@ -329,7 +334,8 @@ class _Run:
         chosen = min(self.history, key=lambda row: row.eer, default=None)
         step = self.recipe.all_steps if chosen is None else chosen.step
         config = self.bundle_config.model_copy(update={"model": model.config.model_dump(mode="json")})
-        self._write(model, config, step, chosen, Fitted(wanted, len(views.utterances), len(set(views.speakers)), eer))
+        speakers = len({self.batches.speakers[utterance] for utterance in views.utterances})
+        self._write(model, config, step, chosen, Fitted(wanted, len(views.utterances), speakers, eer))
         rates = "" if chosen is None or eer is None else f": dev EER {eer:.2%}, {chosen.eer:.2%} without it"
         console.print(f"discriminant fitted{rates}", highlight=False, soft_wrap=True)
         return True
