@@ -13,7 +13,7 @@ from acanet.config import (
     EcapaFrames,
     ExtractorConfig,
     FrontEndConfig,
-    LinearHead,
+    MeanPooling,
     MlaAggregator,
     OwnReadout,
     PointwiseFrames,
@@ -106,7 +106,7 @@ def test_not_a_mapping():
 @pytest.mark.parametrize(
     ("parts", "message"),
     [
-        ((PointwiseFrames(), MlaAggregator(), LinearHead()), "aggregator 'mla' needs head 'shared-readout' or"),
+        ((PointwiseFrames(), MeanPooling(), OwnReadout()), "aggregator 'mean' needs head 'linear', not 'own-readout'"),
         ((PointwiseFrames(channels=100), MlaAggregator(), SharedReadout()), "100 channels .* into 8 heads"),
         ((PointwiseFrames(), MlaAggregator(latents=50), OwnReadout(dim=192)), "192 is not a multiple of 50"),
     ],

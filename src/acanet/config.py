@@ -362,7 +362,7 @@ class OwnReadout(Strict):
 
 
 class LinearHead(Strict):
-    """A linear layer, for aggregators that give one vector.
+    """A linear layer over all that the aggregator gives.
 
     `norm`: where batch norm is. `before` the layer (ECAPA); `after` it, without gain and offset, the layer without bias
     (CAM++); or `none` (x-vector).
@@ -399,9 +399,8 @@ class ExtractorConfig(ModelConfig):
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:
         by_latents = isinstance(self.aggregator, MlaAggregator | AcaStatisticsAggregator)
-        if by_latents == isinstance(self.head, LinearHead):
-            fitting = "'shared-readout' or 'own-readout'" if by_latents else "'linear'"
-            raise ValueError(f"aggregator {self.aggregator.kind!r} needs head {fitting}, not {self.head.kind!r}")
+        if not by_latents and not isinstance(self.head, LinearHead):
+            raise ValueError(f"aggregator {self.aggregator.kind!r} needs head 'linear', not {self.head.kind!r}")
         if isinstance(self.aggregator, MlaAggregator | AcaStatisticsAggregator):
             if self.frames_channels % self.aggregator.heads:
                 raise ValueError(

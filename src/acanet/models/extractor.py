@@ -99,9 +99,12 @@ class Extractor(nn.Module):
 
 
 def _head(config: c.ExtractorConfig, features: int) -> nn.Module:
-    if isinstance(config.head, c.LinearHead):
-        return LinearHeadModule(features, config.head)
-    assert isinstance(config.aggregator, c.MlaAggregator | c.AcaStatisticsAggregator)  # ExtractorConfig saw to it
-    if isinstance(config.head, c.OwnReadout):
-        return OwnReadoutHead(config.aggregator.latents, features, config.head)
-    return SharedReadoutHead(config.aggregator.latents, features)
+    aggregator, head = config.aggregator, config.head
+    if not isinstance(aggregator, c.MlaAggregator | c.AcaStatisticsAggregator):
+        assert isinstance(head, c.LinearHead)  # ExtractorConfig saw to it
+        return LinearHeadModule(features, head)
+    if isinstance(head, c.LinearHead):
+        return LinearHeadModule(aggregator.latents * features, head)
+    if isinstance(head, c.OwnReadout):
+        return OwnReadoutHead(aggregator.latents, features, head)
+    return SharedReadoutHead(aggregator.latents, features)

@@ -294,7 +294,7 @@ class FoldedAcaStatistics(nn.Module):
         super().__init__()
         self.features = plain.features
         self.heads = plain.heads
-        queries = plain.queries.double() / math.sqrt(plain.queries.shape[1])
+        queries = plain.queries.double()
         # Without a latent layer there are no latents to start from; the stages pass something on all the same.
         self.latents = _constant(queries[:1] if plain.latents is None else plain.latents)
         self.steps = nn.ModuleList([StatisticsStep(plain)])
@@ -531,6 +531,10 @@ def _to_queries(aca: AcaLayer) -> Product:
 
 
 def _fold_linear_head(head: LinearHeadModule) -> nn.Module:
+    return nn.Sequential(nn.Flatten(), _folded_linear(head))
+
+
+def _folded_linear(head: LinearHeadModule) -> Product:
     if isinstance(head.norm, nn.Identity):
         return _linear(head.linear)
     scale, shift = _scale_and_shift(head.norm)

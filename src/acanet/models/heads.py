@@ -36,7 +36,7 @@ class OwnReadoutHead(nn.Module):
 
 
 class LinearHeadModule(nn.Module):
-    """A linear layer, with batch norm before it, after it or not at all: (batch, features) -> (batch, dim)."""
+    """A linear layer over all features, with batch norm before it, after it or not at all."""
 
     norm: nn.Module
 
@@ -49,6 +49,7 @@ class LinearHeadModule(nn.Module):
             self.norm = nn.BatchNorm1d(features) if config.norm == "before" else nn.Identity()
         self.linear = nn.Linear(features, config.dim, bias=not self.norm_after)
 
-    def forward(self, vector: Tensor) -> Tensor:
-        """(batch, features) -> (batch, dim)."""
+    def forward(self, features: Tensor) -> Tensor:
+        """(batch, features) or (batch, latents, features) -> (batch, dim)."""
+        vector = features.flatten(1)
         return self.norm(self.linear(vector)) if self.norm_after else self.linear(self.norm(vector))

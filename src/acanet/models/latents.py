@@ -156,7 +156,8 @@ class AcaStatistics(nn.Module):
         if config.keys is None:
             self.norm = nn.LayerNorm(dim, bias=False)  # an offset of the keys would cancel in the softmax
         own = self.heads > 1 or config.keys is not None
-        self.own_queries = nn.Parameter(torch.randn(self.heads * count, config.keys or dim)) if own else None
+        width = config.keys or dim
+        self.own_queries = nn.Parameter(torch.randn(self.heads * count, width) / math.sqrt(width)) if own else None
         self.latents = nn.Parameter(torch.randn(count, dim)) if config.latent_layers or not own else None
         self.norm_statistics = LatentNorm(count, 2 * dim)
         self.features = 2 * dim
@@ -171,10 +172,11 @@ class AcaStatistics(nn.Module):
 
     @property
     def queries(self) -> Tensor:
-        """(heads * latents, channels), those of the first head first."""
-        queries = self.latents if self.own_queries is None else self.own_queries
-        assert queries is not None
-        return queries
+        """(heads * latents, channels), those of the first head first; their products with the keys are the scores."""
+        if self.own_queries is not None:
+            return self.own_queries
+        assert self.latents is not None
+        return self.latents / math.sqrt(self.latents.shape[1])
 
     def keys(self, frames: Tensor, mask: Tensor | None) -> Tensor:
         """(batch, frames, dim) -> (batch, frames, channels of a query)."""
@@ -183,8 +185,7 @@ class AcaStatistics(nn.Module):
     def forward(self, frames: Tensor, mask: Tensor | None) -> Tensor:
         """`mask`: (batch, frames) bool, true where a frame is real; None when all are."""
         with full_precision(frames):
-            queries = self.queries
-            scores = queries @ self.keys(frames, mask).transpose(1, 2) / math.sqrt(queries.shape[1])
+            scores = self.queries @ self.keys(frames, mask).transpose(1, 2)
             if mask is not None:
                 scores = scores.masked_fill(~mask.unsqueeze(1), -math.inf)
             attention = scores.softmax(dim=-1)  # (batch, heads * latents, frames)

@@ -190,15 +190,15 @@ def _merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
 _PAPER = ExtractorConfig(frames=PointwiseFrames(), aggregator=MlaAggregator(), head=SharedReadout())
 _ACANET2 = ExtractorConfig(
     frames=SpectralFrames(),
-    aggregator=AcaStatisticsAggregator(aca_heads=16, keys=128, latent_layers=0),
-    head=OwnReadout(),
+    aggregator=AcaStatisticsAggregator(latents=4, aca_heads=64, keys=128, latent_layers=0),
+    head=LinearHead(norm="none"),
 )
 _ACANET2_SMALL = ExtractorConfig(
     frames=SpectralFrames(
         stages=(PictureStage(channels=16, stride=2, blocks=0), PictureStage(channels=24, stride=2)), channels=160
     ),
-    aggregator=AcaStatisticsAggregator(latents=32, aca_heads=16, keys=96, latent_layers=0),
-    head=OwnReadout(),
+    aggregator=AcaStatisticsAggregator(latents=4, aca_heads=40, keys=96, latent_layers=0),
+    head=LinearHead(norm="none"),
 )
 _LOCAL = ExtractorConfig(frames=ConvolutionFrames(), aggregator=AcaStatisticsAggregator(), head=OwnReadout())
 
