@@ -19,7 +19,7 @@ from miniatures import wsj0, wsj0_protocol
 from miniatures_public import cnceleb, librispeech, speechocean762, voxceleb
 
 SMALL = [
-    f"model.change={json.dumps(TINY_MODEL)}",
+    f"model.change={json.dumps(TINY_MODEL | {'aggregator': {'latents': 2, 'aca_heads': 4, 'keys': 8}})}",
     "data.batch=6",
     "data.crop_seconds=[0.5, 0.7]",
     "data.workers=0",
