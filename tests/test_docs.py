@@ -316,7 +316,7 @@ def test_numbers_of_the_folding_table():
 
 @pytest.mark.parametrize(
     ("name", "middle", "seen", "readout"),
-    [("acanet-local", 75, 89, (64, 1024, 3)), ("acanet2", 38, 191, (192, 4 * 512))],
+    [("acanet-local", 75, 89, (64, 1024, 3)), ("acanet2", 38, 95, (192, 4 * 512))],
 )
 def test_how_far_a_frame_sees_and_what_is_read_of_a_latent(name, middle, seen, readout):
     """Frames of input, and the numbers of latents and features in the read-out, as the page says."""

@@ -258,12 +258,13 @@ KEY_BIASES_OF_MLA = {  # a constant added to every score cancels in the softmax
 READOUT = {"head.readout.bias"}  # straight before a batch norm
 POOLED_NORM = {"frames.norm.weight", "frames.norm.bias"}  # undone by the head's batch norm
 LAST_BLOCK = {"frames.blocks.3.project.bias"}  # straight before a batch norm
+LAST_OF_TWO = {"frames.blocks.1.project.bias"}
 ATTENTION_BIAS = {"aggregator.expand.bias"}  # a constant along time, in a softmax over time
 STATES_NORM = {"aggregator.norm_states.bias"}  # read out linearly, straight before the head's batch norm
 CANCELLED = {
     "acanet": KEY_BIASES_OF_MLA | READOUT,
-    "acanet2": LAST_BLOCK,
-    "acanet2-small": LAST_BLOCK,
+    "acanet2": LAST_OF_TWO,
+    "acanet2-small": LAST_OF_TWO,
     "acanet-local": LAST_BLOCK | {"aggregator.transformer.0.key.bias"} | STATES_NORM,
     "ecapa-512": ATTENTION_BIAS,
     "ecapa-1024": ATTENTION_BIAS,

@@ -189,13 +189,15 @@ def _merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
 
 _PAPER = ExtractorConfig(frames=PointwiseFrames(), aggregator=MlaAggregator(), head=SharedReadout())
 _ACANET2 = ExtractorConfig(
-    frames=SpectralFrames(),
+    frames=SpectralFrames(dilations=(1, 2)),
     aggregator=AcaStatisticsAggregator(latents=4, aca_heads=64, keys=128, latent_layers=0),
     head=LinearHead(norm="none"),
 )
 _ACANET2_SMALL = ExtractorConfig(
     frames=SpectralFrames(
-        stages=(PictureStage(channels=16, stride=2, blocks=0), PictureStage(channels=24, stride=2)), channels=160
+        stages=(PictureStage(channels=16, stride=2, blocks=0), PictureStage(channels=24, stride=2)),
+        channels=160,
+        dilations=(1, 2),
     ),
     aggregator=AcaStatisticsAggregator(latents=4, aca_heads=40, keys=96, latent_layers=0),
     head=LinearHead(norm="none"),
