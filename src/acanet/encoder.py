@@ -25,6 +25,7 @@ from acanet.scoring.calibrate import Calibration
 from acanet.scoring.decide import Verification
 from acanet.scoring.operating_point import OperatingPoint
 from acanet.speech import require_segments, require_speech, trim
+from acanet.windows import Progress, Windows, check_windows, embed_windows
 
 _WINDOW_SECONDS, _WINDOW_FILES = 120.0, 64
 """What `embed_many` sorts by length at a time."""
@@ -166,6 +167,40 @@ class Encoder:
                 yield from (item if isinstance(item, AcanetError) else next(embeddings) for item in window)
         finally:
             pool.shutdown(cancel_futures=True)
+
+    def embed_windows(
+        self,
+        source: Source,
+        window: float = 3.0,
+        hop: float = 1.5,
+        *,
+        rate: int | None = None,
+        progress: Progress | None = None,
+    ) -> Windows:
+        """Embeddings over time: of windows of one recording, which is decoded once.
+
+        Windows are equally long and begin every `hop` seconds, from 0 s on, as long as they fit; the last one ends with
+        the recording. One that is shorter than `window` is a window. Each embedding is what `embed` gives of these
+        samples. Windows with too little speech have none: their numbers are NaN, and `embedded` is false.
+
+        Memory beyond that of the waveform and the result is bounded.
+
+        Args:
+            source: as in `embed`.
+            window: seconds; at least `needed_seconds`.
+            hop: seconds from one window to the next; at most `window`.
+            rate: samples a second of an array.
+            progress: called now and then with the share that is done, from 0 to 1.
+
+        Raises:
+            BadAudio, NoSpeech, TooShort: as `embed`, of the whole recording.
+            AcanetError: for windows that make no sense, or an encoder that trims.
+        """
+        if self.trims:
+            raise AcanetError("windows are of a recording as it is, with its pauses; load the model without trim")
+        check_windows(window, hop, self.needed_seconds)
+        waveform = self._load(source, rate)
+        return embed_windows(self, waveform, window, hop, describe(source), progress=progress)
 
     def _window(
         self, ahead: deque[Future[Waveform | AcanetError]], remaining: Iterator[Source], pool: ThreadPoolExecutor

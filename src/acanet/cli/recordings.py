@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,6 +14,9 @@ from acanet.cli.common import Device, DeviceOption, ModelOption, ThreadsOption, 
 from acanet.errors import AcanetError, NotCalibrated
 
 if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+    from acanet.encoder import Encoder
     from acanet.scoring.calibrate import Calibration
     from acanet.scoring.decide import Verification
 
@@ -86,22 +89,46 @@ def _threshold(threshold: float | None) -> str:
 def embed(
     files: Annotated[list[Path], typer.Argument(help="Recordings.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="An .npz file: embeddings, files, fingerprint.")],
+    windows: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SECONDS",
+            help="Embed windows of this length in place of whole files; adds their starts, ends and seconds of speech.",
+        ),
+    ] = None,
+    hop: Annotated[
+        float | None,
+        typer.Option(metavar="SECONDS", help="From one window to the next; without it, half a window."),
+    ] = None,
     model: ModelOption = "default",
     threads: ThreadsOption = 1,
     device: DeviceOption = Device.cpu,
     trim: TrimOption = False,
 ) -> None:
     """Embed recordings; those that cannot be are named, the first decides the exit code, the others are written."""
-    import numpy as np
-    from rich.progress import track
-
     from acanet.encoder import Encoder
 
     if output.suffix != ".npz":
         raise typer.BadParameter(f"{output} does not end in .npz", param_hint="--output")
+    if hop is not None and windows is None:
+        raise typer.BadParameter("it is from one window to the next; give --windows", param_hint="--hop")
     if not output.absolute().parent.is_dir():
         raise AcanetError(f"{output}: there is no folder {output.parent}; make it first")
     encoder = Encoder.load(model, threads=threads, device=device.value, trim=trim)
+    if windows is None:
+        failures = _embed_whole(encoder, files, output)
+    else:
+        failures = _embed_windows(encoder, files, output, windows, windows / 2 if hop is None else hop)
+    if failures:
+        err.print(f"{len(failures)} of {len(files)} files could not be embedded")
+        raise typer.Exit(failures[0].exit_code)
+
+
+def _embed_whole(encoder: Encoder, files: list[Path], output: Path) -> list[AcanetError]:
+    """Write an embedding of each file; the errors of those that have none."""
+    import numpy as np
+    from rich.progress import track
+
     embedded, embeddings, failures = [], [], []
     results = zip(files, encoder.embed_many(files), strict=True)
     for file, result in track(results, "Embedding", len(files), console=err, disable=not err.is_terminal):
@@ -112,16 +139,52 @@ def embed(
             embeddings.append(result)
             embedded.append(str(file))
     if embeddings:
-        scratch = output.with_name(output.name + ".part")
-        with scratch.open("wb") as stream:
-            np.savez(
-                stream,
-                embeddings=np.stack(embeddings),
-                files=np.array(embedded),
-                fingerprint=np.array(encoder.fingerprint),
-            )
-        os.replace(scratch, output)
+        _save(output, embeddings=np.stack(embeddings), files=np.array(embedded), fingerprint=encoder.fingerprint)
         out.print(f"{len(embeddings)} embeddings of {encoder.dim} numbers in {output}")
-    if failures:
-        err.print(f"{len(failures)} of {len(files)} files could not be embedded")
-        raise typer.Exit(failures[0].exit_code)
+    return failures
+
+
+def _embed_windows(encoder: Encoder, files: list[Path], output: Path, window: float, hop: float) -> list[AcanetError]:
+    """Write the windows of all files, one after the other; the errors of those that have none."""
+    import numpy as np
+    from rich.progress import Progress
+
+    from acanet.windows import check_windows
+
+    check_windows(window, hop, encoder.needed_seconds)
+    embedded, found, failures = [], [], []
+    with Progress(console=err, disable=not err.is_terminal) as bar:
+        task = bar.add_task("Embedding", total=len(files))
+        for number, file in enumerate(files):
+            try:
+                found.append(encoder.embed_windows(file, window, hop, progress=_teller(bar, task, number)))
+                embedded.append(str(file))
+            except AcanetError as error:
+                failures.append(error)
+                complain(error)
+    if found:
+        names = ("embeddings", "starts", "ends", "speech")
+        arrays = {name: np.concatenate([getattr(each, name) for each in found]) for name in names}
+        files_of = np.repeat(embedded, [len(each) for each in found])
+        _save(output, **arrays, files=files_of, fingerprint=encoder.fingerprint)
+        told = f"{len(files_of)} windows of {len(found)} files" if len(found) > 1 else f"{len(files_of)} windows"
+        out.print(f"{told} in {output}")
+        without = sum(int((~each.embedded).sum()) for each in found)
+        if without:
+            out.print(f"{without} of them hold less than {encoder.needed_seconds:g} s of speech: their numbers are NaN")
+    return failures
+
+
+def _teller(bar: Progress, task: TaskID, before: int) -> Callable[[float], None]:
+    """What moves a bar by the share of a file, after those before it."""
+    return lambda share: bar.update(task, completed=before + share)
+
+
+def _save(output: Path, **arrays: Any) -> None:
+    """Write an .npz file, complete before it takes its place."""
+    import numpy as np
+
+    scratch = output.with_name(output.name + ".part")
+    with scratch.open("wb") as stream:
+        np.savez(stream, **arrays)
+    os.replace(scratch, output)
