@@ -78,9 +78,13 @@ ROOMS = {
         "acanet.errors acanet.config acanet.settings acanet.audio acanet.scoring acanet.bundle acanet.models "
         "acanet.data acanet.evaluation.metrics accelerate lhotse numpy pydantic rich safetensors torch yaml"
     ),
+    "segments": Room(
+        "acanet.errors acanet.audio acanet.encoder acanet.scoring acanet.windows numpy",
+        inside="scipy",
+    ),
     "evaluation": Room(
         "acanet.errors acanet.config acanet.audio acanet.speech acanet.scoring acanet.bundle acanet.encoder "
-        "acanet.data numpy pydantic rich",
+        "acanet.segments acanet.data numpy pydantic rich",
         inside="acanet.runtime jinja2 matplotlib scipy",
     ),
     "cli": Room("acanet.errors rich typer", inside="acanet numpy"),

@@ -7,7 +7,19 @@ import traceback
 import warnings
 from typing import Any
 
-from acanet.cli import backends, bundles, calibration, corpora, demo, evaluation, explain, recordings, results, training
+from acanet.cli import (
+    backends,
+    bundles,
+    calibration,
+    corpora,
+    demo,
+    evaluation,
+    explain,
+    recordings,
+    results,
+    segments,
+    training,
+)
 from acanet.cli.common import INTERNAL_ERROR, INTERRUPTED, app, complain, err
 from acanet.errors import AcanetError, MissingExtra
 
@@ -21,6 +33,7 @@ for _command in (
     results.results,
     evaluation.evaluate,
     explain.explain,
+    segments.segments,
     backends.plda,
     calibration.calibrate,
     bundles.export,

@@ -1,0 +1,88 @@
+"""Windows -> speakers: agglomerative clustering with average linkage.
+
+Two windows are as close as they are likely to be of one voice. With a calibration that is their log-likelihood ratio,
+which knows that one second says less than three, so that one threshold serves windows of any lengths and any model;
+without one it is their cosine.
+
+SciPy makes the tree, as it does for scikit-learn's `AgglomerativeClustering`, and keeps it, so that it can be cut
+anywhere.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from acanet.errors import AcanetError, MissingExtra
+from acanet.scoring.calibrate import Calibration
+
+Floats = NDArray[np.float64]
+Labels = NDArray[np.intp]
+
+LEAST, SHARE = 6, 8
+"""Windows that a voice has, and of fewer than `LEAST * SHARE` one in so many: smaller clusters are mostly windows in
+which two voices meet. Chosen on dev speakers, with `benchmarks/segments.py`."""
+
+
+def closeness(embeddings: NDArray[np.float32], seconds: Floats, calibration: Calibration | None) -> Floats:
+    """How likely each pair of windows is of one voice, (windows, windows).
+
+    Args:
+        embeddings: (windows, dim), of unit length.
+        seconds: (windows,) of speech in each.
+        calibration: of the model; None: cosines in place of log-likelihood ratios.
+    """
+    cosines = (embeddings @ embeddings.T).astype(np.float64)
+    return cosines if calibration is None else calibration.llr(cosines, seconds[:, None], seconds)
+
+
+def cluster(close: Floats, *, speakers: int | None = None, threshold: float = 0.0) -> Labels:
+    """Number the voices.
+
+    Clusters are joined, the closest first, as long as the mean closeness of their windows is `threshold` or more, or
+    until as many voices as there are `speakers` are left. Then each window of a cluster too small for a voice goes to
+    the voice that is closest in the mean.
+
+    Args:
+        close: (windows, windows), as from `closeness`; at least one window.
+        speakers: how many there are; None: as many as the threshold leaves.
+        threshold: without meaning where the number is known.
+
+    Returns:
+        (windows,) number of the voice, from 0.
+
+    Raises:
+        AcanetError: for fewer windows than speakers.
+        MissingExtra: without SciPy.
+    """
+    try:
+        from scipy.cluster.hierarchy import fcluster, linkage
+        from scipy.spatial.distance import squareform
+    except ImportError:
+        raise MissingExtra("scipy", "train") from None
+    windows = len(close)
+    if speakers is not None and speakers > windows:
+        raise AcanetError(f"{speakers} speakers, but only {windows} windows of speech; give fewer")
+    if windows == 1:
+        return np.zeros(1, np.intp)
+    least = min(max(windows // SHARE, 1), LEAST)
+    far = close.max() - close
+    np.fill_diagonal(far, 0)
+    tree = linkage(squareform(far, checks=False), "average")
+    if speakers is None:
+        return _voices(close, fcluster(tree, close.max() - threshold, "distance"), least)
+    for count in range(speakers, windows + 1):
+        labels = fcluster(tree, count, "maxclust")
+        if np.count_nonzero(np.bincount(labels) >= least) == speakers:
+            return _voices(close, labels, least)
+    return _voices(close, fcluster(tree, speakers, "maxclust"), 1)
+
+
+def _voices(close: Floats, labels: Labels, least: int) -> Labels:
+    """Number the clusters of so many windows from 0, and give the other windows to them."""
+    sizes = np.bincount(labels)
+    large = np.flatnonzero(sizes >= min(least, sizes.max()))
+    means = np.stack([close[:, labels == label].mean(axis=1) for label in large], axis=1)
+    own = labels[:, None] == large
+    numbers: Labels = np.where(own.any(axis=1), own.argmax(axis=1), means.argmax(axis=1))
+    return numbers

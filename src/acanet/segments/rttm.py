@@ -1,0 +1,41 @@
+"""Who speaks when, as NIST's files have it: a line for each turn."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+
+class Turn(NamedTuple):
+    """A stretch in which one person speaks, in seconds."""
+
+    start: float
+    end: float
+    speaker: str
+
+
+def rttm(turns: Iterable[Turn], name: str) -> str:
+    """Turns as Rich Transcription Time Marked (NIST, *RT-09 Evaluation Plan*, appendix A).
+
+    Args:
+        turns: of one recording.
+        name: of the recording; white space, which parts the fields, becomes an underscore.
+
+    >>> print(rttm([Turn(0.5, 2.25, "speaker1")], "a talk"), end="")
+    SPEAKER a_talk 1 0.500 1.750 <NA> <NA> speaker1 <NA> <NA>
+    """
+    label = re.sub(r"\s+", "_", name)
+    return "".join(
+        f"SPEAKER {label} 1 {start:.3f} {end - start:.3f} <NA> <NA> {speaker} <NA> <NA>\n"
+        for start, end, speaker in turns
+    )
+
+
+def write_rttm(path: Path, turns: Iterable[Turn], name: str) -> None:
+    """Write `rttm` to a file, complete before it takes its place."""
+    scratch = path.with_name(path.name + ".part")
+    scratch.write_text(rttm(turns, name), encoding="utf-8")
+    os.replace(scratch, path)
