@@ -71,6 +71,7 @@ def cluster(close: Floats, *, speakers: int | None = None, threshold: float = 0.
     tree = linkage(squareform(far, checks=False), "average")
     if speakers is None:
         return _voices(close, fcluster(tree, close.max() - threshold, "distance"), least)
+    tree[:, 2] = np.arange(len(tree))  # the order in which clusters were joined, so that no tie changes their number
     for count in range(speakers, windows + 1):
         labels = fcluster(tree, count, "maxclust")
         if np.count_nonzero(np.bincount(labels) >= least) == speakers:
