@@ -21,6 +21,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+import soundfile
 from rich.console import Console
 from rich.progress import track
 
@@ -29,7 +30,7 @@ from acanet.audio import Waveform, decode, resample
 from acanet.data.manifest import Utterance, read_manifest
 from acanet.evaluation.der import DiarizationError, diarization_error
 from acanet.segments.find import HOP, THRESHOLD, WINDOW, hear
-from acanet.segments.rttm import Turn
+from acanet.segments.rttm import Turn, write_rttm
 from acanet.speech import speech_segments
 
 RATE = 16000
@@ -171,6 +172,10 @@ def answers(encoder: Encoder, options: argparse.Namespace) -> Iterator[Answer]:
     for speakers in options.speakers:
         for number in range(options.conversations):
             made = conversation(voices, speakers, [options.seed, speakers, number])
+            if options.keep is not None:
+                name = f"{speakers}-{number}"
+                soundfile.write(options.keep / f"{name}.wav", made.waveform, RATE)
+                write_rttm(options.keep / f"{name}.rttm", made.turns, name)
             heard = hear(encoder, made.waveform, rate=RATE, window=options.window, hop=options.hop)
             found = {"known": heard.turns(speakers=speakers)}
             found |= {f"{threshold:g}": heard.turns(threshold=threshold) for threshold in options.thresholds}
@@ -225,7 +230,10 @@ def main() -> None:
     parser.add_argument("--hop", type=float, default=HOP, help="seconds")
     parser.add_argument("--collar", type=float, default=0.25, help="seconds")
     parser.add_argument("--seed", type=int, default=0, help="of conversations and bootstrap")
+    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="write the conversations there, as wav and rttm")
     options = parser.parse_args()
+    if options.keep is not None:
+        options.keep.mkdir(parents=True, exist_ok=True)
 
     encoder = Encoder.load(options.model)
     console = Console(stderr=True)

@@ -16,6 +16,8 @@ COLUMNS = 2000
 """Of the level."""
 LOWEST = -60.0
 """Decibels of full scale that are drawn."""
+CELLS = 1000
+"""Windows on a side that are drawn, at most about so many."""
 
 
 def turns_png(path: Path, heard: Heard, turns: Sequence[Turn]) -> None:
@@ -65,12 +67,13 @@ def _turns(axes: Any, turns: Sequence[Turn], speakers: Sequence[str]) -> None:
 
 
 def _closeness(axes: Any, bar: Any, heard: Heard) -> None:
-    """Every moment belongs to the window whose middle is nearest."""
-    middles = (heard.starts + heard.ends) / 2
+    """Every moment belongs to the window drawn whose middle is nearest."""
+    step = -(-len(heard.starts) // CELLS)
+    close, middles = heard.close[::step, ::step], ((heard.starts + heard.ends) / 2)[::step]
     edges = np.concatenate([heard.starts[:1], (middles[:-1] + middles[1:]) / 2, heard.ends[-1:]])
-    most = float(np.quantile(np.abs(heard.close), 0.98))
+    most = float(np.quantile(np.abs(close), 0.98))
     span = {"vmin": -most, "vmax": most, "cmap": "RdBu_r"} if heard.calibrated else {"cmap": "viridis"}
-    image = axes.pcolormesh(edges, edges, heard.close, rasterized=True, **span)
+    image = axes.pcolormesh(edges, edges, close, rasterized=True, **span)
     axes.set_ylim(heard.seconds, 0)
     axes.set_ylabel("time (s)")
     label = "log-likelihood ratio: one voice" if heard.calibrated else "cosine"
