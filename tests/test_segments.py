@@ -213,7 +213,7 @@ def test_without_calibration_the_number_has_to_be_said(talk, tiny_bundle):
     heard = hear(Encoder.load(tiny_bundle), talk[0])
     assert not heard.calibrated
     assert abs(heard.close).max() <= 1 + 1e-6
-    with pytest.raises(NotCalibrated, match="--speakers"):
+    with pytest.raises(NotCalibrated, match="no calibration"):
         heard.turns()
     assert len({turn.speaker for turn in heard.turns(speakers=2)}) == 2
     assert len({turn.speaker for turn in heard.turns(threshold=-1.0)}) == 1
@@ -285,7 +285,7 @@ def test_the_command_says_what_is_wrong(talk, tmp_path, monkeypatch):
         ((voice, "-o", output, "--speakers", "2", "--threshold", "0"), 2, "give one of them"),
         ((voice, "-o", output, "--speakers", "0"), 2, "--speakers"),
         ((voice, "-o", output, "--speakers", "500"), 2, "windows of speech"),
-        ((voice, "-o", output, "--model", model), 4, "give --speakers"),
+        ((voice, "-o", output, "--model", model), 4, "--speakers does without"),
         (("silence.wav", "-o", output), 3, "no speech"),
         (("none.wav", "-o", output), 2, "no such file"),
     ):

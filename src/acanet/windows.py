@@ -184,6 +184,8 @@ def find_speech(
         NoSpeech, TooShort: as `acanet.speech.require_segments`.
     """
     total, size = len(waveform) / rate, round(_SPEECH_BLOCK * rate)
+    if total < needed:
+        raise TooShort(name, total, needed)
     segments: Segments = []
     for first in range(0, len(waveform), size):
         for start, end in speech_segments(waveform[first : first + size], rate):
@@ -195,11 +197,11 @@ def find_speech(
                 segments.append((start, end))
         if progress is not None:
             progress(min(1.0, (first + size) / len(waveform)))
-    spoken = sum(end - start for start, end in segments)
-    if spoken == 0 and total >= needed:
+    if not segments:
         raise NoSpeech(name, total)
+    spoken = sum(end - start for start, end in segments)
     if spoken < needed:
-        raise TooShort(name, min(spoken or total, total), needed)
+        raise TooShort(name, spoken, needed)
     return segments
 
 

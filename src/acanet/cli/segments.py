@@ -42,9 +42,9 @@ def segments(
             raise typer.BadParameter(f"{path} does not end in {suffix}", param_hint=option)
         if path is not None and not path.absolute().parent.is_dir():
             raise AcanetError(f"{path}: there is no folder {path.parent}; make it first")
-    check_choice(speakers, threshold)
     require("scipy", *(("matplotlib",) if plot else ()), extra="train")
     encoder = Encoder.load(model, threads=threads, device=device.value)
+    check_choice(speakers, threshold, calibrated=encoder.calibration is not None)
     with Progress(console=err, disable=not err.is_terminal) as bar:
         task = bar.add_task("Listening", total=1.0)
         heard = hear(encoder, file, progress=lambda share: bar.update(task, completed=share))

@@ -63,22 +63,18 @@ class Heard:
             NotCalibrated: for neither, of a model without calibration.
             MissingExtra: without SciPy.
         """
-        check_choice(speakers, threshold)
-        if speakers is None and threshold is None and not self.calibrated:
-            raise NotCalibrated(
-                "how many speak is decided on log-likelihood ratios, and this model has no calibration (`acanet "
-                "calibrate` makes one); give --speakers"
-            )
+        check_choice(speakers, threshold, calibrated=self.calibrated)
         chosen = THRESHOLD if threshold is None else threshold
         labels = cluster(self.close, speakers=speakers, threshold=chosen)
         return turns_of(self.segments, self.starts, self.ends, labels)
 
 
-def check_choice(speakers: int | None, threshold: float | None) -> None:
-    """Make sure that the number of speakers is said in one way.
+def check_choice(speakers: int | None, threshold: float | None, *, calibrated: bool) -> None:
+    """Make sure that it can be decided how many voices there are.
 
     Raises:
-        AcanetError: for both, or a number that cannot be.
+        AcanetError: for both a number of speakers and a threshold, or one that cannot be.
+        NotCalibrated: for neither, of a model without calibration.
     """
     if speakers is not None and threshold is not None:
         raise AcanetError("speakers and threshold are two ways to say how many voices there are; give one of them")
@@ -86,6 +82,11 @@ def check_choice(speakers: int | None, threshold: float | None) -> None:
         raise AcanetError(f"speakers is {speakers}; 1 or more are needed")
     if threshold is not None and not np.isfinite(threshold):
         raise AcanetError(f"threshold is {threshold}; a number is expected")
+    if speakers is None and threshold is None and not calibrated:
+        raise NotCalibrated(
+            "this model has no calibration to tell how many voices there are (`acanet calibrate` makes one, and "
+            "--speakers does without)"
+        )
 
 
 def hear(
