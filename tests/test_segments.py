@@ -202,6 +202,17 @@ def test_turns_lie_within_speech(heard):
     assert all(any(start <= turn.start < turn.end <= end for start, end in heard.segments) for turn in found)
 
 
+def test_windows_are_as_close_as_their_speech_tells(heard, talk):
+    """A full window and one of a short stretch, by the calibration of so many seconds."""
+    encoder, seconds = Encoder.load(), heard.ends - heard.starts
+    one, other = int(seconds.argmax()), int(seconds.argmin())
+    assert seconds[one] > seconds[other] + 0.1
+    sides = [talk[0][round(heard.starts[i] * RATE) : round(heard.ends[i] * RATE)] for i in (one, other)]
+    cosine = float(np.dot(*encoder.embed_waveforms(sides)))
+    expected = encoder.calibration.llr(cosine, seconds[one], seconds[other])
+    assert heard.close[one, other] == pytest.approx(float(expected), abs=0.02)
+
+
 def test_one_voice_is_one(talk):
     from acanet.data.synthetic import SyntheticVoice, synthesise
 
@@ -324,6 +335,17 @@ def test_conversations_are_what_they_say(benchmark, voices):
         spoken = made.waveform[round(turn.start * RATE) : round(turn.end * RATE)]
         assert 10 * np.log10(np.mean(np.square(spoken))) > benchmark.NOISE + 20
     assert benchmark.conversation(sources, 1, [5, 1, 0]).overlapped == 0
+
+
+def test_real_voices(benchmark, shared):
+    from acanet.data.manifest import read_manifest
+
+    sources = benchmark.Voices(read_manifest(shared / "data" / "speechocean762.dev.jsonl"))
+    encoder = Encoder.load()
+    alone, two = (benchmark.conversation(sources, speakers, [0, speakers, 0]) for speakers in (1, 2))
+    assert len({turn.speaker for turn in hear(encoder, alone.waveform).turns()}) == 1
+    found = hear(encoder, two.waveform).turns(speakers=2)
+    assert diarization_error(two.turns, found, overlap=False).rate < 0.1
 
 
 def test_the_share_of_overlap_by_hand(benchmark):
