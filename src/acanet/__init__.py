@@ -21,6 +21,7 @@ from acanet.errors import (
     NoSpeech,
     NotCalibrated,
     SeenInTraining,
+    TooLong,
     TooShort,
     UnknownModel,
 )
@@ -41,6 +42,7 @@ __all__ = [
     "NoSpeech",
     "NotCalibrated",
     "SeenInTraining",
+    "TooLong",
     "TooShort",
     "UnknownModel",
     "Verification",

@@ -17,6 +17,8 @@ import subprocess
 import tempfile
 import warnings
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -52,6 +54,21 @@ _LENGTH_UNKNOWN = {0xFFFFFFFF, 0x80000000, 0x7FFFFFFF, 0x7FFFF000}
 
 class AudioWarning(UserWarning):
     """A recording that can be used, but lost something that speaker verification needs."""
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """A recording of any length, as `open_blocks` reads it.
+
+    Attributes:
+        rate: samples a second.
+        claimed: samples that it has, if its header tells the truth; None: it does not say.
+        blocks: (samples,) each, float32, the mean of the channels; in order, once.
+    """
+
+    rate: int
+    claimed: int | None
+    blocks: Iterator[Waveform]
 
 
 def decode(
@@ -94,6 +111,39 @@ def decode(
     return waveform, rate
 
 
+@contextmanager
+def open_blocks(source: Source, rate: int | None = None) -> Iterator[Blocks]:
+    """A recording of any length, decoded as its blocks are asked for.
+
+    A file that is compressed with shorten is expanded as a whole first. Samples are checked by
+    `acanet.blocks.Checks`.
+
+    Args:
+        source: as in `decode`.
+        rate: samples a second of an array.
+
+    Raises:
+        BadAudio: what cannot be read; while blocks are read, a recording that breaks or was cut off.
+        MissingExtra: as in `decode`.
+    """
+    name = describe(source)
+    if isinstance(source, np.ndarray):
+        channels, rate = _checked_array(source, rate)
+        starts = range(0, channels.shape[1], _BLOCK)
+        blocks = (_array_block(channels[:, start : start + _BLOCK], name) for start in starts)
+        yield Blocks(rate, channels.shape[1], blocks)
+        return
+    with _open(source) as stream:
+        demuxer = demuxer_for(_magic(stream))
+        if demuxer is not None:
+            with _media_file(stream, demuxer, name) as media:
+                yield Blocks(checked_rate(media.rate, name), media.claimed, _media_blocks(media, name))
+            return
+        shortened = "shorten" in _nist_header(stream).get("sample_coding", "")
+        with _sound_file(io.BytesIO(_expand(source)) if shortened else stream, name) as file:
+            yield Blocks(file.samplerate, file.frames, _file_blocks(file, name))
+
+
 def load(
     source: Source,
     rate: int,
@@ -122,14 +172,19 @@ def load(
         AudioWarning: of telephone bandwidth and of clipping.
     """
     waveform, have = decode(source, source_rate, start=start, duration=duration)
-    if rate > 8000 and is_narrow_band(waveform, have):
-        message = f"{describe(source)}: nothing above 4 kHz (telephone band); expect more errors"
-        warnings.warn(message, AudioWarning, stacklevel=2)
-    share = clipped_share(waveform)
-    if share > 0.001:
-        message = f"{describe(source)}: {share:.1%} of the samples are clipped; record at a lower level"
-        warnings.warn(message, AudioWarning, stacklevel=2)
+    narrow = rate > 8000 and is_narrow_band(waveform, have)
+    warn_of_losses(describe(source), narrow, clipped_share(waveform))
     return resample(waveform, have, rate)
+
+
+def warn_of_losses(name: str, narrow: bool, clipped: float) -> None:
+    """Warn of a recording of telephone bandwidth, and of one with more than 0.1 % of its samples clipped."""
+    if narrow:
+        message = f"{name}: nothing above 4 kHz (telephone band); expect more errors"
+        warnings.warn(message, AudioWarning, stacklevel=3)
+    if clipped > 0.001:
+        message = f"{name}: {clipped:.1%} of the samples are clipped; record at a lower level"
+        warnings.warn(message, AudioWarning, stacklevel=3)
 
 
 def resample(waveform: Waveform, have: int, want: int) -> Waveform:
@@ -138,6 +193,17 @@ def resample(waveform: Waveform, have: int, want: int) -> Waveform:
         return waveform
     resampled: Waveform = soxr.resample(waveform, have, want, quality="HQ")
     return resampled
+
+
+def claimed_seconds(source: Source, rate: int | None = None) -> float | None:
+    """How long a recording is, if its header tells the truth; None: it does not say. Arguments as in `decode`."""
+    if not isinstance(source, np.ndarray):
+        with _open(source) as stream:
+            header = _nist_header(stream)
+        if "shorten" in header.get("sample_coding", "") and {"sample_count", "sample_rate"} <= header.keys():
+            return int(header["sample_count"]) / int(header["sample_rate"])  # opening it means to expand it
+    with open_blocks(source, rate) as recording:
+        return None if recording.claimed is None else recording.claimed / recording.rate
 
 
 def channel_count(path: str | os.PathLike[str]) -> int:
@@ -178,16 +244,24 @@ def is_narrow_band(waveform: Waveform, rate: int) -> bool:
     So is every waveform at up to 8 kHz, and one at 16 kHz or more whose energy above 4.2 kHz is more than
     50 dB under that below. The energy is that of at most 128 windows, spread evenly.
     """
-    if rate <= 8000:
-        return True
+    return is_telephone_band(rate, *energies(waveform, rate, 128))
+
+
+def energies(waveform: Waveform, rate: int, most: int) -> tuple[float, float]:
+    """The energy of a waveform, (samples,), below 4.2 kHz and above, in up to `most` windows spread evenly."""
     size = round(rate * 0.032)
     if rate < 16000 or len(waveform) < size:
-        return False
-    starts = np.linspace(0, len(waveform) - size, min(128, 2 * len(waveform) // size)).astype(int)
+        return 0.0, 0.0
+    starts = np.linspace(0, len(waveform) - size, min(most, 2 * len(waveform) // size)).astype(int)
     windows = np.stack([waveform[at : at + size] for at in starts]) * np.hanning(size).astype(np.float32)
     power = np.square(np.abs(np.fft.rfft(windows))).sum(axis=0)
     edge = round(4200 * size / rate)
-    return bool(power[edge:].sum() < 1e-5 * power[:edge].sum())
+    return float(power[:edge].sum()), float(power[edge:].sum())
+
+
+def is_telephone_band(rate: int, below: float, above: float) -> bool:
+    """Whether a recording at this rate with these `energies` has the bandwidth of a telephone."""
+    return rate <= 8000 or above < 1e-5 * below
 
 
 def clipped_share(waveform: Waveform) -> float:
@@ -262,29 +336,49 @@ def _run(command: list[str]) -> subprocess.CompletedProcess[bytes]:
 
 
 def _from_stream(stream: BinaryIO, name: str, start: float, duration: float | None) -> tuple[Waveform, int]:
+    with _sound_file(stream, name) as file:
+        rate = file.samplerate
+        first, count = _piece(file.frames, rate, start, duration, name)
+        file.seek(first)
+        blocks = list(_mono_blocks(file, count))
+    waveform = np.concatenate(blocks) if blocks else np.empty(0, np.float32)
+    _check_read(len(waveform), count, name)
+    return waveform, rate
+
+
+@contextmanager
+def _sound_file(stream: BinaryIO, name: str) -> Iterator[soundfile.SoundFile]:
+    """What libsndfile reads, once its header is checked."""
     if not _magic(stream):
         raise BadAudio(name, "the file is empty (0 bytes)")
     try:
         with soundfile.SoundFile(stream) as file:
-            rate = _checked_rate(file.samplerate, name)
+            checked_rate(file.samplerate, name)
             _check_layout(file, name)
-            first, count = _piece(file.frames, rate, start, duration, name)
-            file.seek(first)
-            blocks = list(_mono_blocks(file, count))
+            yield file
     except soundfile.LibsndfileError as error:
         reason = error.error_string.rstrip(".")
         raise BadAudio(name, f"not a recording that can be read, or a broken one ({reason})") from None
-    waveform = np.concatenate(blocks) if blocks else np.empty(0, np.float32)
-    if len(waveform) < 0.95 * count:
-        raise BadAudio(name, f"cut off: {len(waveform)} samples where the header promises {count}")
-    return waveform, rate
+
+
+def _file_blocks(file: soundfile.SoundFile, name: str) -> Iterator[Waveform]:
+    read = 0
+    for block in _mono_blocks(file, file.frames):
+        read += len(block)
+        yield block
+    _check_read(read, file.frames, name)
+
+
+def _check_read(read: int, promised: int, name: str) -> None:
+    if read < 0.95 * promised:
+        raise BadAudio(name, f"cut off: {read} samples where the header promises {promised}")
 
 
 def _from_media(
     stream: BinaryIO, demuxer: str, name: str, start: float, duration: float | None
 ) -> tuple[Waveform, int]:
     with _media_file(stream, demuxer, name) as file:
-        rate = _checked_rate(file.rate, name)
+        rate = checked_rate(file.rate, name)
         _check_channels(file.channels, name)
         first = round(start * rate)
         claimed = (file.claimed or 0) - first
@@ -292,11 +386,29 @@ def _from_media(
         _check_length(min(count, claimed), rate, name)
         wanted = MOST_SAMPLES + 1 if duration is None else min(count, MOST_SAMPLES + 1)
         blocks, read = _gather(file.blocks(), first, wanted)
-        missing = (file.claimed or 0) - read if read < first + wanted else 0
-        if missing > max(0.05 * read, _PADDING * rate):
-            raise BadAudio(name, f"cut off: {read} samples where the header promises {file.claimed}")
+        if read < first + wanted:
+            _check_claimed(file, read, name)
     _piece(read, rate, start, duration, name)
     return np.concatenate(blocks), rate
+
+
+def _media_blocks(file: MediaFile, name: str) -> Iterator[Waveform]:
+    _check_channels(file.channels, name)
+    read, gathered, size = 0, [], 0
+    for block in file.blocks():
+        gathered.append(_mono(block))
+        read, size = read + len(block), size + len(block)
+        if size * file.channels >= _BLOCK:
+            yield np.concatenate(gathered)
+            gathered, size = [], 0
+    yield np.concatenate([*gathered, np.empty(0, np.float32)])
+    _check_claimed(file, read, name)
+
+
+def _check_claimed(file: MediaFile, read: int, name: str) -> None:
+    missing = (file.claimed or 0) - read
+    if missing > max(0.05 * read, _PADDING * file.rate):
+        raise BadAudio(name, f"cut off: {read} samples where the header promises {file.claimed}")
 
 
 def _media_file(stream: BinaryIO, demuxer: str, name: str) -> MediaFile:
@@ -357,10 +469,18 @@ def _mono(block: NDArray[np.float32]) -> Waveform:
 
 
 def _from_array(array: NDArray[Any], rate: int | None, start: float, duration: float | None) -> tuple[Waveform, int]:
+    channels, rate = _checked_array(array, rate)
+    name = describe(array)
+    first, count = _piece(channels.shape[1], rate, start, duration, name)
+    return _array_block(channels[:, first : first + count], name), rate
+
+
+def _checked_array(array: NDArray[Any], rate: int | None) -> tuple[NDArray[Any], int]:
+    """An array as (channels, samples), whose type and values are on a scale that is known, and its rate."""
     name = describe(array)
     if rate is None:
         raise BadAudio(name, "an array needs its rate in samples a second")
-    rate = _checked_rate(rate, name)
+    rate = checked_rate(rate, name)
     if array.ndim not in (1, 2):
         raise BadAudio(name, "an array has to be (samples,), (channels, samples) or (samples, channels)")
     if not array.size:
@@ -369,28 +489,37 @@ def _from_array(array: NDArray[Any], rate: int | None, start: float, duration: f
     if channels.shape[0] > channels.shape[1]:
         channels = channels.T
     _check_channels(len(channels), name)
-    first, count = _piece(channels.shape[1], rate, start, duration, name)
-    waveform = _to_float(channels[:, first : first + count], name).mean(axis=0, dtype=np.float32)
-    return waveform, rate
+    _check_integers(array, name)
+    return channels, rate
 
 
-def _to_float(samples: NDArray[Any], name: str) -> NDArray[np.floating[Any]]:
-    """Samples of any integer or floating type on the scale of [-1, 1]."""
-    if samples.dtype.kind == "f":
-        with np.errstate(over="ignore"):
-            return samples.astype(np.float32)
-    if samples.dtype.kind not in "iu":
-        raise BadAudio(name, f"samples are {samples.dtype}, not integers or floating-point numbers")
-    half = 2.0 ** (8 * samples.dtype.itemsize - 1)
-    centred = samples.astype(np.float64) - (half if samples.dtype.kind == "u" else 0.0)
-    peak = np.abs(centred).max()
-    if half > 2**15 and 0 < peak <= 2**15:
+def _check_integers(array: NDArray[Any], name: str) -> None:
+    """Refuse values of 16 bits in a larger type, which would be all but silent."""
+    if array.dtype.kind not in "iu" or array.dtype.itemsize <= 2:
+        return
+    half = 2 ** (8 * array.dtype.itemsize - 1)
+    centre = half if array.dtype.kind == "u" else 0
+    peak = max(abs(int(array.max()) - centre), abs(int(array.min()) - centre))
+    if 0 < peak <= 2**15:
         raise BadAudio(
             name,
-            f"samples are {samples.dtype} but none is beyond {peak:.0f}: "
+            f"samples are {array.dtype} but none is beyond {peak}: "
             "if they are 16-bit values, pass array.astype('int16')",
         )
-    return centred / half
+
+
+def _array_block(channels: NDArray[Any], name: str) -> Waveform:
+    """Samples of any integer or floating type, (channels, samples), on the scale of [-1, 1], as mono."""
+    if channels.dtype.kind == "f":
+        with np.errstate(over="ignore"):
+            floats: Waveform = channels.astype(np.float32).mean(axis=0, dtype=np.float32)
+        return floats
+    if channels.dtype.kind not in "iu":
+        raise BadAudio(name, f"samples are {channels.dtype}, not integers or floating-point numbers")
+    half = 2.0 ** (8 * channels.dtype.itemsize - 1)
+    centred = channels.astype(np.float64) - (half if channels.dtype.kind == "u" else 0.0)
+    mono: Waveform = (centred / half).mean(axis=0, dtype=np.float32)
+    return mono
 
 
 def _piece(total: int, rate: int, start: float, duration: float | None, name: str) -> tuple[int, int]:
@@ -412,16 +541,21 @@ def _check_length(count: int, rate: int, name: str) -> None:
         )
 
 
-def _checked_rate(rate: int, name: str) -> int:
+def checked_rate(rate: int, name: str) -> int:
+    """Samples a second, if they are in range."""
     if not LOWEST_RATE <= rate <= HIGHEST_RATE:
         raise BadAudio(name, f"{rate} samples a second; {LOWEST_RATE} to {HIGHEST_RATE} can be used")
     return rate
 
 
 def _check_samples(waveform: Waveform, name: str) -> None:
-    """Refuse samples that are not finite, or on another scale than [-1, 1]."""
     if not len(waveform):
         raise BadAudio(name, "there are no samples")
+    check_scale(waveform, name)
+
+
+def check_scale(waveform: Waveform, name: str) -> None:
+    """Refuse samples, one at least, that are not finite, or on another scale than [-1, 1]."""
     peak = max(waveform.max(), -waveform.min())
     if not np.isfinite(peak):
         bad = int((~np.isfinite(waveform)).sum())

@@ -10,6 +10,7 @@ import hashlib
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
@@ -18,17 +19,26 @@ from typing import Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from acanet.audio import Source, Waveform, describe, load
+from acanet.audio import Source, Waveform, checked_rate, claimed_seconds, describe, load
 from acanet.bundle import Bundle
-from acanet.errors import AcanetError, MissingExtra
+from acanet.errors import AcanetError, MissingExtra, TooLong
+from acanet.hours import embed_hours
+from acanet.pieces import MEMORY, Piecewise
 from acanet.scoring.calibrate import Calibration
 from acanet.scoring.decide import Verification
 from acanet.scoring.operating_point import OperatingPoint
 from acanet.speech import require_segments, require_speech, trim
+from acanet.stream import NAME, Stream
 from acanet.windows import Progress, Windows, check_windows, embed_windows
 
 _WINDOW_SECONDS, _WINDOW_FILES = 120.0, 64
 """What `embed_many` sorts by length at a time."""
+
+WHOLE_SECONDS = 60.0
+"""Longer recordings are embedded in pieces, where the model can. Pieces are as quick; a minute as a whole takes some
+50 MB, and every further minute as much again."""
+MOST_SECONDS = 600.0
+"""The longest recording that is embedded as a whole: gigabytes, with networks as wide as ECAPA-TDNN."""
 
 
 class Network(Protocol):
@@ -39,6 +49,27 @@ class Network(Protocol):
 
     def embed_waveforms(self, waveforms: Sequence[Waveform]) -> NDArray[np.float32]:
         """(samples,) each -> (waveforms, dim), of unit length, each as if it were alone."""
+
+    def in_pieces(self, *, memory: int = ...) -> Piecewise | None:
+        """A new recording that is embedded in pieces; None: the model only takes it whole."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What `Encoder.compare` needs to know of a recording.
+
+    Attributes:
+        embedding: (dim,) float32, of unit length.
+        speech: seconds of speech, looked for up to the longest that the calibration tells apart; None: not measured,
+            for without a calibration nobody asks.
+    """
+
+    embedding: NDArray[np.float32]
+    speech: float | None
+
+
+_Outcome = Waveform | Heard | AcanetError
+"""What a thread makes of a recording: the waveform of a short one, the embedding of a long one."""
 
 
 class Encoder:
@@ -126,6 +157,10 @@ class Encoder:
     def embed(self, source: Source, *, rate: int | None = None) -> NDArray[np.float32]:
         """The embedding of one recording.
 
+        It may have any length. More than a minute is decoded, and embedded, in pieces: hours take as much memory as
+        minutes, and a temporary file. A model that cannot be run in pieces (global in time before pooling, not
+        exported, or with pauses cut out) embeds up to ten minutes.
+
         Args:
             source: a path, the bytes of a file, or an array of samples; any rate, any number of channels.
             rate: samples a second of an array (files know their own); None: the model's own rate.
@@ -137,15 +172,40 @@ class Encoder:
             BadAudio: when it cannot be read.
             NoSpeech: when nobody talks in it.
             TooShort: when there is less speech than the model needs.
+            TooLong: when the model cannot be run in pieces, and it is longer than ten minutes.
         """
+        if (piecewise := self._piecewise(source, rate)) is not None:
+            return self._embed_hours(piecewise, source, rate, self.needed_seconds).embedding
         embedding: NDArray[np.float32] = self.embed_waveforms([self._waveform(source, rate)])[0]
         return embedding
+
+    def stream(self, *, rate: int | None = None, memory: int = MEMORY) -> Stream:
+        """Speech as it comes: feed it samples, ask for the embedding at any time.
+
+        >>> with encoder.stream(rate=48000) as stream:                   # doctest: +SKIP
+        ...     for samples in microphone:
+        ...         stream.feed(samples)
+        ...     embedding = stream.embedding()
+
+        Args:
+            rate: samples a second that are fed; None: the model's own rate.
+            memory: bytes of features, and as many of frames while an embedding is computed, that stay in memory; what
+                is more goes to a temporary file, 115 MB for each hour with 80 features.
+
+        Raises:
+            AcanetError: when the model cannot be run in pieces.
+            BadAudio: for a rate that cannot be used.
+        """
+        piecewise = None if self.trims else self._network.in_pieces(memory=memory)
+        if piecewise is None:
+            raise AcanetError(f"{self.name} cannot embed speech as it comes: {self._only_whole}")
+        return Stream(piecewise, checked_rate(rate or self.rate, NAME), self.rate, self.needed_seconds)
 
     def embed_many(self, sources: Iterable[Source], *, workers: int = 2) -> Iterator[NDArray[np.float32] | AcanetError]:
         """Embeddings of any number of recordings, while the next ones are being decoded.
 
-        Memory is bounded: some files ahead, and the waveforms of two minutes (one file at least), which are embedded
-        in batches of similar lengths.
+        Memory is bounded: some files ahead, and the waveforms of two minutes, which are embedded in batches of similar
+        lengths. Recordings that `embed` takes in pieces are embedded by the threads.
 
         Args:
             sources: as in `embed`; arrays are at the model's rate.
@@ -164,7 +224,11 @@ class Encoder:
                 window = self._window(ahead, remaining, pool)
                 waveforms = [item for item in window if isinstance(item, np.ndarray)]
                 embeddings = iter(self.embed_waveforms(waveforms))
-                yield from (item if isinstance(item, AcanetError) else next(embeddings) for item in window)
+                for item in window:
+                    if isinstance(item, Heard):
+                        yield item.embedding
+                    else:
+                        yield item if isinstance(item, AcanetError) else next(embeddings)
         finally:
             pool.shutdown(cancel_futures=True)
 
@@ -203,20 +267,25 @@ class Encoder:
         return embed_windows(self, waveform, window, hop, describe(source), progress=progress)
 
     def _window(
-        self, ahead: deque[Future[Waveform | AcanetError]], remaining: Iterator[Source], pool: ThreadPoolExecutor
-    ) -> list[Waveform | AcanetError]:
+        self,
+        ahead: deque[Future[Waveform | Heard | AcanetError]],
+        remaining: Iterator[Source],
+        pool: ThreadPoolExecutor,
+    ) -> list[Waveform | Heard | AcanetError]:
         """The next decoded recordings; for each one taken, another is decoded."""
-        window: list[Waveform | AcanetError] = []
+        window: list[Waveform | Heard | AcanetError] = []
         seconds = 0.0
         while ahead and seconds < _WINDOW_SECONDS and len(window) < _WINDOW_FILES:
             item = ahead.popleft().result()
             window.append(item)
-            seconds += 0.0 if isinstance(item, AcanetError) else len(item) / self.rate
+            seconds += len(item) / self.rate if isinstance(item, np.ndarray) else 0.0
             ahead.extend(pool.submit(self._try_waveform, source) for source in islice(remaining, 1))
         return window
 
-    def _try_waveform(self, source: Source) -> Waveform | AcanetError:
+    def _try_waveform(self, source: Source) -> _Outcome:
         try:
+            if (piecewise := self._piecewise(source, None)) is not None:
+                return self._embed_hours(piecewise, source, None, self.needed_seconds)
             return self._waveform(source, None)
         except AcanetError as error:
             return error
@@ -230,17 +299,59 @@ class Encoder:
         require_speech(*needed)
         return waveform
 
-    def _measured(self, source: Source, rate: int | None, longest: float) -> tuple[Waveform, float]:
-        """What `embed` takes, and its seconds of speech, as far as the calibration tells them apart."""
+    def hear(self, source: Source, *, rate: int | None = None) -> Heard:
+        """What `compare` needs to know of a recording; arguments and errors as in `embed`."""
+        if self.calibration is None:
+            return Heard(self.embed(source, rate=rate), None)
+        longest = max(self.calibration.ratio.longest, self.needed_seconds)
+        if (piecewise := self._piecewise(source, rate)) is not None:
+            return self._embed_hours(piecewise, source, rate, longest)
         waveform = self._load(source, rate)
         needed = waveform, self.rate, self.needed_seconds, describe(source)
         segments = require_segments(*needed, enough=longest)
-        return waveform, sum(end - start for start, end in segments)
+        return Heard(self.embed_waveforms([waveform])[0], sum(end - start for start, end in segments))
 
     def _load(self, source: Source, rate: int | None) -> Waveform:
-        if isinstance(source, np.ndarray) and rate is None:
-            rate = self.rate
-        return load(source, self.rate, source_rate=rate)
+        waveform = load(source, self.rate, source_rate=self._rate_of(source, rate))
+        self._check_length(source, len(waveform) / self.rate)  # of those that did not say it
+        return waveform
+
+    def _rate_of(self, source: Source, rate: int | None) -> int | None:
+        """Samples a second of an array; files know their own."""
+        return self.rate if isinstance(source, np.ndarray) and rate is None else rate
+
+    def _piecewise(self, source: Source, rate: int | None) -> Piecewise | None:
+        """What embeds this recording in pieces; None: it is short, and embedded whole.
+
+        Raises:
+            BadAudio, MissingExtra: as `embed`.
+            TooLong: when it has to be embedded whole, and is too long.
+        """
+        seconds = claimed_seconds(source, self._rate_of(source, rate))
+        if seconds is not None and seconds <= WHOLE_SECONDS:
+            return None
+        piecewise = None if self.trims else self._network.in_pieces()
+        if piecewise is None and seconds is not None:
+            self._check_length(source, seconds)
+        return piecewise
+
+    def _check_length(self, source: Source, seconds: float) -> None:
+        if seconds > MOST_SECONDS:
+            raise TooLong(describe(source), seconds, MOST_SECONDS, self._only_whole)
+
+    def _embed_hours(self, piecewise: Piecewise, source: Source, rate: int | None, enough: float) -> Heard:
+        with piecewise:
+            found = embed_hours(source, self._rate_of(source, rate), piecewise, self.rate, self.needed_seconds, enough)
+        return Heard(*found)
+
+    @property
+    def _only_whole(self) -> str:
+        """Why recordings cannot be embedded in pieces."""
+        if self.trims:
+            return "pauses are cut out of a whole recording (leave trimming out)"
+        if self.bundle.config.onnx is None:
+            return "the model runs on torch, as a whole (`acanet export` makes a bundle of it)"
+        return f"{self.name} looks at the whole recording at once (the model that ships does not)"
 
     def embed_waveforms(self, waveforms: Sequence[Waveform]) -> NDArray[np.float32]:
         """Embeddings of waveforms that were checked before: what `embed` and evaluation stand on.
@@ -277,22 +388,21 @@ class Encoder:
         Raises:
             AcanetError: for a threshold or prior out of range, or both.
         """
-        if threshold is not None and not -1.0 <= threshold <= 1.0:
-            raise AcanetError(f"threshold is {threshold}; a cosine, from -1 to 1, is expected")
-        if prior is not None and not 0.0 < prior < 1.0:
-            raise AcanetError(f"prior is {prior}; a share between 0 and 1 is expected")
-        if threshold is not None and prior is not None:
-            raise AcanetError("threshold and prior are two ways to decide; give one of them")
-        if self.calibration is None:
-            score = _cosine(self.embed(enrolment, rate=rate), self.embed(test, rate=rate))
+        _check_decision(threshold, prior)
+        sides = self.hear(enrolment, rate=rate), self.hear(test, rate=rate)
+        return self.compare(*sides, threshold=threshold, prior=prior)
+
+    def compare(
+        self, enrolment: Heard, test: Heard, *, threshold: float | None = None, prior: float | None = None
+    ) -> Verification:
+        """`verify` of two recordings that were heard before; arguments and errors as there."""
+        _check_decision(threshold, prior)
+        score = min(1.0, max(-1.0, float(enrolment.embedding @ test.embedding)))
+        if self.calibration is None or enrolment.speech is None or test.speech is None:
             return Verification(score, threshold, undecided=self._undecided)
-        longest = max(self.calibration.ratio.longest, self.needed_seconds)
-        sides = (self._measured(side, rate, longest) for side in (enrolment, test))
-        (one, enrolment_speech), (other, test_speech) = sides
-        score = _cosine(*(self.embed_waveforms([side])[0] for side in (one, other)))
         chosen = None if prior is None else OperatingPoint(prior=prior).threshold
         return self.calibration.verification(
-            score, enrolment_speech, test_speech, threshold=threshold, llr_threshold=chosen
+            score, enrolment.speech, test.speech, threshold=threshold, llr_threshold=chosen
         )
 
     @property
@@ -306,8 +416,13 @@ class Encoder:
         return f"the calibration is of another model, {found.fingerprint}; this is {self.fingerprint}"
 
 
-def _cosine(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
-    return min(1.0, max(-1.0, float(one @ other)))
+def _check_decision(threshold: float | None, prior: float | None) -> None:
+    if threshold is not None and not -1.0 <= threshold <= 1.0:
+        raise AcanetError(f"threshold is {threshold}; a cosine, from -1 to 1, is expected")
+    if prior is not None and not 0.0 < prior < 1.0:
+        raise AcanetError(f"prior is {prior}; a share between 0 and 1 is expected")
+    if threshold is not None and prior is not None:
+        raise AcanetError("threshold and prior are two ways to decide; give one of them")
 
 
 def _network(bundle: Bundle, threads: int | None, device: str) -> Network:

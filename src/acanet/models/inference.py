@@ -48,6 +48,9 @@ class TorchNetwork:
         self.model = model.to(device)
         self.rate, self.dim = int(model.front_end.config.rate), int(model.dim)
 
+    def in_pieces(self, **_: int) -> None:
+        """None: exporting is what cuts a model into stages."""
+
     def embed_waveforms(self, waveforms: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
         """See `embed_waveforms` of this module."""
         return embed_waveforms(self.model, waveforms)

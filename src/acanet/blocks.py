@@ -1,0 +1,116 @@
+"""Recordings in blocks: what `acanet.audio` does with a whole waveform, done while it comes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+import soxr
+
+from acanet.audio import Waveform, check_scale, energies, is_telephone_band, resample, warn_of_losses
+from acanet.errors import BadAudio
+
+_CONTEXT = 0.5
+"""Seconds that the end of a resampled recording depends on; soxr holds back up to 0.1 s."""
+_WINDOWS = 4
+"""Windows a second whose energy tells the bandwidth."""
+_STEP = 2.0**-15
+
+
+class Checks:
+    """Whether a recording can be used, and what it lost: the checks of `acanet.audio.load`."""
+
+    def __init__(self, rate: int, name: str) -> None:
+        """Of a recording with so many samples a second; the name is for errors and warnings."""
+        self.samples = 0
+        self._rate, self._name = rate, name
+        self._below = self._above = 0.0
+        self._peak, self._clipped = 0.0, 0
+
+    def feed(self, block: Waveform) -> None:
+        """Check the next samples, (samples,).
+
+        Raises:
+            BadAudio: when they are not finite, or far beyond 1.
+        """
+        if not len(block):
+            return
+        check_scale(block, self._name)
+        self.samples += len(block)
+        below, above = energies(block, self._rate, math.ceil(_WINDOWS * len(block) / self._rate))
+        self._below, self._above = self._below + below, self._above + above
+        self._count_clipped(block)
+
+    def finish(self, wanted: int) -> None:
+        """Warn as `acanet.audio.load` does for a model that wants so many samples a second.
+
+        The bandwidth is that of four windows a second, and runs of clipped samples end where blocks do.
+
+        Raises:
+            BadAudio: when there was not a single sample.
+
+        Warns:
+            AudioWarning: of telephone bandwidth and of clipping.
+        """
+        if not self.samples:
+            raise BadAudio(self._name, "there are no samples")
+        narrow = wanted > 8000 and is_telephone_band(self._rate, self._below, self._above)
+        clipped = self._clipped / self.samples if self._peak >= 0.05 else 0.0
+        warn_of_losses(self._name, narrow, clipped)
+
+    def _count_clipped(self, block: Waveform) -> None:
+        """Add the samples in runs of three or more at the peak; a higher peak begins anew."""
+        peak = float(max(block.max(), -block.min()))
+        if peak >= self._peak + _STEP:
+            self._clipped = 0
+        self._peak = max(self._peak, peak)
+        if peak < self._peak - _STEP:
+            return
+        at_peak = np.abs(block) >= np.float32(self._peak - _STEP)
+        runs = at_peak[:-2] & at_peak[1:-1] & at_peak[2:]
+        if runs.any():
+            starts = int(runs[0]) + int(np.count_nonzero(runs[1:] & ~runs[:-1]))
+            self._clipped += int(np.count_nonzero(runs)) + 2 * starts
+
+
+class Resampler:
+    """A recording at another rate: together what `acanet.audio.resample` gives for the whole, to rounding."""
+
+    def __init__(self, have: int, want: int) -> None:
+        """From `have` to `want` samples a second."""
+        self._have, self._want = have, want
+        self._stream = None if have == want else soxr.ResampleStream(have, want, 1, dtype="float32", quality="HQ")
+        self._aligned = have // math.gcd(have, want)  # samples that become a whole number of samples
+        self._recent, self._start = np.empty(0, np.float32), 0
+        self._given = 0
+
+    def feed(self, block: Waveform) -> Waveform:
+        """The next samples, (samples,) -> what they and those before make certain, (samples,)."""
+        if self._stream is None:
+            return block
+        self._keep(block)
+        resampled: Waveform = self._stream.resample_chunk(np.ascontiguousarray(block, np.float32))
+        self._given += len(resampled)
+        return resampled
+
+    def rest(self) -> Waveform:
+        """What is still to come if the recording ends here, (samples,); it may go on nevertheless."""
+        if self._stream is None:
+            return np.empty(0, np.float32)
+        return resample(self._recent, self._have, self._want)[self._given - self._start * self._want // self._have :]
+
+    def _keep(self, block: Waveform) -> None:
+        """Remember the last samples, from a place on that both rates have."""
+        recent = np.concatenate([self._recent, block])
+        surplus = len(recent) - math.ceil(_CONTEXT * self._have)
+        dropped = max(0, surplus // self._aligned * self._aligned)
+        self._recent, self._start = recent[dropped:].copy(), self._start + dropped
+
+
+def resampled(blocks: Iterable[Waveform], have: int, want: int) -> Iterator[Waveform]:
+    """Blocks of a recording at another rate, with its very end."""
+    resampler = Resampler(have, want)
+    for block in blocks:
+        yield resampler.feed(block)
+    yield resampler.rest()

@@ -1,0 +1,136 @@
+"""Speech as it comes -> its embedding so far, at any time: `Encoder.stream` makes one."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from acanet.audio import Waveform, check_scale
+from acanet.blocks import Checks, Resampler
+from acanet.errors import BadAudio, NoSpeech, TooShort
+from acanet.pieces import Piecewise
+from acanet.speech import RATE
+from acanet.speech_meter import Level, SpeechMeter
+
+NAME = "<stream>"
+"""What errors call it."""
+_BLOCK_SECONDS = 1.0
+
+
+class Stream:
+    """A recording that is still going on; a context manager. Not for several threads at once.
+
+    `embedding()` is what `Encoder.embed` gives for all that was fed, to 1e-4. `speech_seconds` is measured at the level
+    that the recording had so far, which a whole recording's is not: the two differ by little, and by more where it
+    begins with silence or gets much louder.
+    """
+
+    def __init__(self, piecewise: Piecewise, rate: int, wanted: int, needed: float) -> None:
+        """Use `Encoder.stream`.
+
+        Args:
+            piecewise: a new one, of the model.
+            rate: samples a second that are fed.
+            wanted: samples a second that the model wants.
+            needed: seconds of speech without which there is no embedding.
+        """
+        self._piecewise, self._rate, self._wanted, self._needed = piecewise, rate, wanted, needed
+        self._checks = Checks(rate, NAME)
+        self._resampler, self._to_meter = Resampler(rate, wanted), Resampler(wanted, RATE)
+        self._level, self._meter = Level(), SpeechMeter()
+        self._pending: list[Waveform] = []
+        self._fed = self._taken = 0
+        self._told = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Remove the temporary file, if there is one."""
+        self._piecewise.close()
+
+    def feed(self, samples: NDArray[Any]) -> None:
+        """Hear what comes next.
+
+        Args:
+            samples: (samples,), any number of them: floating-point in [-1, 1], or int16.
+
+        Raises:
+            BadAudio: when they are of another shape or type, not finite, or far beyond 1.
+        """
+        waveform = _as_waveform(samples)
+        if not len(waveform):
+            return
+        check_scale(waveform, NAME)
+        self._pending.append(waveform)
+        self._fed += len(waveform)
+        if self._fed - self._taken >= _BLOCK_SECONDS * self._rate:
+            self._take()
+
+    @property
+    def seconds(self) -> float:
+        """Of audio so far."""
+        return self._fed / self._rate
+
+    @property
+    def speech_seconds(self) -> float:
+        """Of speech so far, in whole chunks of 32 ms."""
+        self._take()
+        return self._meter.seconds
+
+    def embedding(self) -> NDArray[np.float32]:
+        """The embedding of all that was fed so far.
+
+        The mean of the features has changed since the last time, and with it every frame: all of them are computed
+        again. This takes as long as embedding a recording of this length whose features are known.
+
+        Returns:
+            (dim,) float32, of unit length.
+
+        Raises:
+            NoSpeech: when nobody has talked.
+            TooShort: when there was less speech than the model needs.
+
+        Warns:
+            AudioWarning: of telephone bandwidth and of clipping; once.
+        """
+        speech = self.speech_seconds
+        if self.seconds < self._needed:
+            raise TooShort(NAME, self.seconds, self._needed)
+        if not speech:
+            raise NoSpeech(NAME, self.seconds)
+        if speech < self._needed:
+            raise TooShort(NAME, speech, self._needed)
+        if not self._told:
+            self._told = True
+            self._checks.finish(self._wanted)
+        return self._piecewise.embedding(self._resampler.rest())
+
+    def _take(self) -> None:
+        """Work on what was fed since the last time."""
+        if not self._pending:
+            return
+        block = np.concatenate(self._pending)
+        self._pending, self._taken = [], self._fed
+        self._checks.feed(block)
+        waveform = self._resampler.feed(block)
+        self._level.feed(waveform)
+        self._piecewise.feed(waveform)
+        self._meter.feed(self._to_meter.feed(waveform), self._level.gain)
+
+
+def _as_waveform(samples: NDArray[Any]) -> Waveform:
+    if not isinstance(samples, np.ndarray) or samples.ndim != 1:
+        found = f"an array {samples.shape}" if isinstance(samples, np.ndarray) else type(samples).__name__
+        raise BadAudio(NAME, f"{found}; samples of one channel are expected, (samples,)")
+    if samples.dtype == np.int16:
+        return samples.astype(np.float32) / np.float32(2**15)
+    if samples.dtype.kind == "f":
+        with np.errstate(over="ignore"):
+            return samples.astype(np.float32)
+    raise BadAudio(NAME, f"samples are {samples.dtype}; floating-point numbers or int16 are expected")
