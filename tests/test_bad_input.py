@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from acanet.audio import resample
 from acanet.encoder import Encoder
-from acanet.errors import AcanetError, BadAudio, NoSpeech, TooShort
+from acanet.errors import AcanetError, BadAudio, NoSpeech, TooLong, TooShort
 from commands import acanet
 
 RATE = 16000
@@ -85,7 +85,7 @@ BAD: dict[str, tuple[type[AcanetError], str, Make]] = {
     "square.wav": (NoSpeech, "no speech in 2.00 s", lambda path, _: wav(path, square(2 * RATE))),
     "short.wav": (TooShort, "0.05 s of speech", lambda path, x: wav(path, x[RATE // 2 :][: RATE // 20])),
     "hours.wav": (BadAudio, "cut off: the header promises", lambda path, _: claim(path, 5 * 3600 * 2 * RATE, 3244)),
-    "sparse.wav": (BadAudio, "18.6 hours at 16000 Hz", lambda path, _: claim(path, 2**31 - 44, 2**31)),
+    "sparse.wav": (TooLong, "1118.5 minutes of audio", lambda path, _: claim(path, 2**31 - 44, 2**31)),
     "holes.wav": (BadAudio, "not a recording", lambda path, _: (path.touch(), os.truncate(path, 2**31))),
     "holes.mp4": (BadAudio, "moov", lambda path, _: (path.write_bytes(b"\0\0\0\x08ftyp"), os.truncate(path, 2**31))),
 }  # fmt: skip

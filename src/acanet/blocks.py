@@ -75,7 +75,7 @@ class Checks:
 
 
 class Resampler:
-    """A recording at another rate: together what `acanet.audio.resample` gives for the whole, to rounding."""
+    """A recording at another rate: with its end, exactly what `acanet.audio.resample` gives for the whole."""
 
     def __init__(self, have: int, want: int) -> None:
         """From `have` to `want` samples a second."""
@@ -94,8 +94,15 @@ class Resampler:
         self._given += len(resampled)
         return resampled
 
+    def end(self) -> Waveform:
+        """The recording ends here: what is still to come, (samples,)."""
+        if self._stream is None:
+            return np.empty(0, np.float32)
+        resampled: Waveform = self._stream.resample_chunk(np.empty(0, np.float32), last=True)
+        return resampled
+
     def rest(self) -> Waveform:
-        """What is still to come if the recording ends here, (samples,); it may go on nevertheless."""
+        """What `end` would give if the recording ended here, to rounding; it may go on afterwards."""
         if self._stream is None:
             return np.empty(0, np.float32)
         return resample(self._recent, self._have, self._want)[self._given - self._start * self._want // self._have :]
@@ -113,4 +120,4 @@ def resampled(blocks: Iterable[Waveform], have: int, want: int) -> Iterator[Wave
     resampler = Resampler(have, want)
     for block in blocks:
         yield resampler.feed(block)
-    yield resampler.rest()
+    yield resampler.end()

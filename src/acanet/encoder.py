@@ -199,7 +199,9 @@ class Encoder:
         piecewise = None if self.trims else self._network.in_pieces(memory=memory)
         if piecewise is None:
             raise AcanetError(f"{self.name} cannot embed speech as it comes: {self._only_whole}")
-        return Stream(piecewise, checked_rate(rate or self.rate, NAME), self.rate, self.needed_seconds)
+        return Stream(
+            piecewise, checked_rate(self.rate if rate is None else rate, NAME), self.rate, self.needed_seconds
+        )
 
     def embed_many(self, sources: Iterable[Source], *, workers: int = 2) -> Iterator[NDArray[np.float32] | AcanetError]:
         """Embeddings of any number of recordings, while the next ones are being decoded.

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from acanet.cli.common import Device, DeviceOption, ModelOption, ThreadsOption, TrimOption, complain, err, out
+from acanet.cli.listening import watching
 from acanet.errors import AcanetError, NotCalibrated
 
 if TYPE_CHECKING:
@@ -19,11 +20,12 @@ if TYPE_CHECKING:
     from acanet.encoder import Encoder
     from acanet.scoring.calibrate import Calibration
     from acanet.scoring.decide import Verification
+    from acanet.watch import Moment
 
 
 def verify(
     enrolment: Annotated[Path, typer.Argument(help="A recording of the person claimed.")],
-    test: Annotated[Path, typer.Argument(help="The recording in question.")],
+    test: Annotated[Path, typer.Argument(help="The recording in question; with --watch `-` or `mic`.")],
     threshold: Annotated[
         float | None,
         typer.Option(min=-1.0, max=1.0, help="Score from which on the voices count as the same, calibrated or not."),
@@ -36,13 +38,36 @@ def verify(
     threads: ThreadsOption = 1,
     device: DeviceOption = Device.cpu,
     trim: TrimOption = False,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON object on standard output; with --watch one a line.")
+    ] = False,
+    watch: Annotated[
+        bool,
+        typer.Option(
+            "--watch",
+            help="Decide again and again while speech comes: TEST is `-`, 16-bit little-endian samples of one channel "
+            "on standard input, or `mic`, the microphone (extra `microphone`).",
+        ),
+    ] = False,
+    rate: Annotated[int | None, typer.Option(help="With --watch: samples a second; without it, the model's.")] = None,
+    every: Annotated[
+        float, typer.Option(min=0.1, help="With --watch: seconds from one decision to the next, at first.")
+    ] = 1.0,
 ) -> None:
-    """Is this the same voice? Exit 0: yes, 1: no, 4: neither calibration nor threshold, so no decision."""
+    """Is this the same voice? Exit 0: yes, 1: no, 4: neither calibration nor threshold, so no decision.
+
+    With --watch the decision that counts is the last one, at the end of the pipe or at Ctrl-C.
+    """
     from acanet.encoder import Encoder
 
+    if rate is not None and not watch:
+        raise typer.BadParameter("files know their own; it is for --watch", param_hint="--rate")
     encoder = Encoder.load(model, threads=threads, device=device.value, trim=trim)
-    result = encoder.verify(enrolment, test, threshold=threshold, prior=prior)
+    if watch:
+        moments = watching(encoder, enrolment, str(test), rate, every, threshold=threshold, prior=prior)
+        result = _last(moments, as_json)
+    else:
+        result = encoder.verify(enrolment, test, threshold=threshold, prior=prior)
     same = None if result.threshold is None else result.same
     if as_json:
         about = {
@@ -62,6 +87,28 @@ def verify(
     raise typer.Exit(0 if same else 1)
 
 
+def _last(moments: Iterator[Moment], as_json: bool) -> Verification:
+    """Tell of every moment but the last, and give what it says."""
+    for moment in moments:
+        result = moment.verification
+        if moment.last and result is not None:
+            return result
+        same = None if result is None or result.threshold is None else result.same
+        if as_json:
+            about = {} if result is None else _rounded(result)
+            times = {"seconds": round(moment.seconds, 3), "speech": round(moment.speech, 3)}
+            typer.echo(json.dumps(times | about | {"same": same}))
+        else:
+            told = "too little speech" if result is None else _score(result, same)
+            out.print(f"{moment.seconds:.1f} s, {moment.speech:.1f} s of speech: {told}")
+    raise AssertionError("no last moment")
+
+
+def _score(result: Verification, same: bool | None) -> str:
+    verdict = {None: "no decision", True: "same speaker", False: "not the same speaker"}[same]
+    return f"score {result.score:.4f}{_threshold(result.threshold)}: {verdict}"
+
+
 def _rounded(result: Verification) -> dict[str, float | None]:
     names = ("score", "threshold", "llr", "llr_threshold", "enrolment_speech", "test_speech")
     values = {name: getattr(result, name) for name in names}
@@ -69,8 +116,7 @@ def _rounded(result: Verification) -> dict[str, float | None]:
 
 
 def _told(result: Verification, same: bool | None, calibration: Calibration | None) -> Iterator[str]:
-    verdict = {None: "no decision", True: "same speaker", False: "not the same speaker"}[same]
-    yield f"score {result.score:.4f}{_threshold(result.threshold)}: {verdict}"
+    yield _score(result, same)
     if calibration is not None:
         yield f"log-likelihood ratio {result.llr:.2f}, threshold {result.llr_threshold:.2f}: {result.meaning}"
         seconds = (result.enrolment_speech or 0.0, result.test_speech or 0.0)

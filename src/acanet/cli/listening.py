@@ -1,0 +1,45 @@
+"""`acanet verify --watch`: a pipe or a microphone, up to its end or Ctrl-C."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from acanet.errors import AcanetError
+
+if TYPE_CHECKING:
+    from acanet.encoder import Encoder
+    from acanet.watch import Moment
+
+
+def watching(
+    encoder: Encoder,
+    enrolment: Path,
+    source: str,
+    rate: int | None,
+    every: float,
+    *,
+    threshold: float | None,
+    prior: float | None,
+) -> Iterator[Moment]:
+    """What is known from time to time of the speech that comes from a source: `-` or `mic`."""
+    from acanet.sources import microphone, pcm, until_interrupted
+    from acanet.watch import watch
+
+    rate = encoder.rate if rate is None else rate
+    if source == "mic":
+        blocks = microphone(rate)
+    elif source != "-":
+        raise typer.BadParameter(f"with --watch it is `-` or `mic`, not {source}", param_hint="TEST")
+    elif sys.stdin.isatty():
+        raise AcanetError(
+            "standard input is a terminal; give it samples: arecord -t raw -f S16_LE -r 16000 | acanet ..."
+        )
+    else:
+        blocks = pcm(sys.stdin.buffer, rate)
+    enrolled = encoder.hear(enrolment)
+    return watch(encoder, enrolled, until_interrupted(blocks), rate=rate, every=every, threshold=threshold, prior=prior)
