@@ -28,17 +28,19 @@ from acanet.speech import (
 
 _SHIFT = 12
 """Bits of a float32 that its bin leaves out: bins are 0.05 % wide at most."""
+_SMALLEST = int(np.float32(2.0**-30).view(np.uint32))
+"""Bits of a float32 below `QUIETEST`: what is smaller goes into the first bin."""
 
 
 class Level:
     """The gain by which the detector wants a recording scaled: a histogram of its magnitudes."""
 
     def __init__(self) -> None:
-        self._counts = np.zeros(1 << 10, np.int64)
+        self._counts = np.zeros(1, np.int64)
 
     def feed(self, waveform: Waveform) -> None:
         """Count the next samples, (samples,), none of them NaN."""
-        bins = np.abs(waveform).view(np.uint32) >> _SHIFT
+        bins = np.maximum(np.abs(waveform).view(np.uint32), _SMALLEST) - _SMALLEST >> _SHIFT
         counts = np.bincount(bins, minlength=len(self._counts))
         counts[: len(self._counts)] += self._counts
         self._counts = counts
@@ -48,7 +50,7 @@ class Level:
         """What `acanet.speech` multiplies the recording so far by, to 0.05 %; 0 for silence."""
         reached = np.cumsum(self._counts)
         rank = int((1 - LOUDEST_SHARE) * reached[-1])
-        middle = (int(np.searchsorted(reached, rank, "right")) << _SHIFT) + (1 << _SHIFT - 1)
+        middle = _SMALLEST + (int(np.searchsorted(reached, rank, "right")) << _SHIFT) + (1 << _SHIFT - 1)
         loud = float(np.uint32(middle).view(np.float32))
         return LOUD / loud if loud > QUIETEST else 0.0
 
