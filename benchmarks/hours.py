@@ -170,12 +170,8 @@ def main() -> None:
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
     parser.add_argument("--model", default="default")
     parser.add_argument("--recording", type=Path, help="one of your own, as long as it is")
-    parser.add_argument(
-        "--parts", action="store_true", help="tell where the time goes; this takes a little itself"
-    )
-    parser.add_argument(
-        "--folder", type=Path, help="where recordings are written for the time being, 2 MB a minute"
-    )
+    parser.add_argument("--parts", action="store_true", help="tell where the time goes; this takes a little itself")
+    parser.add_argument("--folder", type=Path, help="where recordings are written for the time being, 2 MB a minute")
     parser.add_argument("--output", type=Path, help="all figures as JSON")
     parser.add_argument("--picture", type=Path, help="memory against length, .png or .svg; needs matplotlib")
     parser.add_argument("--child", help=argparse.SUPPRESS)

@@ -20,7 +20,7 @@ from hypothesis.extra.numpy import arrays
 from rich.console import Console
 
 from acanet import export
-from acanet.bundle import Bundle
+from acanet.bundle import Bundle, Pieces
 from acanet.config import ModelConfig
 from acanet.data.synthetic import write_corpus
 from acanet.encoder import Encoder
@@ -32,6 +32,7 @@ from acanet.models.folded import fold
 from acanet.models.inference import embed_waveforms, load_model
 from acanet.models.registry import build_model, model_config, register_model
 from acanet.models.stages import reach, stages
+from acanet.pieces import Piecewise
 from acanet.runtime import Network
 from acanet.scoring.cosine import cosine
 from acanet.scoring.plda import Plda
@@ -43,7 +44,6 @@ from acanet.training.discriminant import fit_discriminant
 from acanet.training.loop import train
 from commands import acanet
 from conftest import TINY_MODEL
-from pieces import embed_in_pieces
 from test_models import Tiny, padded, small, waveforms
 from test_stages import runner
 
@@ -205,9 +205,10 @@ def test_folded_whole_and_in_pieces_it_is_the_same(name):
     want = embed_waveforms(model, [waveform])
     np.testing.assert_allclose(embed_waveforms(folded, [waveform]), want, rtol=0, atol=1e-5)
     around, stride = reach(model.config)
-    steps = len(folded.aggregator.steps)
-    found = embed_in_pieces(runner(stages(folded)), waveform, model.config.front_end, around, stride, steps, 30)
-    np.testing.assert_allclose(found, want, rtol=0, atol=1e-5)
+    pieces = Pieces(passes=len(folded.aggregator.steps), reach=around, stride=stride)
+    with Piecewise(runner(stages(folded)), pieces, model.config.front_end, piece=30) as piecewise:
+        piecewise.feed(waveform)
+        np.testing.assert_allclose(piecewise.embedding(), want[0], rtol=0, atol=1e-5)
 
 
 def test_a_model_without_it_is_written_as_ever():
@@ -510,11 +511,11 @@ def test_an_export_gives_the_same_embeddings(trained, voices, tmp_path):
     assert (light.dim, light.fingerprint) == (3, original.fingerprint)
     path = voices / "s004" / "000.wav"
     np.testing.assert_allclose(light.embed(path), original.embed(path), rtol=0, atol=1e-5)
-    bundle = Bundle.load(tmp_path / "bundle")
-    network, pieces = Network(bundle), bundle.graphs.pieces
+    network = Network(Bundle.load(tmp_path / "bundle"))
     (waveform,) = waveforms([30000])
-    front_end = model_config("acanet-local").front_end
-    found = embed_in_pieces(network.run, waveform, front_end, pieces.reach, pieces.stride, pieces.passes, 40)
-    np.testing.assert_allclose(found, network.embed_waveforms([waveform]), rtol=0, atol=1e-5)
+    with network.in_pieces(piece=40) as piecewise:
+        piecewise.feed(waveform)
+        found = piecewise.embedding()
+    np.testing.assert_allclose(found, network.embed_waveforms([waveform])[0], rtol=0, atol=1e-5)
     assert acanet("check", tmp_path / "bundle").code == 0
     assert acanet("verify", path, path, "--model", tmp_path / "bundle", "--threshold", "0.9999").code == 0

@@ -20,7 +20,6 @@ from acanet.export import LENGTHS, compare, export
 from acanet.models.registry import model_names
 from acanet.runtime import Network, check
 from commands import acanet
-from pieces import embed_in_pieces
 from test_models import small, waveforms
 
 
@@ -118,11 +117,10 @@ def test_graphs_say_what_they_are_and_not_where_they_were_made(exported):
 @pytest.mark.parametrize("chunk", [10, 64])
 def test_stages_give_the_whole(exported, chunk):
     network = Network(exported.bundle)
-    pieces = exported.bundle.graphs.pieces
-    front_end = small("acanet-local").config.front_end
     (waveform,) = waveforms([30000])
-    found = embed_in_pieces(network.run, waveform, front_end, pieces.reach, pieces.stride, pieces.passes, chunk)
-    np.testing.assert_allclose(found, network.embed_waveforms([waveform]), rtol=0, atol=1e-5)
+    with network.in_pieces(piece=chunk) as piecewise:
+        piecewise.feed(waveform)
+        np.testing.assert_allclose(piecewise.embedding(), network.embed_waveforms([waveform])[0], rtol=0, atol=1e-5)
 
 
 def test_golden_recordings_are_replayed(exported):
@@ -212,9 +210,10 @@ def test_every_model_can_be_exported(name, tmp_path):
     assert max(done.alone, done.padded) < 1e-5
     assert check(done.bundle) < 1e-5
     assert json.loads((done.bundle.folder / "config.json").read_text())["onnx"]["origin"] == source.fingerprint
-    if done.bundle.graphs.pieces is not None:
+    network = Network(done.bundle)
+    if (piecewise := network.in_pieces(piece=40)) is not None:
         (waveform,) = waveforms([30000])
-        network, pieces = Network(done.bundle), done.bundle.graphs.pieces
-        front_end = model.config.front_end
-        found = embed_in_pieces(network.run, waveform, front_end, pieces.reach, pieces.stride, pieces.passes, 40)
-        np.testing.assert_allclose(found, network.embed_waveforms([waveform]), rtol=0, atol=1e-5)
+        with piecewise:
+            piecewise.feed(waveform)
+            found = piecewise.embedding()
+        np.testing.assert_allclose(found, network.embed_waveforms([waveform])[0], rtol=0, atol=1e-5)

@@ -7,11 +7,12 @@ import pytest
 import torch
 from torch.nn import functional
 
+from acanet.bundle import Pieces
 from acanet.models.extractor import Extractor
 from acanet.models.folded import fold
 from acanet.models.registry import model_names
 from acanet.models.stages import Whole, in_pieces, reach, stages
-from pieces import embed_in_pieces
+from acanet.pieces import Piecewise
 from test_models import small, waveforms
 
 PIECES = ["acanet", "acanet2", "acanet2-small", "acanet-local"]
@@ -35,12 +36,13 @@ def test_pieces_give_the_whole(name, chunk):
     graphs = stages(model)
     (waveform,) = waveforms([20000])
     around, stride = reach(model.config)
-    in_one = embed_in_pieces(
-        runner(graphs), waveform, model.config.front_end, around, stride, len(model.aggregator.steps), chunk
-    )
+    pieces = Pieces(passes=len(model.aggregator.steps), reach=around, stride=stride)
+    with Piecewise(runner(graphs), pieces, model.config.front_end, piece=chunk) as piecewise:
+        piecewise.feed(waveform)
+        found = piecewise.embedding()
     with torch.no_grad():
         whole = Whole(model)(torch.from_numpy(waveform)[None], torch.tensor([len(waveform)]))
-    np.testing.assert_allclose(in_one, whole.numpy(), rtol=0, atol=1e-5)
+    np.testing.assert_allclose(found, whole[0].numpy(), rtol=0, atol=1e-5)
 
 
 def test_a_tdnn_under_aca_is_local_too():
@@ -56,9 +58,11 @@ def test_a_tdnn_under_aca_is_local_too():
     model = fold(shaken(Extractor(config)))
     assert reach(config) == (2 + 2 + 3, 1)
     (waveform,) = waveforms([9000])
-    found = embed_in_pieces(runner(stages(model)), waveform, config.front_end, 7, 1, 1, 10)
+    with Piecewise(runner(stages(model)), Pieces(passes=1, reach=7, stride=1), config.front_end, piece=10) as piecewise:
+        piecewise.feed(waveform)
+        found = piecewise.embedding()
     with torch.no_grad():
-        np.testing.assert_allclose(found, model.embed(torch.from_numpy(waveform)[None]).numpy(), rtol=0, atol=1e-5)
+        np.testing.assert_allclose(found, model.embed(torch.from_numpy(waveform)[None])[0].numpy(), rtol=0, atol=1e-5)
 
 
 def test_a_frame_sees_as_far_as_is_said():

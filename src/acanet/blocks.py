@@ -13,8 +13,8 @@ from acanet.errors import BadAudio
 
 _CONTEXT = 0.5
 """Seconds that the end of a resampled recording depends on; soxr holds back up to 0.1 s."""
-_WINDOWS = 4
-"""Windows a second whose energy tells the bandwidth."""
+_WINDOWS, _FIRST_WINDOWS = 8, 64
+"""Windows a second whose energy tells the bandwidth, and how many there are in the first second."""
 _STEP = 2.0**-15
 
 
@@ -26,6 +26,7 @@ class Checks:
         self.samples = 0
         self._rate, self._name = rate, name
         self._below = self._above = 0.0
+        self._windows = 0
         self._peak, self._clipped = 0.0, 0
 
     def feed(self, block: Waveform) -> None:
@@ -38,14 +39,13 @@ class Checks:
             return
         check_scale(block, self._name)
         self.samples += len(block)
-        below, above = energies(block, self._rate, math.ceil(_WINDOWS * len(block) / self._rate))
-        self._below, self._above = self._below + below, self._above + above
+        self._look_at_bands(block)
         self._count_clipped(block)
 
     def finish(self, wanted: int) -> None:
         """Warn as `acanet.audio.load` does for a model that wants so many samples a second.
 
-        The bandwidth is that of four windows a second, and runs of clipped samples end where blocks do.
+        The bandwidth is that of some windows a second, and runs of clipped samples end where blocks do.
 
         Raises:
             BadAudio: when there was not a single sample.
@@ -58,6 +58,13 @@ class Checks:
         narrow = wanted > 8000 and is_telephone_band(self._rate, self._below, self._above)
         clipped = self._clipped / self.samples if self._peak >= 0.05 else 0.0
         warn_of_losses(self._name, narrow, clipped)
+
+    def _look_at_bands(self, block: Waveform) -> None:
+        seconds = len(block) / self._rate
+        first = min(_FIRST_WINDOWS - self._windows, math.ceil(_FIRST_WINDOWS * seconds))
+        windows = max(math.ceil(_WINDOWS * seconds), first)
+        below, above = energies(block, self._rate, windows)
+        self._below, self._above, self._windows = self._below + below, self._above + above, self._windows + windows
 
     def _count_clipped(self, block: Waveform) -> None:
         """Add the samples in runs of three or more at the peak; a higher peak begins anew."""

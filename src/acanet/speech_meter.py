@@ -64,6 +64,7 @@ class SpeechMeter:
         self._chunk = 0
         self._first, self._last, self._spoken = 0, -math.inf, 0  # of the stretch that may go on
         self._closed = 0  # chunks of stretches that cannot
+        self._heard = 0  # chunks with speech in all
         self._padding = 0
 
     def feed(self, waveform: Waveform, gain: float, *, enough: float = math.inf) -> bool:
@@ -83,7 +84,7 @@ class SpeechMeter:
         for chunk in samples[:whole].reshape(-1, CHUNK):
             if self._detector.process_samples(chunk.data) > THRESHOLD:
                 self._speak()
-                if self.seconds >= enough:
+                if self._heard * CHUNK >= enough * RATE and self.seconds >= enough:
                     return True
             self._chunk += 1
         return False
@@ -107,4 +108,4 @@ class SpeechMeter:
         if self._chunk - self._last > LONGEST_GAP + 1:
             self._closed += int(self._last) + 1 - self._first if self._spoken >= SHORTEST_SPEECH else 0
             self._first, self._spoken = self._chunk, 0
-        self._last, self._spoken = self._chunk, self._spoken + 1
+        self._last, self._spoken, self._heard = self._chunk, self._spoken + 1, self._heard + 1

@@ -17,6 +17,8 @@ from acanet.speech_meter import Level, SpeechMeter
 NAME = "<stream>"
 """What errors call it."""
 _BLOCK_SECONDS = 1.0
+_TELLING_SECONDS = 10.0
+"""Before that a vowel may look like a telephone."""
 
 
 class Stream:
@@ -113,7 +115,7 @@ class Stream:
             TooShort: when there was less speech than the model needs.
 
         Warns:
-            AudioWarning: of telephone bandwidth and of clipping; once.
+            AudioWarning: of telephone bandwidth and of clipping; once, after ten seconds or at the end.
         """
         speech = self.speech_seconds
         if self.seconds < self._needed:
@@ -122,7 +124,7 @@ class Stream:
             raise NoSpeech(NAME, self.seconds)
         if speech < self._needed:
             raise TooShort(NAME, speech, self._needed)
-        if not self._told:
+        if not self._told and (self._ended or self.seconds >= _TELLING_SECONDS):
             self._told = True
             self._checks.finish(self._wanted)
         return self._piecewise.embedding(None if self._ended else self._resampler.rest())
