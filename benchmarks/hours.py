@@ -160,7 +160,8 @@ def draw(rows: list[dict[str, Any]], path: Path) -> None:
         axes.plot([row["seconds"] / 60 for row in chosen], [row["peak_mb"] for row in chosen], "o-", label=way)
     axes.set(xscale="log", xlabel="minutes of audio", ylabel="peak memory of the process, MB", ylim=(0, None))
     axes.legend()
-    figure.savefig(path, dpi=150)
+    title = "Peak memory of a process that embeds a recording against its length."
+    figure.savefig(path, dpi=150, metadata={"Title": title, "Date": None} if path.suffix == ".svg" else None)
 
 
 def main() -> None:

@@ -14,11 +14,14 @@ import pytest
 import soundfile
 
 from acanet import encoder as module
+from acanet import pieces as pieces_module
+from acanet import runtime
 from acanet.audio import AudioWarning
-from acanet.bundle import BUNDLES, SHIPPED
+from acanet.bundle import BUNDLES, SHIPPED, Pieces
 from acanet.data.synthetic import SyntheticVoice, synthesise
 from acanet.encoder import Encoder
-from acanet.errors import BadAudio, NoSpeech, TooLong, TooShort
+from acanet.errors import AcanetError, BadAudio, NoSpeech, TooLong, TooShort
+from acanet.pieces import Piecewise
 
 RATE = 16000
 
@@ -45,6 +48,11 @@ def long_from_a_second(monkeypatch):
     monkeypatch.setattr(module, "WHOLE_SECONDS", 1.0)
 
 
+def in_one(encoder, waveform):
+    """The embedding by the graph of the whole."""
+    return encoder._network.run("whole", waveforms=waveform[None], lengths=np.array([len(waveform)]))[0][0]
+
+
 @pytest.mark.parametrize("seconds", [1, 10, 60, pytest.param(600, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("piece", [10, 333, 3000])
 def test_in_pieces_as_in_one(shipped, talk, seconds, piece):
@@ -53,7 +61,7 @@ def test_in_pieces_as_in_one(shipped, talk, seconds, piece):
         piecewise.feed(waveform)
         found = piecewise.embedding()
     assert found.dtype == np.float32
-    np.testing.assert_allclose(found, shipped.embed_waveforms([waveform])[0], rtol=0, atol=1e-4 / 2)
+    np.testing.assert_allclose(found, in_one(shipped, waveform), rtol=0, atol=1e-4 / 2)
 
 
 def test_an_embedding_on_the_way_changes_nothing_after_it(encoder, talk):
@@ -75,9 +83,11 @@ def test_less_than_a_window_has_no_embedding(encoder):
 
 
 def test_more_than_a_minute_goes_in_pieces(encoder, talk, monkeypatch):
-    whole = encoder.embed_waveforms([np.resize(talk, 61 * RATE)])[0]
+    waveform = np.resize(talk, 61 * RATE)
+    whole = in_one(encoder, waveform)
+    np.testing.assert_allclose(encoder.embed_waveforms([waveform])[0], whole, rtol=0, atol=1e-4 / 2)
     monkeypatch.setattr(encoder, "embed_waveforms", None)
-    np.testing.assert_allclose(encoder.embed(np.resize(talk, 61 * RATE)), whole, rtol=0, atol=1e-4)
+    np.testing.assert_allclose(encoder.embed(waveform), whole, rtol=0, atol=1e-4 / 2)
 
 
 @pytest.mark.parametrize("rate", [8000, 16000, 44100])
@@ -141,7 +151,6 @@ def test_models_that_take_it_whole_have_a_limit(tiny_bundle, tmp_path, talk, lon
     for encoder, reason in (
         (Encoder.load(folder), "looks at the whole recording at once"),
         (Encoder.load(tiny_bundle), "acanet export"),
-        (Encoder.load(trim=True), "leave trimming out"),
     ):
         with pytest.raises(TooLong, match=reason) as caught:
             encoder.embed(talk[: 4 * RATE])
@@ -150,6 +159,61 @@ def test_models_that_take_it_whole_have_a_limit(tiny_bundle, tmp_path, talk, lon
         (in_company,) = encoder.embed_many([talk[: 4 * RATE]])
         assert isinstance(in_company, TooLong)
         assert encoder.embed(talk[: 2 * RATE]).shape == (encoder.dim,)
+
+
+def test_without_pauses_any_length_too(talk, long_from_a_second, monkeypatch):
+    monkeypatch.setattr(module, "MOST_SECONDS", 3.0)
+    trimming = Encoder.load(trim=True)
+    found = trimming.embed(talk)
+    monkeypatch.setattr(runtime, "WHOLE_SECONDS", 1.0)
+    np.testing.assert_allclose(trimming.embed(talk), found, rtol=0, atol=1e-5)
+
+
+def test_waveforms_that_are_long_go_in_pieces_among_others(encoder, talk, monkeypatch):
+    waveforms = [talk[: 2 * RATE], talk[: 6 * RATE], talk[RATE : 3 * RATE], talk[: 5 * RATE]]
+    whole = encoder.embed_waveforms(waveforms)
+    monkeypatch.setattr(runtime, "WHOLE_SECONDS", 3.0)
+    asked = []
+    run = encoder._network.run
+    monkeypatch.setattr(
+        encoder._network, "run", lambda stage, **given: asked.append((stage, given)) or run(stage, **given)
+    )
+    np.testing.assert_allclose(encoder.embed_waveforms(waveforms), whole, rtol=0, atol=1e-5)
+    assert [given["lengths"].tolist() for stage, given in asked if stage == "whole"] == [[2 * RATE, 2 * RATE]]
+    assert [stage for stage, _ in asked].count("readout") == 2
+
+
+def test_a_mean_that_is_not_removed_is_not_removed():
+    import torch
+
+    from acanet.models.extractor import Extractor
+    from acanet.models.folded import fold
+    from acanet.models.stages import reach, stages
+    from test_models import small
+    from test_stages import runner
+
+    config = small("acanet-local").config
+    config = config.model_copy(update={"front_end": config.front_end.model_copy(update={"remove_mean": False})})
+    torch.manual_seed(0)
+    model = fold(Extractor(config).eval())
+    around, stride = reach(config)
+    waveform = np.random.default_rng(0).normal(0, 0.1, 9000).astype(np.float32)
+    pieces = Pieces(passes=len(model.aggregator.steps), reach=around, stride=stride)
+    with Piecewise(runner(stages(model)), pieces, config.front_end, piece=20) as piecewise:
+        piecewise.feed(waveform)
+        found = piecewise.embedding()
+    with torch.no_grad():
+        whole = model.embed(torch.from_numpy(waveform)[None])[0].numpy()
+    np.testing.assert_allclose(found, whole, rtol=0, atol=1e-5)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/dev/full is a disk without room")
+def test_a_disk_without_room_is_told(encoder, talk, monkeypatch):
+    monkeypatch.setattr(
+        pieces_module.tempfile, "SpooledTemporaryFile", lambda **_: open("/dev/full", "w+b", buffering=0)
+    )
+    with encoder._network.in_pieces(piece=100) as piecewise, pytest.raises(AcanetError, match="TMPDIR"):
+        piecewise.feed(talk)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads the peak of memory from /proc")

@@ -47,7 +47,7 @@ ROOMS = {
     "windows": Room("acanet.errors acanet.audio acanet.speech numpy"),
     "blocks": Room("acanet.errors acanet.audio numpy soxr"),
     "speech_meter": Room("acanet.errors acanet.audio acanet.speech numpy"),
-    "pieces": Room("acanet.config acanet.bundle numpy"),
+    "pieces": Room("acanet.errors acanet.config acanet.bundle numpy"),
     "hours": Room("acanet.errors acanet.audio acanet.blocks acanet.speech acanet.speech_meter acanet.pieces numpy"),
     "stream": Room("acanet.errors acanet.audio acanet.blocks acanet.speech acanet.speech_meter acanet.pieces numpy"),
     "scoring": Room("acanet.errors acanet.config numpy pydantic"),

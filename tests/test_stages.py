@@ -23,7 +23,7 @@ def runner(graphs):
 
     def run(stage, **inputs):
         with torch.no_grad():
-            outputs = graphs[stage].module(**{name: torch.as_tensor(value) for name, value in inputs.items()})
+            outputs = graphs[stage].module(**{name: torch.tensor(value) for name, value in inputs.items()})
         return [output.numpy() for output in (outputs if isinstance(outputs, tuple) else (outputs,))]
 
     return run

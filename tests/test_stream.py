@@ -146,8 +146,9 @@ def test_after_the_end_nothing_comes(encoder, talk):
 
 
 def test_who_cannot_stream_says_so(tiny_bundle):
-    for encoder, reason in ((Encoder.load(tiny_bundle), "acanet export"), (Encoder.load(trim=True), "trimming")):
-        with pytest.raises(AcanetError, match=f"cannot embed speech as it comes: .*{reason}"):
-            encoder.stream()
+    with pytest.raises(AcanetError, match=r"cannot embed speech as it comes: .*acanet export"):
+        Encoder.load(tiny_bundle).stream()
+    with pytest.raises(AcanetError, match="leave trimming out"):
+        Encoder.load(trim=True).stream()
     with pytest.raises(BadAudio, match="<stream>: 0 samples a second"):
         Encoder.load().stream(rate=0)

@@ -23,7 +23,7 @@ from acanet.audio import Source, Waveform, checked_rate, claimed_seconds, descri
 from acanet.bundle import Bundle
 from acanet.errors import AcanetError, MissingExtra, TooLong
 from acanet.hours import embed_hours
-from acanet.pieces import MEMORY, Piecewise
+from acanet.pieces import MEMORY, WHOLE_SECONDS, Piecewise
 from acanet.scoring.calibrate import Calibration
 from acanet.scoring.decide import Verification
 from acanet.scoring.operating_point import OperatingPoint
@@ -34,9 +34,6 @@ from acanet.windows import Progress, Windows, check_windows, embed_windows
 _WINDOW_SECONDS, _WINDOW_FILES = 120.0, 64
 """What `embed_many` sorts by length at a time."""
 
-WHOLE_SECONDS = 60.0
-"""Longer recordings are embedded in pieces, where the model can. Pieces are as quick; a minute as a whole takes some
-50 MB, and every further minute as much again."""
 MOST_SECONDS = 600.0
 """The longest recording that is embedded as a whole: gigabytes, with networks as wide as ECAPA-TDNN."""
 
@@ -158,8 +155,8 @@ class Encoder:
         """The embedding of one recording.
 
         It may have any length. More than a minute is decoded, and embedded, in pieces: hours take as much memory as
-        minutes, and a temporary file. A model that cannot be run in pieces (global in time before pooling, not
-        exported, or with pauses cut out) embeds up to ten minutes.
+        minutes, and a temporary file. A model that cannot be run in pieces (global in time before pooling, or not
+        exported) embeds up to ten minutes. To cut out pauses, a recording is held as a whole, up to 4.6 hours.
 
         Args:
             source: a path, the bytes of a file, or an array of samples; any rate, any number of channels.
@@ -193,10 +190,12 @@ class Encoder:
                 is more goes to a temporary file, 115 MB for each hour with 80 features.
 
         Raises:
-            AcanetError: when the model cannot be run in pieces.
+            AcanetError: when the model cannot be run in pieces, or the encoder trims.
             BadAudio: for a rate that cannot be used.
         """
-        piecewise = None if self.trims else self._network.in_pieces(memory=memory)
+        if self.trims:
+            raise AcanetError("pauses are cut out of whole recordings, not of speech as it comes; leave trimming out")
+        piecewise = self._network.in_pieces(memory=memory)
         if piecewise is None:
             raise AcanetError(f"{self.name} cannot embed speech as it comes: {self._only_whole}")
         return Stream(
@@ -323,7 +322,7 @@ class Encoder:
         return self.rate if isinstance(source, np.ndarray) and rate is None else rate
 
     def _piecewise(self, source: Source, rate: int | None) -> Piecewise | None:
-        """What embeds this recording in pieces; None: it is short, and embedded whole.
+        """What embeds this recording while it is decoded; None: it is decoded as a whole first.
 
         Raises:
             BadAudio, MissingExtra: as `embed`.
@@ -332,13 +331,12 @@ class Encoder:
         seconds = claimed_seconds(source, self._rate_of(source, rate))
         if seconds is not None and seconds <= WHOLE_SECONDS:
             return None
-        piecewise = None if self.trims else self._network.in_pieces()
-        if piecewise is None and seconds is not None:
+        if seconds is not None:
             self._check_length(source, seconds)
-        return piecewise
+        return None if self.trims else self._network.in_pieces()
 
     def _check_length(self, source: Source, seconds: float) -> None:
-        if seconds > MOST_SECONDS:
+        if seconds > MOST_SECONDS and self._network.in_pieces() is None:
             raise TooLong(describe(source), seconds, MOST_SECONDS, self._only_whole)
 
     def _embed_hours(self, piecewise: Piecewise, source: Source, rate: int | None, enough: float) -> Heard:
@@ -348,9 +346,7 @@ class Encoder:
 
     @property
     def _only_whole(self) -> str:
-        """Why recordings cannot be embedded in pieces."""
-        if self.trims:
-            return "pauses are cut out of a whole recording (leave trimming out)"
+        """Why the model cannot be run in pieces."""
         if self.bundle.config.onnx is None:
             return "the model runs on torch, as a whole (`acanet export` makes a bundle of it)"
         return f"{self.name} looks at the whole recording at once (the model that ships does not)"

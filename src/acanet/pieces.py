@@ -20,9 +20,13 @@ from numpy.typing import NDArray
 
 from acanet.bundle import Pieces
 from acanet.config import FrontEndConfig
+from acanet.errors import AcanetError
 
 Floats = NDArray[np.float32]
 
+WHOLE_SECONDS = 60.0
+"""What is longer is embedded in pieces, where the model can. Pieces are as quick; a minute as a whole takes some 50 MB,
+and every further minute as much again."""
 PIECE = 3000
 """Frames of features in a piece: half a minute of speech. Shorter pieces take longer, for what a frame sees around them
 is computed twice; longer ones are no quicker, and take more memory."""
@@ -60,6 +64,7 @@ class Piecewise:
         self._waiting = 0
         self._features = _Rows(memory)
         self._sum: NDArray[np.float64] = np.zeros(front_end.mels)
+        self._removes_mean = front_end.remove_mean
 
     def __enter__(self) -> Self:
         return self
@@ -99,10 +104,12 @@ class Piecewise:
 
         Raises:
             ValueError: when that is less than a window.
+            AcanetError: here, and while it is fed, when there is no room for the temporary file.
         """
         count = self._features.count
         try:
-            mean = self._with_rest([] if rest is None else [rest]) / self._features.count
+            total = self._with_rest([] if rest is None else [rest])
+            mean = total / self._features.count if self._removes_mean else np.zeros_like(total)
             return self._attend(mean.astype(np.float32))
         finally:
             self._features.truncate(count)
@@ -187,8 +194,14 @@ class _Rows:
 
     def append(self, rows: Floats) -> None:
         self._columns = rows.shape[1]
-        self._file.seek(4 * self.count * self._columns)
-        self._file.write(np.ascontiguousarray(rows, np.float32).tobytes())
+        try:
+            self._file.seek(4 * self.count * self._columns)
+            self._file.write(np.ascontiguousarray(rows, np.float32).tobytes())
+        except OSError as error:
+            raise AcanetError(
+                f"a long recording needs a temporary file, some 210 MB an hour, and there is none to be had: {error}; "
+                "name a folder with room in TMPDIR"
+            ) from None
         self.count += len(rows)
 
     def truncate(self, count: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -14,7 +15,7 @@ from acanet.batching import batches, pad
 from acanet.bundle import Bundle, Golden
 from acanet.config import FrontEndConfig
 from acanet.errors import AcanetError, ExportMismatch
-from acanet.pieces import MEMORY, PIECE, Piecewise
+from acanet.pieces import MEMORY, PIECE, WHOLE_SECONDS, Piecewise
 
 Device = Literal["cpu", "cuda"]
 
@@ -63,7 +64,7 @@ class Network:
         return outputs
 
     def embed_waveforms(self, waveforms: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
-        """Embed each waveform as if it were alone, in batches of similar lengths.
+        """Embed each waveform as if it were alone, in batches of similar lengths; long ones in pieces, where it can.
 
         Args:
             waveforms: (samples,) each, at the model's rate, at least one window long.
@@ -74,10 +75,23 @@ class Network:
         embeddings = np.empty((len(waveforms), self.dim), dtype=np.float32)
         most = int(_BATCH_SECONDS[self._device] * self.rate)
         only_equal = not self._graphs.exact_when_padded
+        longest = WHOLE_SECONDS * self.rate if self._graphs.pieces is not None else math.inf
         for batch in batches([len(waveform) for waveform in waveforms], most, only_equal=only_equal):
-            padded, lengths = pad([waveforms[i] for i in batch])
-            (embeddings[batch],) = self.run("whole", waveforms=padded, lengths=lengths)
+            short = [i for i in batch if len(waveforms[i]) <= longest]
+            if short:
+                padded, lengths = pad([waveforms[i] for i in short])
+                (embeddings[short],) = self.run("whole", waveforms=padded, lengths=lengths)
+            for i in set(batch) - set(short):
+                embeddings[i] = self._embed_in_pieces(waveforms[i])
         return embeddings
+
+    def _embed_in_pieces(self, waveform: NDArray[np.float32]) -> NDArray[np.float32]:
+        piecewise = self.in_pieces()
+        assert piecewise is not None
+        with piecewise:
+            for block in np.array_split(waveform, math.ceil(len(waveform) / (WHOLE_SECONDS * self.rate))):
+                piecewise.feed(block)
+            return piecewise.embedding()
 
     def in_pieces(self, *, piece: int = PIECE, memory: int = MEMORY) -> Piecewise | None:
         """A new recording that is embedded in pieces, in constant memory; None: this model only takes it whole.
