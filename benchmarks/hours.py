@@ -159,6 +159,9 @@ def draw(rows: list[dict[str, Any]], path: Path) -> None:
         chosen = [row for row in rows if row["way"] == way]
         axes.plot([row["seconds"] / 60 for row in chosen], [row["peak_mb"] for row in chosen], "o-", label=way)
     axes.set(xscale="log", xlabel="minutes of audio", ylabel="peak memory of the process, MB", ylim=(0, None))
+    minutes = sorted({round(row["seconds"] / 60, 1) for row in rows})
+    axes.set_xticks(minutes, [f"{each:g}" for each in minutes], minor=False)
+    axes.minorticks_off()
     axes.legend()
     title = "Peak memory of a process that embeds a recording against its length."
     figure.savefig(path, dpi=150, metadata={"Title": title, "Date": None} if path.suffix == ".svg" else None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 import subprocess
@@ -209,9 +210,7 @@ def test_a_mean_that_is_not_removed_is_not_removed():
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/dev/full is a disk without room")
 def test_a_disk_without_room_is_told(encoder, talk, monkeypatch):
-    monkeypatch.setattr(
-        pieces_module.tempfile, "SpooledTemporaryFile", lambda **_: open("/dev/full", "w+b", buffering=0)
-    )
+    monkeypatch.setattr(pieces_module.tempfile, "SpooledTemporaryFile", lambda **_: io.FileIO("/dev/full", "r+"))
     with encoder._network.in_pieces(piece=100) as piecewise, pytest.raises(AcanetError, match="TMPDIR"):
         piecewise.feed(talk)
 
