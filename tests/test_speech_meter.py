@@ -38,6 +38,17 @@ def test_in_blocks_it_is_what_the_whole_holds(talk, sizes):
     assert meter.seconds > 3
 
 
+def test_speech_that_is_cut_off_ends_with_the_samples(talk):
+    in_speech = 0
+    for end in range(2 * RATE, 4 * RATE, 2345):
+        meter = SpeechMeter()
+        meter.feed(talk[:end], gain(talk[:end]))
+        meter.finish()
+        assert meter.seconds == pytest.approx(speech_seconds(talk[:end], RATE), abs=1e-9)
+        in_speech += speech_segments(talk[:end], RATE)[-1][1] == end / RATE
+    assert in_speech > 5
+
+
 @pytest.mark.parametrize("enough", [0.5, 1.7, 2.0, 3.5])
 def test_enough_is_where_the_whole_has_it(talk, enough):
     meter = SpeechMeter()
