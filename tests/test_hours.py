@@ -149,8 +149,12 @@ def test_models_that_take_it_whole_have_a_limit(tiny_bundle, tmp_path, talk, lon
     config = json.loads((folder / "config.json").read_text())
     config["onnx"]["pieces"] = None
     (folder / "config.json").write_text(json.dumps(config))
+    twin = shutil.copytree(folder, tmp_path / "twin")
+    config["onnx"]["precision"] = "int8"
+    (twin / "config.json").write_text(json.dumps(config))
     for encoder, reason in (
         (Encoder.load(folder), "looks at the whole recording at once"),
+        (Encoder.load(twin), "a twin in int8 has no stages"),
         (Encoder.load(tiny_bundle), "acanet export"),
     ):
         with pytest.raises(TooLong, match=reason) as caught:

@@ -349,6 +349,8 @@ class Encoder:
         """Why the model cannot be run in pieces."""
         if self.bundle.config.onnx is None:
             return "the model runs on torch, as a whole (`acanet export` makes a bundle of it)"
+        if self.bundle.graphs.precision != "float32":
+            return f"a twin in {self.bundle.graphs.precision} has no stages to run in pieces (the float32 export has)"
         return f"{self.name} looks at the whole recording at once (the model that ships does not)"
 
     def embed_waveforms(self, waveforms: Sequence[Waveform]) -> NDArray[np.float32]:
