@@ -264,7 +264,7 @@ class Encoder:
         if self.trims:
             raise AcanetError("windows are of a recording as it is, with its pauses; load the model without trim")
         check_windows(window, hop, self.needed_seconds)
-        waveform = self._load(source, rate)
+        waveform = load(source, self.rate, source_rate=self._rate_of(source, rate))
         return embed_windows(self, waveform, window, hop, describe(source), progress=progress)
 
     def _window(
