@@ -114,7 +114,7 @@ def test_what_ships_listens_to_speech_more_than_to_silence(explainer, voices):
     padded = np.concatenate([np.zeros(RATE, np.float32), voice, np.zeros(RATE, np.float32)])
     heard = explainer.recording(padded)
     assert heard.shares.speech < 0.7
-    assert heard.shares.attended > heard.shares.speech + 0.02
+    assert heard.shares.attended > heard.shares.speech + 0.1
     np.testing.assert_allclose(heard.attention.sum(axis=1), 1, atol=1e-5)
 
 
@@ -170,7 +170,7 @@ def test_real_speech_gets_more_attention_than_its_share(explainer, shared):
     files = sorted((shared / "data" / "speechocean762").glob("so*/*.opus"))[:400:40]
     utterances = [Utterance(file.name, file, "", file.name) for file in files]
     attended = Attended(utterances=tuple(heard.shares for heard in explainer.utterances(utterances)))
-    assert attended.attended > attended.speech + 0.02
+    assert attended.attended > attended.speech + 0.1
 
 
 def test_errors_are_typed(explainer):
