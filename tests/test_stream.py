@@ -141,8 +141,46 @@ def test_after_the_end_nothing_comes(encoder, talk):
         stream.feed(talk[: 2 * RATE])
         stream.end()
         stream.end()
-        with pytest.raises(ValueError, match="has ended"):
+        with pytest.raises(AcanetError, match="has ended"):
             stream.feed(talk)
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda stream: stream.feed(np.zeros(10, np.float32)),
+        lambda stream: stream.end(),
+        lambda stream: stream.speech_seconds,
+        lambda stream: stream.embedding(),
+    ],
+)
+def test_a_closed_stream_says_where_to_use_it(encoder, talk, use):
+    with encoder.stream(name="door") as stream:
+        stream.feed(talk[: 2 * RATE])
+    assert stream.seconds == 2.0
+    with pytest.raises(AcanetError, match=r"door is closed, .* inside the `with`"):
+        use(stream)
+
+
+@pytest.mark.parametrize("rate", [16000.0, np.float32(16000), np.int64(16000)])
+def test_a_whole_rate_is_one_whatever_its_type(encoder, talk, rate):
+    with encoder.stream(rate=rate) as stream:
+        stream.feed(talk[:RATE])
+        assert stream.seconds == 1.0
+    assert encoder.embed(talk, rate=rate).shape == (encoder.dim,)
+
+
+@pytest.mark.parametrize("rate", ["x", 16000.5, float("nan"), float("inf"), True, 100])
+def test_a_rate_that_cannot_be_used(encoder, talk, rate):
+    for use in (lambda: encoder.stream(rate=rate), lambda: encoder.embed(talk, rate=rate)):
+        with pytest.raises(BadAudio, match=f"{rate} samples a second; a whole number from 4000 to 384000"):
+            use()
+
+
+@pytest.mark.parametrize("memory", ["a", -1, 0, 1.5, None])
+def test_memory_is_a_number_of_bytes(encoder, memory):
+    with pytest.raises(AcanetError, match="a number of bytes, 1 or more"):
+        encoder.stream(memory=memory)
 
 
 def test_who_cannot_stream_says_so(tiny_bundle):

@@ -19,6 +19,7 @@ import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -541,11 +542,17 @@ def _check_length(count: int, rate: int, name: str) -> None:
         )
 
 
-def checked_rate(rate: int, name: str) -> int:
-    """Samples a second, if they are in range."""
-    if not LOWEST_RATE <= rate <= HIGHEST_RATE:
-        raise BadAudio(name, f"{rate} samples a second; {LOWEST_RATE} to {HIGHEST_RATE} can be used")
-    return rate
+def checked_rate(rate: float, name: str) -> int:
+    """Samples a second, if they are a whole number in range; one in floating point is as good.
+
+    Raises:
+        BadAudio: when they are not.
+    """
+    if not isinstance(rate, Real) or not LOWEST_RATE <= rate <= HIGHEST_RATE or rate != int(rate):
+        raise BadAudio(
+            name, f"{rate} samples a second; a whole number from {LOWEST_RATE} to {HIGHEST_RATE} can be used"
+        )
+    return int(rate)
 
 
 def _check_samples(waveform: Waveform, name: str) -> None:

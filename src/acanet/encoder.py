@@ -13,6 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
+from numbers import Integral
 from pathlib import Path
 from typing import Protocol, Self
 
@@ -176,7 +177,7 @@ class Encoder:
         embedding: NDArray[np.float32] = self.embed_waveforms([self._waveform(source, rate)])[0]
         return embedding
 
-    def stream(self, *, rate: int | None = None, memory: int = MEMORY) -> Stream:
+    def stream(self, *, rate: int | None = None, memory: int = MEMORY, name: str = NAME) -> Stream:
         """Speech as it comes: feed it samples, ask for the embedding at any time.
 
         >>> with encoder.stream(rate=48000) as stream:                   # doctest: +SKIP
@@ -188,19 +189,21 @@ class Encoder:
             rate: samples a second that are fed; None: the model's own rate.
             memory: bytes of features, and as many of frames while an embedding is computed, that stay in memory; what
                 is more goes to a temporary file, 115 MB for each hour with 80 features.
+            name: what errors and warnings call it.
 
         Raises:
-            AcanetError: when the model cannot be run in pieces, or the encoder trims.
+            AcanetError: when the model cannot be run in pieces, the encoder trims, or `memory` is no number of bytes.
             BadAudio: for a rate that cannot be used.
         """
+        rate = checked_rate(self.rate if rate is None else rate, name)
+        if not isinstance(memory, Integral) or memory < 1:
+            raise AcanetError(f"memory is {memory!r}; a number of bytes, 1 or more, is expected")
         if self.trims:
             raise AcanetError("pauses are cut out of whole recordings, not of speech as it comes; leave trimming out")
         piecewise = self._network.in_pieces(memory=memory)
         if piecewise is None:
             raise AcanetError(f"{self.name} cannot embed speech as it comes: {self._only_whole}")
-        return Stream(
-            piecewise, checked_rate(self.rate if rate is None else rate, NAME), self.rate, self.needed_seconds
-        )
+        return Stream(piecewise, rate, self.rate, self.needed_seconds, name)
 
     def embed_many(self, sources: Iterable[Source], *, workers: int = 2) -> Iterator[NDArray[np.float32] | AcanetError]:
         """Embeddings of any number of recordings, while the next ones are being decoded.

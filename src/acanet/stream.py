@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 
 from acanet.audio import Waveform, check_scale
 from acanet.blocks import Checks, Resampler
-from acanet.errors import BadAudio, NoSpeech, TooShort
+from acanet.errors import AcanetError, BadAudio, NoSpeech, TooShort
 from acanet.pieces import Piecewise
 from acanet.speech import RATE
 from acanet.speech_meter import Level, SpeechMeter
 
 NAME = "<stream>"
-"""What errors call it."""
+"""What errors call one that has no name of its own."""
 _BLOCK_SECONDS = 1.0
 _TELLING_SECONDS = 10.0
 """Before that a vowel may look like a telephone."""
@@ -32,7 +32,7 @@ class Stream:
     differ by little, and by more where it begins with silence or gets much louder.
     """
 
-    def __init__(self, piecewise: Piecewise, rate: int, wanted: int, needed: float) -> None:
+    def __init__(self, piecewise: Piecewise, rate: int, wanted: int, needed: float, name: str) -> None:
         """Use `Encoder.stream`.
 
         Args:
@@ -40,14 +40,16 @@ class Stream:
             rate: samples a second that are fed.
             wanted: samples a second that the model wants.
             needed: seconds of speech without which there is no embedding.
+            name: what errors and warnings call it.
         """
+        self._name = name
         self._piecewise, self._rate, self._wanted, self._needed = piecewise, rate, wanted, needed
-        self._checks = Checks(rate, NAME)
+        self._checks = Checks(rate, name)
         self._resampler, self._to_meter = Resampler(rate, wanted), Resampler(wanted, RATE)
         self._level, self._meter = Level(), SpeechMeter()
         self._pending: list[Waveform] = []
         self._fed = self._taken = 0
-        self._told = self._ended = False
+        self._told = self._ended = self._closed = False
 
     def __enter__(self) -> Self:
         return self
@@ -56,7 +58,8 @@ class Stream:
         self.close()
 
     def close(self) -> None:
-        """Remove the temporary file, if there is one."""
+        """Remove the temporary file, if there is one: from here on only `seconds` is known."""
+        self._closed = True
         self._piecewise.close()
 
     def feed(self, samples: NDArray[Any]) -> None:
@@ -67,23 +70,29 @@ class Stream:
 
         Raises:
             BadAudio: when they are of another shape or type, not finite, or far beyond 1.
-            ValueError: after `end`.
+            AcanetError: after `end` or `close`.
         """
+        self._check_open()
         if self._ended:
-            raise ValueError("the stream has ended")
-        waveform = _as_waveform(samples)
+            raise AcanetError(f"{self._name} has ended, so nothing can be fed; make another with `Encoder.stream`")
+        waveform = _as_waveform(samples, self._name)
         if not len(waveform):
             return
-        check_scale(waveform, NAME)
+        check_scale(waveform, self._name)
         self._pending.append(waveform)
         self._fed += len(waveform)
         if self._fed - self._taken >= _BLOCK_SECONDS * self._rate:
             self._take()
 
     def end(self) -> None:
-        """Nothing comes after what was fed: from here on `embedding()` is exactly that of the whole recording."""
+        """Nothing comes after what was fed: from here on `embedding()` is exactly that of the whole recording.
+
+        Raises:
+            AcanetError: after `close`, unless it had ended before.
+        """
         if self._ended:
             return
+        self._check_open()
         self._take()
         self._ended = True
         self._hear(self._resampler.end())
@@ -97,7 +106,12 @@ class Stream:
 
     @property
     def speech_seconds(self) -> float:
-        """Of speech so far, in whole chunks of 32 ms."""
+        """Of speech so far, in whole chunks of 32 ms.
+
+        Raises:
+            AcanetError: after `close`.
+        """
+        self._check_open()
         self._take()
         return self._meter.seconds
 
@@ -113,21 +127,28 @@ class Stream:
         Raises:
             NoSpeech: when nobody has talked.
             TooShort: when there was less speech than the model needs.
+            AcanetError: after `close`.
 
         Warns:
             AudioWarning: of telephone bandwidth and of clipping; once, after ten seconds or at the end.
         """
         speech = self.speech_seconds
         if self.seconds < self._needed:
-            raise TooShort(NAME, self.seconds, self._needed)
+            raise TooShort(self._name, self.seconds, self._needed)
         if not speech:
-            raise NoSpeech(NAME, self.seconds)
+            raise NoSpeech(self._name, self.seconds)
         if speech < self._needed:
-            raise TooShort(NAME, speech, self._needed)
+            raise TooShort(self._name, speech, self._needed)
         if not self._told and (self._ended or self.seconds >= _TELLING_SECONDS):
             self._told = True
             self._checks.finish(self._wanted)
         return self._piecewise.embedding(None if self._ended else self._resampler.rest())
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise AcanetError(
+                f"{self._name} is closed, and its samples are gone; use it, and take its embedding, inside the `with`"
+            )
 
     def _take(self) -> None:
         """Work on what was fed since the last time."""
@@ -145,13 +166,13 @@ class Stream:
         self._meter.feed(self._to_meter.feed(waveform), self._level.gain)
 
 
-def _as_waveform(samples: NDArray[Any]) -> Waveform:
+def _as_waveform(samples: NDArray[Any], name: str) -> Waveform:
     if not isinstance(samples, np.ndarray) or samples.ndim != 1:
         found = f"an array {samples.shape}" if isinstance(samples, np.ndarray) else type(samples).__name__
-        raise BadAudio(NAME, f"{found}; samples of one channel are expected, (samples,)")
+        raise BadAudio(name, f"{found}; samples of one channel are expected, (samples,)")
     if samples.dtype == np.int16:
         return samples.astype(np.float32) / np.float32(2**15)
     if samples.dtype.kind == "f":
         with np.errstate(over="ignore"):
             return samples.astype(np.float32)
-    raise BadAudio(NAME, f"samples are {samples.dtype}; floating-point numbers or int16 are expected")
+    raise BadAudio(name, f"samples are {samples.dtype}; floating-point numbers or int16 are expected")
