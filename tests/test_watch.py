@@ -16,9 +16,10 @@ import numpy as np
 import pytest
 import soundfile
 
+from acanet.audio import AudioWarning
 from acanet.data.synthetic import SyntheticVoice, synthesise
 from acanet.encoder import Encoder
-from acanet.errors import AcanetError, MissingExtra, NoSpeech
+from acanet.errors import AcanetError, BadAudio, MissingExtra, NoSpeech
 from acanet.sources import microphone, pcm, until_interrupted
 from acanet.watch import watch
 from commands import acanet
@@ -86,14 +87,41 @@ def test_before_there_is_enough_speech_nothing_is_decided(encoder, enrolment):
         next(silent)
 
 
+def test_nothing_at_all_is_told_as_such(encoder, enrolment):
+    with pytest.raises(NoSpeech, match="mic: nothing came"):
+        next(watch(encoder, encoder.hear(enrolment), [], rate=RATE, name="mic"))
+
+
 # Sources
 
 
 def test_a_pipe_is_read_to_its_end():
     samples = np.arange(-2000, 2001, dtype="<i2")
-    blocks = list(pcm(io.BytesIO(samples.tobytes() + b"\0"), 8000))
+    blocks = list(pcm(io.BytesIO(samples.tobytes()), 8000))
     assert [len(block) for block in blocks] == [800] * 5 + [1]
     np.testing.assert_array_equal(np.concatenate(blocks), samples)
+    with pytest.warns(AudioWarning, match="-: it ends amid a sample"):
+        blocks = list(pcm(io.BytesIO(samples.tobytes() + b"\0"), 8000))
+    np.testing.assert_array_equal(np.concatenate(blocks), samples)
+
+
+@pytest.mark.parametrize("kind", ["wav", "rf64", "flac", "ogg", "aiff", "caf", "nist"])
+def test_a_pipe_that_holds_a_file_is_refused(kind):
+    file = io.BytesIO()
+    soundfile.write(file, voice(1, 1), RATE, format=kind, subtype="VORBIS" if kind == "ogg" else "PCM_16")
+    file.seek(0)
+    with pytest.raises(
+        BadAudio, match=rf"-: the pipe holds a file \({'wav' if kind == 'rf64' else kind}\)(?i:.*s16le)"
+    ):
+        next(pcm(file, RATE))
+
+
+@pytest.mark.parametrize(
+    ("head", "kind"), [(b"ID3\4", "mp3"), (b"\0\0\0\nftypM4A ", "mp4"), (b"\x1a\x45\xdf\xa3", "webm")]
+)
+def test_so_is_one_of_what_soundfile_does_not_write(head, kind):
+    with pytest.raises(BadAudio, match=kind):
+        next(pcm(io.BytesIO(head + bytes(100)), RATE))
 
 
 def test_an_interrupt_ends_the_blocks_and_no_work():
@@ -187,7 +215,7 @@ def test_json_has_an_object_a_line(enrolment, monkeypatch, tiny_bundle):
 def test_wrong_use(enrolment, monkeypatch, tiny_bundle):
     piped(monkeypatch, b"")
     for arguments, code, said in (
-        (("-", "--watch"), 3, "0.00 s of speech"),
+        (("-", "--watch"), 3, "error: -: nothing came"),
         ((enrolment, "--watch"), 2, "it is `-` or `mic`"),
         ((enrolment, "--rate", 8000), 2, "it is for --watch"),
         (("-", "--watch", "-m", tiny_bundle), 2, "cannot embed speech as it comes"),

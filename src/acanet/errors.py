@@ -51,7 +51,9 @@ class NoSpeech(AcanetError):
     exit_code = 3
 
     def __init__(self, source: str, seconds: float) -> None:
-        super().__init__(f"{source}: no speech in {seconds:.2f} s of audio; give a recording of somebody talking")
+        told = f"no speech in {seconds:.2f} s of audio; give a recording of somebody talking"
+        nothing = "nothing came, not a single sample; see that what it is fed by runs, and gives audio"
+        super().__init__(f"{source}: {told if seconds else nothing}")
         self.source, self.seconds = source, seconds
 
 

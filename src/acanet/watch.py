@@ -9,7 +9,9 @@ from typing import Any
 from numpy.typing import NDArray
 
 from acanet.encoder import Encoder, Heard
+from acanet.errors import NoSpeech
 from acanet.scoring.decide import Verification
+from acanet.stream import NAME
 
 _SPACING = 0.05
 """Decisions lie at least this share of what was heard apart: each costs as much as all that was heard is long, and
@@ -42,6 +44,7 @@ def watch(
     every: float = 1.0,
     threshold: float | None = None,
     prior: float | None = None,
+    name: str = NAME,
 ) -> Iterator[Moment]:
     """Compare speech with a recording while it comes.
 
@@ -52,15 +55,16 @@ def watch(
         rate: their samples a second.
         every: seconds of audio from one moment to the next; after twenty times as many, a twentieth of what was heard.
         threshold, prior: as in `Encoder.verify`.
+        name: what errors and warnings call what comes.
 
     Yields:
         Moments; the last, of all that was heard, comes after the end.
 
     Raises:
         AcanetError: as `Encoder.stream` and `Stream.feed`.
-        NoSpeech, TooShort: at the end, when there is no comparison of the whole.
+        NoSpeech, TooShort: at the end, when there is no comparison of the whole, or nothing came at all.
     """
-    with encoder.stream(rate=rate) as stream:
+    with encoder.stream(rate=rate, name=name) as stream:
 
         def moment(*, last: bool = False) -> Moment:
             speech = stream.speech_seconds
@@ -77,5 +81,7 @@ def watch(
             if stream.seconds >= due:
                 due = stream.seconds + max(every, _SPACING * stream.seconds)
                 yield moment() if stream.speech_seconds >= encoder.needed_seconds else silent()
+        if not stream.seconds:
+            raise NoSpeech(name, 0.0)
         stream.end()
         yield moment(last=True)

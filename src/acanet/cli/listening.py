@@ -40,6 +40,15 @@ def watching(
             "standard input is a terminal; give it samples: arecord -t raw -f S16_LE -r 16000 | acanet ..."
         )
     else:
-        blocks = pcm(sys.stdin.buffer, rate)
+        blocks = pcm(sys.stdin.buffer, rate, source)
     enrolled = encoder.hear(enrolment)
-    return watch(encoder, enrolled, until_interrupted(blocks), rate=rate, every=every, threshold=threshold, prior=prior)
+    return watch(
+        encoder,
+        enrolled,
+        until_interrupted(blocks),
+        rate=rate,
+        every=every,
+        threshold=threshold,
+        prior=prior,
+        name=source,
+    )
