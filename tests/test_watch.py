@@ -218,11 +218,20 @@ def test_wrong_use(enrolment, monkeypatch, tiny_bundle):
         (("-", "--watch"), 3, "error: -: nothing came"),
         ((enrolment, "--watch"), 2, "it is `-` or `mic`"),
         ((enrolment, "--rate", 8000), 2, "it is for --watch"),
+        ((enrolment, "--every", 2), 2, "it is for --watch"),
+        (("-",), 2, "add --watch"),
+        (("mic",), 2, "add --watch"),
+        (("-", "--watch", "--trim"), 2, "Invalid value for --trim"),
         (("-", "--watch", "-m", tiny_bundle), 2, "cannot embed speech as it comes"),
         (("-", "--watch", "--rate", 100), 2, "100 samples a second"),
     ):
         answer = acanet("verify", enrolment, *arguments)
         assert (answer.code, said in answer.err) == (code, True), answer.err
+    for source in ("-", "mic"):
+        answer = acanet("verify", source, enrolment)
+        assert (answer.code, "it has to be a file" in answer.err) == (2, True), answer.err
+    answer = acanet("embed", enrolment, "-o", enrolment.with_suffix(".npz"), "--windows", 1, "--trim")
+    assert (answer.code, "Invalid value for --trim" in answer.err) == (2, True), answer.err
     monkeypatch.setattr(sys, "stdin", SimpleNamespace(isatty=lambda: True))
     answer = acanet("verify", enrolment, "-", "--watch")
     assert (answer.code, "standard input is a terminal" in answer.err) == (2, True)

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from acanet.encoder import Encoder
     from acanet.watch import Moment
 
+LIVE = ("-", "mic")
+"""What is heard as it comes: standard input, the microphone."""
+
 
 def watching(
     encoder: Encoder,

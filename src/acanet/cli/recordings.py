@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from acanet.cli.common import Device, DeviceOption, ModelOption, ThreadsOption, TrimOption, complain, err, out
-from acanet.cli.listening import watching
+from acanet.cli.listening import LIVE, watching
 from acanet.errors import AcanetError, NotCalibrated
 
 if TYPE_CHECKING:
@@ -51,8 +51,9 @@ def verify(
     ] = False,
     rate: Annotated[int | None, typer.Option(help="With --watch: samples a second; without it, the model's.")] = None,
     every: Annotated[
-        float, typer.Option(min=0.1, help="With --watch: seconds from one decision to the next, at first.")
-    ] = 1.0,
+        float | None,
+        typer.Option(min=0.1, help="With --watch: seconds from one decision to the next, at first; without it, 1."),
+    ] = None,
 ) -> None:
     """Is this the same voice? Exit 0: yes, 1: no, 4: neither calibration nor threshold, so no decision.
 
@@ -60,11 +61,16 @@ def verify(
     """
     from acanet.encoder import Encoder
 
+    _check_sources(enrolment, test, watch)
     if rate is not None and not watch:
         raise typer.BadParameter("files know their own; it is for --watch", param_hint="--rate")
+    if every is not None and not watch:
+        raise typer.BadParameter("two files have one decision; it is for --watch", param_hint="--every")
+    if trim and watch:
+        raise typer.BadParameter("pauses are cut out of files, not of speech as it comes", param_hint="--trim")
     encoder = Encoder.load(model, threads=threads, device=device.value, trim=trim)
     if watch:
-        moments = watching(encoder, enrolment, str(test), rate, every, threshold=threshold, prior=prior)
+        moments = watching(encoder, enrolment, str(test), rate, every or 1.0, threshold=threshold, prior=prior)
         result = _last(moments, as_json)
     else:
         result = encoder.verify(enrolment, test, threshold=threshold, prior=prior)
@@ -85,6 +91,16 @@ def verify(
     if same is None:
         raise NotCalibrated(result.undecided)
     raise typer.Exit(0 if same else 1)
+
+
+def _check_sources(enrolment: Path, test: Path, watch: bool) -> None:
+    """Refuse `-` and `mic` where a file has to be."""
+    if str(enrolment) in LIVE and not enrolment.exists():
+        raise typer.BadParameter(
+            f"it has to be a file, not {enrolment}; TEST may be, with --watch", param_hint="ENROLMENT"
+        )
+    if str(test) in LIVE and not test.exists() and not watch:
+        raise typer.BadParameter(f"{test} is heard as it comes; add --watch", param_hint="TEST")
 
 
 def _last(moments: Iterator[Moment], as_json: bool) -> Verification:
@@ -158,6 +174,8 @@ def embed(
         raise typer.BadParameter(f"{output} does not end in .npz", param_hint="--output")
     if hop is not None and windows is None:
         raise typer.BadParameter("it is from one window to the next; give --windows", param_hint="--hop")
+    if trim and windows is not None:
+        raise typer.BadParameter("windows are of a recording with its pauses, without trimming", param_hint="--trim")
     if not output.absolute().parent.is_dir():
         raise AcanetError(f"{output}: there is no folder {output.parent}; make it first")
     encoder = Encoder.load(model, threads=threads, device=device.value, trim=trim)
