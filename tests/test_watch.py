@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -200,6 +201,17 @@ def test_the_last_decision_is_the_exit_code(enrolment, monkeypatch, speaker, cod
     assert [line.split(" of speech: score ")[0].split(", ")[0] for line in lines[:2]] == ["2.0 s", "4.0 s"]
     assert lines[2].startswith("score ")
     assert lines[3].startswith("log-likelihood ratio ")
+
+
+def test_only_what_was_not_counted_to_its_end_is_so_much_or_more(tmp_path, monkeypatch):
+    long = np.concatenate([voice(1, take) for take in range(10)])
+    enrolment = tmp_path / "long.wav"
+    soundfile.write(enrolment, long, RATE)
+    piped(monkeypatch, raw(long))
+    *_, watched = acanet("verify", enrolment, "-", "--watch", "--every", 60).out.splitlines()
+    *_, compared = acanet("verify", enrolment, enrolment).out.splitlines()
+    assert re.fullmatch(r"speech: [\d.]+ s or more and [\d.]+ s", watched)
+    assert re.fullmatch(r"speech: ([\d.]+ s or more) and \1", compared)
 
 
 def test_json_has_an_object_a_line(enrolment, monkeypatch, tiny_bundle):

@@ -58,8 +58,8 @@ class Heard:
 
     Attributes:
         embedding: (dim,) float32, of unit length.
-        speech: seconds of speech, looked for up to the longest that the calibration tells apart; None: not measured,
-            for without a calibration nobody asks.
+        speech: seconds of speech, looked for up to the longest that the calibration tells apart (`Stream` counts all);
+            None: not measured, for without a calibration nobody asks.
     """
 
     embedding: NDArray[np.float32]
@@ -304,7 +304,10 @@ class Encoder:
         return waveform
 
     def hear(self, source: Source, *, rate: int | None = None) -> Heard:
-        """What `compare` needs to know of a recording; arguments and errors as in `embed`."""
+        """What `compare` needs to know of a recording; arguments and errors as in `embed`.
+
+        Its speech is counted up to the longest that the calibration tells apart, not to the end of the recording.
+        """
         if self.calibration is None:
             return Heard(self.embed(source, rate=rate), None)
         longest = max(self.calibration.ratio.longest, self.needed_seconds)

@@ -86,7 +86,7 @@ def verify(
         }
         typer.echo(json.dumps(_rounded(result) | about))
     else:
-        for line in _told(result, same, encoder.calibration):
+        for line in _told(result, same, encoder.calibration, counted=watch):
             out.print(line)
     if same is None:
         raise NotCalibrated(result.undecided)
@@ -131,13 +131,15 @@ def _rounded(result: Verification) -> dict[str, float | None]:
     return {name: None if value is None else round(value, 6) for name, value in values.items()}
 
 
-def _told(result: Verification, same: bool | None, calibration: Calibration | None) -> Iterator[str]:
+def _told(result: Verification, same: bool | None, calibration: Calibration | None, *, counted: bool) -> Iterator[str]:
+    """Lines about a decision; `counted`: all speech of the test was, beyond what the calibration asks for."""
     yield _score(result, same)
     if calibration is not None:
         yield f"log-likelihood ratio {result.llr:.2f}, threshold {result.llr_threshold:.2f}: {result.meaning}"
-        seconds = (result.enrolment_speech or 0.0, result.test_speech or 0.0)
-        sides = (f"{side:.1f} s{' or more' if side >= calibration.ratio.longest else ''}" for side in seconds)
-        yield f"speech: {' and '.join(sides)}"
+        enrolment, test = result.enrolment_speech or 0.0, result.test_speech or 0.0
+        longest = calibration.ratio.longest
+        sides = (f"{enrolment:.1f} s", enrolment >= longest), (f"{test:.1f} s", test >= longest and not counted)
+        yield f"speech: {' and '.join(side + ' or more' * more for side, more in sides)}"
 
 
 def _threshold(threshold: float | None) -> str:

@@ -22,8 +22,8 @@ class Verification:
         llr: log-likelihood ratio (natural logarithm): how much likelier the score is if it is one voice than if it is
             two. None without a calibration.
         llr_threshold: the log-likelihood ratio that the threshold equals; None without a calibration or threshold.
-        enrolment_speech: seconds of speech, looked for up to the longest that the calibration tells apart; None
-            without one.
+        enrolment_speech: seconds of speech, looked for up to the longest that the calibration tells apart (in a
+            stream: all of it); None without one.
         test_speech: the same of the test side.
         undecided: why there is no decision, where there is none.
     """
