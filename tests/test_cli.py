@@ -406,6 +406,19 @@ def test_ctrl_c_is_not_an_answer(pair, tiny_bundle, monkeypatch):
     assert "Traceback" not in answer.err
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes of POSIX")
+@pytest.mark.parametrize("form", [(), ("--json",)])
+def test_a_closed_output_is_no_decision(pair, form):
+    command = [sys.executable, "-m", "acanet", "verify", *map(str, pair), *form]
+    reads, writes = os.pipe()
+    os.close(reads)
+    try:
+        done = subprocess.run(command, stdout=writes, stderr=subprocess.PIPE, text=True, timeout=120, check=False)
+    finally:
+        os.close(writes)
+    assert (done.returncode, done.stderr) == (141, "")
+
+
 def test_help_tells_the_commands_and_the_exit_codes():
     answer = acanet("--help")
     assert answer.code == 0

@@ -341,7 +341,14 @@ def test_errors_in_the_readme_have_their_exit_codes():
     errors = {name: kind for name, kind in errors.items() if isinstance(kind, type) and issubclass(kind, AcanetError)}
     assert table == {name: kind.exit_code for name, kind in errors.items() if kind is not AcanetError}
     codes = {int(row[0]) for row in rows(ROOT / "README.md") if len(row) == 2 and row[0].isdigit()}
-    assert codes == {0, 1, cli.INTERNAL_ERROR, cli.INTERRUPTED, *(kind.exit_code for kind in errors.values())}
+    assert codes == {
+        0,
+        1,
+        cli.INTERNAL_ERROR,
+        cli.INTERRUPTED,
+        cli.OUTPUT_CLOSED,
+        *(kind.exit_code for kind in errors.values()),
+    }
 
 
 def anchors(page: Path) -> set[str]:

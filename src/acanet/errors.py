@@ -52,7 +52,7 @@ class NoSpeech(AcanetError):
 
     def __init__(self, source: str, seconds: float) -> None:
         told = f"no speech in {seconds:.2f} s of audio; give a recording of somebody talking"
-        nothing = "nothing came, not a single sample; see that what it is fed by runs, and gives audio"
+        nothing = "nothing came, not a single sample; see that what feeds it runs and gives audio"
         super().__init__(f"{source}: {told if seconds else nothing}")
         self.source, self.seconds = source, seconds
 
