@@ -65,8 +65,8 @@ ROOMS = {
         "acanet.hours acanet.stream acanet.windows numpy",
         inside="acanet.models acanet.runtime",
     ),
-    "watch": Room("acanet.encoder acanet.scoring numpy"),
-    "sources": Room("acanet.errors numpy", inside="sounddevice"),
+    "watch": Room("acanet.encoder acanet.errors acanet.scoring acanet.stream numpy"),
+    "sources": Room("acanet.audio acanet.errors numpy", inside="sounddevice"),
     "export": Room(
         "acanet.errors acanet.audio acanet.batching acanet.bundle acanet.data.synthetic acanet.models acanet.precision "
         "acanet.runtime numpy onnx torch"
