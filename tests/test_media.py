@@ -494,7 +494,7 @@ def test_one_packet_that_is_listed_again_and_again(tmp_path: Path) -> None:
     command = [sys.executable, "-c", textwrap.dedent(script)]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
     reason, kilobytes = done.stdout.splitlines()
-    assert reason.startswith("0.1 hours at 16000 Hz; read pieces")
+    assert reason.startswith("0.1 hours at 16000 Hz, to be held as a whole; cut it")
     assert int(kilobytes) < 200_000
 
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from acanet import audio
 from acanet import windows as module
+from acanet.audio import AudioWarning, load, resample
 from acanet.encoder import Encoder
 from acanet.errors import AcanetError, BadAudio, NoSpeech, TooShort
 from acanet.speech import speech_segments
-from acanet.windows import cover, embed_windows, find_speech, speech_within
+from acanet.windows import SpeechFinder, cover, embed_spans, find_speech, speech_within
 from commands import acanet
 
 RATE = 16000
@@ -140,6 +144,103 @@ def test_long_recordings_are_searched_block_by_block(conversation, monkeypatch):
     assert len(found) <= len(whole) + 2
 
 
+@given(st.lists(st.integers(0, 60000), min_size=1, max_size=12))
+@settings(deadline=None, max_examples=10)
+def test_speech_is_the_same_however_it_is_fed(conversation, sizes):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "_SPEECH_BLOCK", 3.2)
+        finder = SpeechFinder(RATE)
+        for block in np.split(conversation, np.cumsum(sizes)):
+            finder.feed(block)
+        assert finder.samples == len(conversation)
+        assert finder.finish(0.5, "x") == find_speech(conversation, RATE, 0.5, "x")
+
+
+class Echo:
+    """Embeds a stretch as its first and last sample and its length."""
+
+    rate, dim, needed_seconds = 10, 3, 0.1
+
+    def __init__(self):
+        self.together, self.cut_from = [], []
+
+    def embed_waveforms(self, waveforms):
+        self.together.append(sum(map(len, waveforms)))
+        self.cut_from += [each.size if each.base is None else each.base.size for each in waveforms]
+        return np.array([(each[0], each[-1], len(each)) for each in waveforms], np.float32)
+
+
+@given(
+    sizes=st.lists(st.integers(0, 400), max_size=12),
+    steps=st.lists(st.integers(1, 500), min_size=1, max_size=30),
+    window=st.integers(1, 900),
+    held=st.integers(1, 60),
+)
+@settings(deadline=None)
+def test_stretches_are_cut_from_blocks(sizes, steps, window, held):
+    """Whatever the blocks are, and with gaps; those that the recording does not hold are left out."""
+    recording, starts, echo = np.arange(3000, dtype=np.float32), np.cumsum(steps) - steps[0], Echo()
+    spans = np.stack([starts, starts + window], axis=1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "_HELD", held)
+        patch.setattr(module, "_BLOCK", 4)
+        found = embed_spans(echo, np.split(recording, np.minimum(np.cumsum(sizes, dtype=int), 3000)), spans)
+    expected = [(start, end - 1, end - start) for start, end in spans]
+    np.testing.assert_array_equal(found, np.reshape(expected[: len(found)], (-1, 3)))
+    assert len(found) == len(spans) or spans[len(found) : len(found) + 4, 1].max() > len(recording)
+    assert all(samples <= 4 * max(window, 10 * held) for samples in echo.together)
+
+
+def test_only_a_part_of_a_long_recording_is_held(monkeypatch):
+    """Of 10 minutes in blocks of a second, with speech in the first and the last: what stretches are cut from."""
+    monkeypatch.setattr(module, "_HELD", 5.0)
+    echo = Echo()
+    spans = np.array(cover(0, 60 * 10, 30, 10) + cover(540 * 10, 600 * 10, 30, 10))
+    found = embed_spans(echo, (np.full(10, second, np.float32) for second in range(600)), spans)
+    np.testing.assert_array_equal(found[:, 0], spans[:, 0] // 10)
+    assert max(echo.cut_from) <= 60 + 2 * 10
+
+
+@pytest.mark.parametrize("rate", [8000, 16000, 44100])
+def test_long_recordings_have_the_windows_of_short_ones(conversation, tmp_path, monkeypatch, rate):
+    """A file in small blocks, with speech looked for in few seconds, against stretches of the whole waveform."""
+    encoder, path = Encoder.load(), tmp_path / "talk.flac"
+    samples = resample(np.tile(conversation, 2), RATE, rate)
+    soundfile.write(path, np.stack([samples, samples / 2], axis=1), rate, subtype="PCM_24")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", AudioWarning)
+        whole = load(path, RATE)
+        monkeypatch.setattr(audio, "_BLOCK", 5000)
+        monkeypatch.setattr(module, "_SPEECH_BLOCK", 9.6)
+        monkeypatch.setattr(module, "_HELD", 4.0)
+        found = encoder.embed_windows(path, 1.5, 0.5)
+    spans = np.array(cover(0, len(whole), round(1.5 * RATE), RATE // 2))
+    np.testing.assert_array_equal(np.stack([found.starts, found.ends], axis=1), spans / RATE)
+    np.testing.assert_allclose(found.segments, find_speech(whole, RATE, 0.5, "x"), rtol=0, atol=0.0321)
+    expected = embed_spans(encoder, [whole], spans[found.embedded])
+    np.testing.assert_allclose(found.embeddings[found.embedded], expected, rtol=0, atol=1e-4)
+    assert 5 < found.embedded.sum() < len(found)
+
+
+def test_warnings_are_those_of_embed(conversation):
+    loud = np.clip(20 * conversation, -0.5, 0.5)
+    with pytest.warns(AudioWarning, match="clipped") as told:
+        Encoder.load().embed_windows(loud)
+    assert len(told) == 1
+
+
+def test_a_file_that_becomes_shorter_is_an_error(conversation, tmp_path):
+    path = tmp_path / "talk.wav"
+    soundfile.write(path, conversation, RATE)
+
+    def shorten(share):
+        if share == 0.5:
+            soundfile.write(path, conversation[: 2 * RATE], RATE)
+
+    with pytest.raises(BadAudio, match="shorter while it was read"):
+        Encoder.load().embed_windows(path, 1.0, 0.5, progress=shorten)
+
+
 def inside(segments, times):
     return np.any([(start <= times) & (times < end) for start, end in segments], axis=0)
 
@@ -170,7 +271,7 @@ def test_what_has_no_windows_says_why(tmp_path, conversation):
 
 def test_where_no_window_holds_enough_all_are_marked(conversation, monkeypatch):
     monkeypatch.setattr(module, "speech_segments", lambda *_: [(1.0, 1.3), (4.0, 4.3)])
-    found = embed_windows(Encoder.load(), conversation, 2.0, 1.0, "x")
+    found = Encoder.load().embed_windows(conversation, 2.0, 1.0)
     assert not found.embedded.any()
     assert found.embeddings.shape == (len(found), 51)
     assert found.speech.max() == pytest.approx(0.3)
@@ -206,6 +307,12 @@ def test_the_hop_is_half_a_window_if_nobody_says(voices, tmp_path):
     assert acanet("embed", voices / "s000" / "000.wav", "--windows", "0.8", "-o", tmp_path / "out.npz").code == 0
     with np.load(tmp_path / "out.npz") as saved:
         assert saved["starts"][:3].tolist() == [0.0, 0.4, 0.8]
+
+
+def test_one_window_is_not_many(voices, tmp_path):
+    voice, output = voices / "s000" / "000.wav", tmp_path / "out.npz"
+    assert f"1 window in {output}" in acanet("embed", voice, "--windows", "900", "-o", output).out
+    assert "1 embedding of 51 numbers" in acanet("embed", voice, "-o", output).out
 
 
 def test_the_command_names_what_it_cannot_do(voices, tmp_path):

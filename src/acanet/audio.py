@@ -537,8 +537,8 @@ def _check_length(count: int, rate: int, name: str) -> None:
     if count > MOST_SAMPLES:
         raise BadAudio(
             name,
-            f"{count / rate / 3600:.1f} hours at {rate} Hz; read pieces of up to "
-            f"{MOST_SAMPLES / rate / 3600:.1f} hours with start and duration",
+            f"{count / rate / 3600:.1f} hours at {rate} Hz, to be held as a whole; cut it into recordings of up to "
+            f"{int(MOST_SAMPLES / rate / 360) / 10:.1f} hours",
         )
 
 

@@ -4,11 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import soxr
 
-from acanet.audio import Waveform, check_scale, energies, is_telephone_band, resample, warn_of_losses
+from acanet.audio import (
+    Source,
+    Waveform,
+    check_scale,
+    describe,
+    energies,
+    is_telephone_band,
+    open_blocks,
+    resample,
+    warn_of_losses,
+)
 from acanet.errors import BadAudio
 
 _CONTEXT = 0.5
@@ -128,3 +139,37 @@ def resampled(blocks: Iterable[Waveform], have: int, want: int) -> Iterator[Wave
     for block in blocks:
         yield resampler.feed(block)
     yield resampler.end()
+
+
+@contextmanager
+def open_checked(source: Source, source_rate: int | None, rate: int) -> Iterator[Iterator[Waveform]]:
+    """Blocks of a recording at a rate, checked; once all are read, what it lost is warned of.
+
+    Args:
+        source: as in `acanet.audio.decode`.
+        source_rate: samples a second of an array.
+        rate: samples a second to give.
+
+    Raises:
+        BadAudio, MissingExtra: as `acanet.audio.load`.
+
+    Warns:
+        AudioWarning: as `acanet.audio.load`.
+    """
+    with open_blocks(source, source_rate) as recording:
+        checks = Checks(recording.rate, describe(source))
+
+        def blocks() -> Iterator[Waveform]:
+            for block in recording.blocks:
+                checks.feed(block)
+                yield block
+
+        yield resampled(blocks(), recording.rate, rate)
+    checks.finish(rate)
+
+
+@contextmanager
+def open_again(source: Source, source_rate: int | None, rate: int) -> Iterator[Iterator[Waveform]]:
+    """Blocks of a recording that was checked before; arguments as in `open_checked`."""
+    with open_blocks(source, source_rate) as recording:
+        yield resampled(recording.blocks, recording.rate, rate)

@@ -245,13 +245,14 @@ class Encoder:
         rate: int | None = None,
         progress: Progress | None = None,
     ) -> Windows:
-        """Embeddings over time: of windows of one recording, which is decoded once.
+        """Embeddings over time: of windows of one recording, of any length.
 
         Windows are equally long and begin every `hop` seconds, from 0 s on, as long as they fit; the last one ends with
         the recording. One that is shorter than `window` is a window. Each embedding is what `embed` gives of these
         samples. Windows with too little speech have none: their numbers are NaN, and `embedded` is false.
 
-        Memory beyond that of the waveform and the result is bounded.
+        The recording is decoded in blocks, twice; memory, beyond that of the result, follows the window, not the
+        recording.
 
         Args:
             source: as in `embed`.
@@ -267,8 +268,7 @@ class Encoder:
         if self.trims:
             raise AcanetError("windows are of a recording as it is, with its pauses; load the model without trim")
         check_windows(window, hop, self.needed_seconds)
-        waveform = load(source, self.rate, source_rate=self._rate_of(source, rate))
-        return embed_windows(self, waveform, window, hop, describe(source), progress=progress)
+        return embed_windows(self, source, self._rate_of(source, rate), window, hop, progress=progress)
 
     def _window(
         self,

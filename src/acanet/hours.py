@@ -7,14 +7,11 @@ at last   the passes over the features (`acanet.pieces`)
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import numpy as np
 from numpy.typing import NDArray
 
-from acanet.audio import Source, Waveform, describe, open_blocks
-from acanet.blocks import Checks, resampled
+from acanet.audio import Source, describe
+from acanet.blocks import open_again, open_checked, resampled
 from acanet.errors import NoSpeech, TooShort
 from acanet.pieces import Piecewise
 from acanet.speech import RATE
@@ -46,7 +43,7 @@ def embed_hours(
         AudioWarning: as `acanet.audio.load`.
     """
     level, samples, name = Level(), 0, describe(source)
-    with _checked(source, source_rate, rate) as blocks:
+    with open_checked(source, source_rate, rate) as blocks:
         for waveform in blocks:
             samples += len(waveform)
             level.feed(waveform)
@@ -62,27 +59,11 @@ def embed_hours(
     return piecewise.embedding(), speech
 
 
-@contextmanager
-def _checked(source: Source, source_rate: int | None, rate: int) -> Iterator[Iterator[Waveform]]:
-    """Blocks of a recording at a rate; once all are read, what it lost is warned of."""
-    with open_blocks(source, source_rate) as recording:
-        checks = Checks(recording.rate, describe(source))
-
-        def blocks() -> Iterator[Waveform]:
-            for block in recording.blocks:
-                checks.feed(block)
-                yield block
-
-        yield resampled(blocks(), recording.rate, rate)
-    checks.finish(rate)
-
-
 def _speech_seconds(source: Source, source_rate: int | None, rate: int, gain: float, enough: float) -> float:
     if not gain:
         return 0.0
     meter = SpeechMeter()
-    with open_blocks(source, source_rate) as recording:
-        blocks = resampled(recording.blocks, recording.rate, rate)
+    with open_again(source, source_rate, rate) as blocks:
         for block in resampled(blocks, rate, RATE):
             if meter.feed(block, gain, enough=enough):
                 return meter.seconds

@@ -1,23 +1,25 @@
 """Embeddings over time: a recording in windows that overlap.
 
-    waveform -> speech, block by block -> windows with enough of it -> the network, in batches of equal lengths
+once      checks, speech
+again     windows with enough of it -> the network, in batches of equal lengths
 
-A window goes through the whole network, as `embed` would have it: the mean of the features is that of the window.
-Sharing the log-mel features among windows would save little of the time (`benchmarks/windows.py` measures it), and
-only exported models with stages could.
+The recording is decoded in blocks, twice, so that it may have any length. A window goes through the whole network, as
+`embed` would have it: the mean of the features is that of the window. Sharing the log-mel features among windows would
+save little of the time (`benchmarks/windows.py` measures it), and only exported models with stages could.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from acanet.audio import Waveform
-from acanet.errors import AcanetError, NoSpeech, TooShort
+from acanet.audio import Source, Waveform, claimed_seconds, describe
+from acanet.blocks import open_again, open_checked
+from acanet.errors import AcanetError, BadAudio, NoSpeech, TooShort
 from acanet.speech import CHUNK, LONGEST_GAP, RATE, speech_segments
 
 Segments = list[tuple[float, float]]
@@ -29,6 +31,8 @@ _SPEECH_BLOCK = 300.0
 """Seconds in which speech is looked for at a time; a multiple of the detector's chunks."""
 _BLOCK = 64
 """Windows that are embedded between two reports of progress."""
+_HELD = 300.0
+"""Seconds from the first to the last sample of several windows that are embedded together."""
 
 
 class Embedder(Protocol):
@@ -100,25 +104,49 @@ def check_windows(window: float, hop: float, needed: float) -> None:
 
 
 def embed_windows(
-    embedder: Embedder, waveform: Waveform, window: float, hop: float, name: str, *, progress: Progress | None = None
+    embedder: Embedder,
+    source: Source,
+    source_rate: int | None,
+    window: float,
+    hop: float,
+    *,
+    progress: Progress | None = None,
 ) -> Windows:
-    """What `acanet.Encoder.embed_windows` does, of a waveform, (samples,), at the model's rate.
+    """What `acanet.Encoder.embed_windows` does, in memory that grows with the window but not with the recording.
 
     Args:
         embedder: the model.
-        waveform: of the whole recording.
+        source: as in `acanet.audio.decode`.
+        source_rate: samples a second of an array.
         window, hop: as `check_windows` allows them.
-        name: of the recording, for errors.
         progress: told what is done.
+
+    Raises:
+        BadAudio, MissingExtra: as `acanet.audio.load`; also when a file has become shorter while it was read.
+        NoSpeech, TooShort: as `find_speech`.
+
+    Warns:
+        AudioWarning: as `acanet.audio.load`.
     """
     rate, tell = embedder.rate, progress or (lambda share: None)
-    segments = find_speech(waveform, rate, embedder.needed_seconds, name, progress=lambda share: tell(share / 2))
-    spans = np.array(cover(0, len(waveform), round(window * rate), round(hop * rate)))
+    claimed = claimed_seconds(source, source_rate)
+    finder = SpeechFinder(rate)
+    with open_checked(source, source_rate, rate) as blocks:
+        for block in blocks:
+            finder.feed(block)
+            if claimed:
+                tell(min(0.5, finder.samples / rate / claimed / 2))
+    segments = finder.finish(embedder.needed_seconds, describe(source))
+    tell(0.5)
+    spans = np.array(cover(0, finder.samples, round(window * rate), round(hop * rate)))
     starts, ends = spans.T / rate
     speech = speech_within(segments, starts, ends)
     enough = np.flatnonzero(speech >= embedder.needed_seconds)
-    embedded = embed_spans(embedder, waveform, spans[enough], progress=lambda share: tell((1 + share) / 2))
     embeddings = np.full((len(spans), embedder.dim), np.nan, np.float32)
+    with open_again(source, source_rate, rate) as blocks:
+        embedded = embed_spans(embedder, blocks, spans[enough], progress=lambda share: tell((1 + share) / 2))
+    if len(embedded) < len(enough):
+        raise BadAudio(describe(source), "it has become shorter while it was read; try again once it is complete")
     embeddings[enough] = embedded
     return Windows(starts, ends, embeddings, speech, segments)
 
@@ -144,34 +172,125 @@ def cover(start: int, end: int, window: int, hop: int) -> list[tuple[int, int]]:
 
 
 def embed_spans(
-    embedder: Embedder, waveform: Waveform, spans: NDArray[np.intp], *, progress: Progress | None = None
+    embedder: Embedder, blocks: Iterable[Waveform], spans: NDArray[np.intp], *, progress: Progress | None = None
 ) -> NDArray[np.float32]:
-    """Embed stretches of a waveform, block by block.
+    """Embed stretches of a recording as it comes, some at a time.
 
     Args:
         embedder: the model.
-        waveform: (samples,), at its rate.
-        spans: (stretches, 2) first sample and end of each, at least `needed_seconds` long.
+        blocks: (samples,) each, at its rate, in order.
+        spans: (stretches, 2) first sample and end of each, both in order, at least `needed_seconds` long.
         progress: told what is done.
 
     Returns:
-        (stretches, dim), in their order.
+        (stretches, dim), in their order; fewer, where the recording ends before they do.
     """
-    blocks = [np.empty((0, embedder.dim), np.float32)]
-    for first in range(0, len(spans), _BLOCK):
-        part = spans[first : first + _BLOCK]
-        blocks.append(embedder.embed_waveforms([waveform[start:end] for start, end in part]))
+    embedded = [np.empty((0, embedder.dim), np.float32)]
+    done = 0
+    for waveforms in _stretches(blocks, spans, round(_HELD * embedder.rate)):
+        embedded.append(embedder.embed_waveforms(waveforms))
+        done += len(waveforms)
         if progress is not None:
-            progress((first + len(part)) / len(spans))
-    return np.concatenate(blocks)
+            progress(done / len(spans))
+    return np.concatenate(embedded)
+
+
+def _stretches(blocks: Iterable[Waveform], spans: NDArray[np.intp], most: int) -> Iterator[list[Waveform]]:
+    """Stretches of a recording: up to `_BLOCK` at a time that lie within `most` samples, or one that is longer."""
+    held, start, remaining, first = np.empty(0, np.float32), 0, iter(blocks), 0
+    while first < len(spans):
+        within = int(np.searchsorted(spans[:, 1], spans[first, 0] + most, "right"))
+        together = spans[first : max(first + 1, min(first + _BLOCK, within))]
+        wanted, end = int(together[0, 0]), int(together[-1, 1])
+        held, start = _slide(held, start, remaining, wanted, end), wanted
+        if len(held) < end - start:
+            return
+        yield [held[begin - start : stop - start] for begin, stop in together]
+        first += len(together)
+
+
+def _slide(held: Waveform, start: int, blocks: Iterator[Waveform], wanted: int, end: int) -> Waveform:
+    """Samples from `wanted` up to `end` or further, where `held` are those from `start`."""
+    parts, reached = [held], start + len(held)
+    while reached < end and (block := next(blocks, None)) is not None:
+        parts = [*parts, block] if reached > wanted else [block]
+        reached += len(block)
+    joined = parts[0] if len(parts) == 1 else np.concatenate(parts)
+    return joined[max(0, len(joined) - (reached - wanted)) :] if reached > wanted else joined[:0]
+
+
+class SpeechFinder:
+    """Where somebody talks in a recording that may last hours: `acanet.speech.speech_segments`, block by block.
+
+    Stretches on both sides of the border of two blocks are one if they would be within a block.
+
+    Attributes:
+        samples: that it was fed.
+    """
+
+    def __init__(self, rate: int) -> None:
+        """In a recording with so many samples a second."""
+        self.samples = 0
+        self._rate, self._size = rate, round(_SPEECH_BLOCK * rate)
+        self._gathered: list[Waveform] = []
+        self._searched = 0
+        self._segments: Segments = []
+
+    def feed(self, waveform: Waveform) -> None:
+        """The next samples, (samples,), float32."""
+        while self.samples + len(waveform) >= self._searched + self._size:
+            missing = self._searched + self._size - self.samples
+            self._gather(waveform[:missing])
+            self._search()
+            waveform = waveform[missing:]
+        self._gather(waveform)
+
+    def finish(self, needed: float, name: str) -> Segments:
+        """Start and end of each stretch of speech, in seconds; the recording ends here.
+
+        Args:
+            needed: seconds of speech.
+            name: of the recording, for errors.
+
+        Raises:
+            NoSpeech, TooShort: as `acanet.speech.require_segments`.
+        """
+        total = self.samples / self._rate
+        if total < needed:
+            raise TooShort(name, total, needed)
+        self._search()
+        if not self._segments:
+            raise NoSpeech(name, total)
+        spoken = sum(end - start for start, end in self._segments)
+        if spoken < needed:
+            raise TooShort(name, spoken, needed)
+        return self._segments
+
+    def _gather(self, waveform: Waveform) -> None:
+        if len(waveform):
+            self._gathered.append(waveform)
+            self.samples += len(waveform)
+
+    def _search(self) -> None:
+        """Look at what was gathered."""
+        if not self._gathered:
+            return
+        border, segments = self._searched / self._rate, self._segments
+        block = np.concatenate(self._gathered)
+        self._gathered, self._searched = [], self.samples
+        for start, end in speech_segments(block, self._rate):
+            start, end = start + border, end + border
+            at_border = border > 0 and segments and segments[-1][1] <= border <= start
+            if at_border and start - segments[-1][1] <= (LONGEST_GAP + 0.5) * CHUNK / RATE:
+                segments[-1] = (segments[-1][0], end)
+            else:
+                segments.append((start, end))
 
 
 def find_speech(
     waveform: Waveform, rate: int, needed: float, name: str, *, progress: Progress | None = None
 ) -> Segments:
-    """Where somebody talks in a recording that may last hours: `acanet.speech.speech_segments`, block by block.
-
-    Stretches on both sides of the border of two blocks are one if they would be within a block.
+    """What `SpeechFinder` finds in a whole recording.
 
     Args:
         waveform: (samples,), float32.
@@ -183,26 +302,12 @@ def find_speech(
     Raises:
         NoSpeech, TooShort: as `acanet.speech.require_segments`.
     """
-    total, size = len(waveform) / rate, round(_SPEECH_BLOCK * rate)
-    if total < needed:
-        raise TooShort(name, total, needed)
-    segments: Segments = []
+    finder, size = SpeechFinder(rate), round(_SPEECH_BLOCK * rate)
     for first in range(0, len(waveform), size):
-        for start, end in speech_segments(waveform[first : first + size], rate):
-            start, end = start + first / rate, end + first / rate
-            at_border = first > 0 and segments and segments[-1][1] <= first / rate <= start
-            if at_border and start - segments[-1][1] <= (LONGEST_GAP + 0.5) * CHUNK / RATE:
-                segments[-1] = (segments[-1][0], end)
-            else:
-                segments.append((start, end))
+        finder.feed(waveform[first : first + size])
         if progress is not None:
-            progress(min(1.0, (first + size) / len(waveform)))
-    if not segments:
-        raise NoSpeech(name, total)
-    spoken = sum(end - start for start, end in segments)
-    if spoken < needed:
-        raise TooShort(name, spoken, needed)
-    return segments
+            progress(finder.samples / len(waveform))
+    return finder.finish(needed, name)
 
 
 def speech_within(segments: Segments, starts: NDArray[np.float64], ends: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -206,7 +206,7 @@ def _embed_whole(encoder: Encoder, files: list[Path], output: Path) -> list[Acan
             embedded.append(str(file))
     if embeddings:
         _save(output, embeddings=np.stack(embeddings), files=np.array(embedded), fingerprint=encoder.fingerprint)
-        out.print(f"{len(embeddings)} embeddings of {encoder.dim} numbers in {output}")
+        out.print(f"{_count(len(embeddings), 'embedding')} of {encoder.dim} numbers in {output}")
     return failures
 
 
@@ -233,12 +233,19 @@ def _embed_windows(encoder: Encoder, files: list[Path], output: Path, window: fl
         arrays = {name: np.concatenate([getattr(each, name) for each in found]) for name in names}
         files_of = np.repeat(embedded, [len(each) for each in found])
         _save(output, **arrays, files=files_of, fingerprint=encoder.fingerprint)
-        told = f"{len(files_of)} windows of {len(found)} files" if len(found) > 1 else f"{len(files_of)} windows"
-        out.print(f"{told} in {output}")
+        told = _count(len(files_of), "window")
+        out.print(f"{told} of {len(found)} files in {output}" if len(found) > 1 else f"{told} in {output}")
         without = sum(int((~each.embedded).sum()) for each in found)
         if without:
-            out.print(f"{without} of them hold less than {encoder.needed_seconds:g} s of speech: their numbers are NaN")
+            verb = "holds" if without == 1 else "hold"
+            out.print(
+                f"{without} of them {verb} less than {encoder.needed_seconds:g} s of speech: their numbers are NaN"
+            )
     return failures
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _teller(bar: Progress, task: TaskID, before: int) -> Callable[[float], None]:

@@ -127,7 +127,7 @@ def hear(
             f"{name}: {len(spans) * hop / 60:.0f} minutes of speech; at most {MOST * hop / 60:.0f} can be compared "
             "with each other, so cut the recording into parts"
         )
-    embeddings = embed_spans(encoder, waveform, spans, progress=lambda share: tell((1 + share) / 2))
+    embeddings = embed_spans(encoder, [waveform], spans, progress=lambda share: tell((1 + share) / 2))
     starts, ends = spans.T / encoder.rate
     close = closeness(embeddings, ends - starts, encoder.calibration)
     return Heard(name, waveform, encoder.rate, segments, starts, ends, close, encoder.calibration is not None)
