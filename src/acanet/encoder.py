@@ -157,7 +157,8 @@ class Encoder:
 
         It may have any length. More than a minute is decoded, and embedded, in pieces: hours take as much memory as
         minutes, and a temporary file. A model that cannot be run in pieces (global in time before pooling, or not
-        exported) embeds up to ten minutes. To cut out pauses, a recording is held as a whole, up to 4.6 hours.
+        exported) embeds up to ten minutes. To cut out pauses, a recording is held as a whole, up to 4.6 hours
+        at 16 kHz.
 
         Args:
             source: a path, the bytes of a file, or an array of samples; any rate, any number of channels.
