@@ -365,7 +365,7 @@ class LinearHead(Strict):
     """A linear layer over all that the aggregator gives.
 
     `norm`: where batch norm is. `before` the layer (ECAPA); `after` it, without gain and offset, the layer without bias
-    (CAM++); or `none` (x-vector).
+    (CAM++); or `none` (x-vector; `acanet2`, whose ACA has it).
     """
 
     kind: Literal["linear"] = "linear"
