@@ -24,7 +24,7 @@ MOST = 5000
 
 
 @dataclass(frozen=True, eq=False)
-class Heard:
+class Conversation:
     """A recording in windows of speech, each as close to each as they are likely to be of one voice.
 
     Attributes:
@@ -97,7 +97,7 @@ def hear(
     window: float = WINDOW,
     hop: float = HOP,
     progress: Progress | None = None,
-) -> Heard:
+) -> Conversation:
     """Compare what is said in a recording with itself.
 
     Args:
@@ -130,7 +130,7 @@ def hear(
     embeddings = embed_spans(encoder, [waveform], spans, progress=lambda share: tell((1 + share) / 2))
     starts, ends = spans.T / encoder.rate
     close = closeness(embeddings, ends - starts, encoder.calibration)
-    return Heard(name, waveform, encoder.rate, segments, starts, ends, close, encoder.calibration is not None)
+    return Conversation(name, waveform, encoder.rate, segments, starts, ends, close, encoder.calibration is not None)
 
 
 def file_name(source: str | Path) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from acanet.evaluation.plots.canvas import QUIET, new_figure, plain, save
-from acanet.segments.find import Heard
+from acanet.segments.find import Conversation
 from acanet.segments.rttm import Turn
 
 COLUMNS = 2000
@@ -20,13 +20,13 @@ CELLS = 1000
 """Windows on a side that are drawn, at most about so many."""
 
 
-def turns_png(path: Path, heard: Heard, turns: Sequence[Turn]) -> None:
+def turns_png(path: Path, heard: Conversation, turns: Sequence[Turn]) -> None:
     """Draw the level over time, the turns of each speaker, and how close each window is to each.
 
     Args:
         path: the PNG file to write.
         heard: the recording.
-        turns: what `Heard.turns` found.
+        turns: what `Conversation.turns` found.
 
     Raises:
         MissingExtra: without matplotlib.
@@ -48,7 +48,7 @@ def turns_png(path: Path, heard: Heard, turns: Sequence[Turn]) -> None:
     save(figure, path)
 
 
-def _level(axes: Any, heard: Heard) -> None:
+def _level(axes: Any, heard: Conversation) -> None:
     size = max(1, len(heard.waveform) // COLUMNS)
     blocks = heard.waveform[: len(heard.waveform) // size * size].reshape(-1, size)
     power = np.einsum("ij,ij->i", blocks, blocks, dtype=np.float64) / size
@@ -66,7 +66,7 @@ def _turns(axes: Any, turns: Sequence[Turn], speakers: Sequence[str]) -> None:
     axes.set_ylim(len(speakers) - 0.5, -0.5)
 
 
-def _closeness(axes: Any, bar: Any, heard: Heard) -> None:
+def _closeness(axes: Any, bar: Any, heard: Conversation) -> None:
     """Every moment belongs to the window drawn whose middle is nearest."""
     step = -(-len(heard.starts) // CELLS)
     close, middles = heard.close[::step, ::step], ((heard.starts + heard.ends) / 2)[::step]
