@@ -263,6 +263,20 @@ def test_a_ratio_is_of_the_same_draws() -> None:
     assert found.ratio.high - found.ratio.low < 0.1
 
 
+def test_a_group_has_the_means_of_its_systems() -> None:
+    """Their mean in each draw, not a mean of their intervals."""
+    one, target, enrol, test = all_pairs(8, 3, 0.8)
+    generator = np.random.default_rng(5)
+    scores = {name: one + generator.normal(size=len(one)) for name in "abc"}
+    groups = {"first two": ["a", "b"], "last": ["c"], "last again": ["c"]}
+    found = pairwise(scores, target, enrol, test, groups=groups, points=POINTS, replicates=30, seed=2)
+    assert found["last", "last again"]["eer"].difference == Measure(value=0, low=0, high=0)
+    apart = [found[name, "c"]["eer"].difference for name in "ab"]
+    together = found["first two", "last"]["eer"].difference
+    assert together.value == pytest.approx(sum(each.value for each in apart) / 2)
+    assert together.high - together.low < max(each.high - each.low for each in apart)
+
+
 def test_there_is_no_ratio_to_nothing() -> None:
     scores, target, *speakers = all_pairs(8, 3, 0.5)
     perfect = np.where(target, 1.0, 0.0)

@@ -68,6 +68,22 @@ def test_a_class_is_as_near_as_its_nearest_sub_centre():
     assert value.item() == pytest.approx(math.log(1 + math.exp(10 * (cosine(115) - cosine(5)))), abs=1e-6)
 
 
+def test_each_branch_has_a_loss_on_its_share():
+    torch.manual_seed(1)
+    both = AngularMarginSoftmax(6, 5, scale=20.0, sub_centres=2, branches=2)
+    rows, classes = torch.randn(4, 6), torch.tensor([0, 4, 2, 2])
+    losses, rights = [], []
+    for share in range(2):
+        alone = AngularMarginSoftmax(3, 5, scale=20.0, sub_centres=2)
+        alone.load_state_dict({"centres": both.centres.detach().chunk(2, dim=1)[share]})
+        loss, right = alone(rows.chunk(2, dim=1)[share], classes, margin=0.2)
+        losses.append(loss.item())
+        rights.append(right.item())
+    loss, right = both(rows, classes, margin=0.2)
+    assert loss.item() == pytest.approx(sum(losses) / 2, abs=1e-5)
+    assert right.item() == pytest.approx(sum(rights) / 2)
+
+
 @given(st.floats(0.0, 1.5))
 def test_the_margins_logit_falls_as_the_angle_grows(margin):
     theta = torch.linspace(0.0, math.pi, 2001, dtype=torch.float64)

@@ -66,6 +66,14 @@ SMALL_PARTS = {
     LinearHead: {"dim": 16},
     OwnReadout: {"dim": 16},
 }
+SHARED_OUT = (
+    ("frames", "channels"),
+    ("frames", "hidden"),
+    ("aggregator", "latents"),
+    ("aggregator", "keys"),
+    ("head", "dim"),
+)
+"""Sizes of which each branch has its share."""
 
 
 def small(name, **changes):
@@ -74,6 +82,9 @@ def small(name, **changes):
     parts = {part: SMALL_PARTS.get(type(getattr(config, part)), {}) for part in ("frames", "aggregator", "head")}
     if isinstance(config.aggregator, AcaStatisticsAggregator):
         parts["aggregator"] = parts["aggregator"] | {"aca_heads": min(8, config.aggregator.aca_heads)}
+    for part, key in SHARED_OUT:
+        if key in parts[part]:
+            parts[part] = parts[part] | {key: config.branches * parts[part][key]}
     for part, values in changes.items():
         parts[part] = parts[part] | values
     torch.manual_seed(0)
@@ -214,6 +225,7 @@ ORDERED = (
     "acanet",
     "acanet2",
     "acanet2-small",
+    "acanet2-large",
     "acanet-local",
     "acanet-local-attentive",
     "ecapa-512",
@@ -259,12 +271,14 @@ READOUT = {"head.readout.bias"}  # straight before a batch norm
 POOLED_NORM = {"frames.norm.weight", "frames.norm.bias"}  # undone by the head's batch norm
 LAST_BLOCK = {"frames.blocks.3.project.bias"}  # straight before a batch norm
 LAST_OF_TWO = {"frames.blocks.1.project.bias"}
+ONLY_BLOCK = {"frames.blocks.0.project.bias"}
 ATTENTION_BIAS = {"aggregator.expand.bias"}  # a constant along time, in a softmax over time
 STATES_NORM = {"aggregator.norm_states.bias"}  # read out linearly, straight before the head's batch norm
 CANCELLED = {
     "acanet": KEY_BIASES_OF_MLA | READOUT,
     "acanet2": LAST_OF_TWO,
     "acanet2-small": LAST_OF_TWO,
+    "acanet2-large": ONLY_BLOCK,
     "acanet-local": LAST_BLOCK | {"aggregator.transformer.0.key.bias"} | STATES_NORM,
     "ecapa-512": ATTENTION_BIAS,
     "ecapa-1024": ATTENTION_BIAS,
@@ -711,3 +725,41 @@ def test_deviations_under_attention_survive_training_in_bfloat16():
 def test_heads_that_do_not_divide_the_channels_are_refused():
     with pytest.raises(BadConfig, match="256 channels of frames do not divide into 7 aca_heads"):
         model_config("acanet2", {"aggregator": {"aca_heads": 7}})
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"aggregator": {"latents": 7}}, "aggregator.latents 7 does not divide into 3 branches"),
+        ({"head": {"dim": 32}}, "head.dim 32 does not divide into 3 branches"),
+        ({"aggregator": {"aca_heads": 96}}, "256 channels of a branch do not divide into 96 aca_heads"),
+        (
+            {"aggregator": {"latent_layers": 1}},
+            "3 branches need frames 'spectral', aggregator 'aca-statistics' with keys",
+        ),
+        ({"frames": {"kind": "pointwise"}}, "3 branches need frames 'spectral', aggregator 'aca-statistics' with keys"),
+    ],
+)
+def test_branches_that_do_not_fit_are_refused(changes, message):
+    with pytest.raises(BadConfig, match=message):
+        model_config("acanet2-large", changes)
+
+
+def test_branches_are_networks_side_by_side():
+    """Each is a network on the same pictures, and the embedding is theirs at length one, one after the other."""
+    three, x = small("acanet2-large"), features()
+    whole = three.config.model_dump()
+    third = {part: dict(whole[part]) for part in ("frames", "aggregator", "head")}
+    for part, key in SHARED_OUT:
+        third[part][key] //= 3
+    embeddings = []
+    for number in range(3):
+        alone = Extractor(ExtractorConfig.parse(third, "a branch")).eval()
+        alone.load_state_dict(
+            {
+                name: value if name.startswith("frames.stages") or not value.ndim else value.chunk(3)[number]
+                for name, value in three.state_dict().items()
+            }
+        )
+        embeddings.append(embedded(alone, x))
+    torch.testing.assert_close(embedded(three, x), torch.cat(embeddings, dim=1) / math.sqrt(3), atol=1e-5, rtol=0)

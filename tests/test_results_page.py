@@ -37,7 +37,7 @@ def against(eer, ratio=0.8):
     return dict.fromkeys(("eer", "min_dcf(0.05)", "min_dcf(0.01)"), paired)
 
 
-def card(system, place, eer, others, **changed):
+def card(system, place, eer, others, seeds=None, **changed):
     """Of the experiment `poolings`, on one list."""
     recipe = {"model": {"name": system}, "data": {"train": ["train.jsonl"]}, "steps": 800, "seed": place}
     listed = Listed(
@@ -48,6 +48,7 @@ def card(system, place, eer, others, **changed):
         replicates=1000,
         seed=0,
         against=others,
+        seeds_against=seeds or {},
     )
     facts = {
         "experiment": "poolings",
@@ -160,10 +161,13 @@ def test_experiments_have_sections_in_the_order_given(cards, tmp_path):
 def test_seeds_of_one_system_are_summed_up(tmp_path):
     for place, eer in enumerate((0.04, 0.06, 0.053)):
         recipe = Recipe.model_validate({"data": {"train": ["train.jsonl"]}, "seed": place})
-        card(f"aca-{place}", place, eer, {}, recipe=recipe).write(tmp_path / f"{place}.json")
-    given = [tmp_path / f"{place}.json" for place in range(3)]
-    assert acanet("results", *given, "-o", tmp_path / "page.md").code == 0
-    assert rows(tmp_path / "page.md")["aca-0, aca-1, aca-2"] == [["5.10 (4.00 to 6.00)"]]
+        seeds = {"ecapa": against(0.01, ratio=0.85)}
+        card(f"aca-{place}", place, eer, {}, seeds=seeds, recipe=recipe).write(tmp_path / f"{place}.json")
+    card("ecapa", 3, 0.06, {}).write(tmp_path / "3.json")
+    given = [tmp_path / f"{place}.json" for place in range(4)]
+    for reference, ratio in (("ecapa", "0.85 [0.72, 0.97]"), ("aca-0", "–")):
+        assert acanet("results", *given, "--reference", reference, "-o", tmp_path / "page.md").code == 0
+        assert rows(tmp_path / "page.md")["aca-0, aca-1, aca-2"][-1] == ["5.10 (4.00 to 6.00)", ratio]
 
 
 def test_changed_keys_of_a_model_are_told_and_nobody_timed_it(tmp_path):

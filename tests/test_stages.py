@@ -15,7 +15,7 @@ from acanet.models.stages import Whole, in_pieces, reach, stages
 from acanet.pieces import Piecewise
 from test_models import small, waveforms
 
-PIECES = ["acanet", "acanet2", "acanet2-small", "acanet-local"]
+PIECES = ["acanet", "acanet2", "acanet2-small", "acanet2-large", "acanet-local"]
 
 
 def runner(graphs):

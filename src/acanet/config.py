@@ -389,11 +389,19 @@ class ModelConfig(Strict):
 
 
 class ExtractorConfig(ModelConfig):
-    """Frames -> aggregator -> head."""
+    """Frames -> aggregator -> head.
+
+    With several `branches`, the sizes of the parts (channels, latents, dim) are those of all branches together.
+    """
 
     frames: FramesConfig
     aggregator: AggregatorConfig
     head: HeadConfig
+    branches: PositiveInt = Field(
+        1,
+        description="networks side by side after the first convolutions, each with its share of channels, latents and "
+        "the embedding, and a loss of its own",
+    )
     discriminant: DiscriminantConfig | None = None
 
     @model_validator(mode="after")
@@ -412,6 +420,8 @@ class ExtractorConfig(ModelConfig):
             raise ValueError(
                 f"{self.frames_channels} channels of frames do not divide into {self.aggregator.aca_heads} aca_heads"
             )
+        if self.branches > 1:
+            self._branches_fit()
         if self.discriminant is not None and self.discriminant.directions > self.head_dim:
             raise ValueError(
                 f"discriminant.directions {self.discriminant.directions} is more than the {self.head_dim} numbers that "
@@ -419,12 +429,38 @@ class ExtractorConfig(ModelConfig):
             )
         return self
 
+    def _branches_fit(self) -> None:
+        frames, aggregator, head = self.frames, self.aggregator, self.head
+        if not (
+            isinstance(frames, SpectralFrames)
+            and isinstance(aggregator, AcaStatisticsAggregator)
+            and aggregator.keys is not None
+            and not aggregator.latent_layers
+            and isinstance(head, LinearHead)
+            and head.norm == "none"
+        ):
+            raise ValueError(
+                f"{self.branches} branches need frames 'spectral', aggregator 'aca-statistics' with keys and no latent "
+                "layers, and head 'linear' without norm"
+            )
+        sizes = {"frames.channels": frames.channels, "frames.hidden": frames.hidden, "aggregator.keys": aggregator.keys}
+        sizes |= {"aggregator.latents": aggregator.latents, "head.dim": head.dim}
+        for name, size in sizes.items():
+            if size % self.branches:
+                raise ValueError(f"{name} {size} does not divide into {self.branches} branches")
+        if frames.channels % (self.branches * aggregator.aca_heads):
+            raise ValueError(
+                f"{frames.channels // self.branches} channels of a branch do not divide into {aggregator.aca_heads} "
+                "aca_heads"
+            )
+
     @model_serializer(mode="wrap")
-    def _without_none(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out a discriminant that is not there, so that a model without one keeps its fingerprint."""
+    def _without_defaults(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out what came later and is not there, so that a model without it keeps its fingerprint."""
         plain: dict[str, Any] = serialise(self)
-        if plain.get("discriminant", ...) is None:
-            del plain["discriminant"]
+        for key, absent in (("discriminant", None), ("branches", 1)):
+            if plain.get(key, ...) == absent:
+                del plain[key]
         return plain
 
     @property

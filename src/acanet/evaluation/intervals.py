@@ -123,6 +123,7 @@ def pairwise(
     enrol_speaker: ArrayLike,
     test_speaker: ArrayLike,
     *,
+    groups: Mapping[str, Sequence[str]] | None = None,
     points: Sequence[OperatingPoint] = POINTS,
     replicates: int = 1000,
     seed: int = 0,
@@ -135,10 +136,12 @@ def pairwise(
 
     Args:
         scores: (trials,) of each system, by its name.
+        groups: names of systems, such as the seeds of one recipe, by the name of their group, which no system has; the
+            figures of a group are the means of its systems' own.
         target, enrol_speaker, test_speaker, points, replicates, seed: see `measure`.
 
     Returns:
-        For every ordered pair (one, other) of names, by figure.
+        For every ordered pair (one, other) of systems and of groups, by figure.
 
     Raises:
         ValueError, MissingExtra: as `measure`.
@@ -147,7 +150,12 @@ def pairwise(
     drawn = speakers.draws(replicates, seed)
     systems = [_System(values, None, speakers, points) for values in scores.values()]
     resampled = dict(zip(scores, _resample(systems, drawn), strict=True))
-    return {(one, other): _paired(resampled[one], resampled[other], drawn) for one, other in permutations(resampled, 2)}
+    means = {name: _mean([resampled[each] for each in members]) for name, members in (groups or {}).items()}
+    return {
+        (one, other): _paired(compared[one], compared[other], drawn)
+        for compared in (resampled, means)
+        for one, other in permutations(compared, 2)
+    }
 
 
 def figure_names(points: Sequence[OperatingPoint] = POINTS, *, calibrated: bool) -> list[str]:
@@ -253,6 +261,15 @@ def _resample(systems: Sequence[_System], drawn: Floats) -> list[_Resampled]:
         _Resampled(list(figures), np.array([*figures.values()]), found[:, number])
         for number, figures in enumerate(everybody)
     ]
+
+
+def _mean(systems: Sequence[_Resampled]) -> _Resampled:
+    """The means of the systems' figures."""
+    return _Resampled(
+        systems[0].names,
+        np.mean([system.values for system in systems], axis=0),
+        np.mean([system.found for system in systems], axis=0),
+    )
 
 
 def _paired(one: _Resampled, other: _Resampled, drawn: Floats) -> dict[str, Paired]:

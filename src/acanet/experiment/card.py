@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -70,6 +70,11 @@ class Listed(Strict):
     against: dict[str, dict[str, Paired]] = Field(
         {}, description="by another system of the experiment, then by figure: this one beside that"
     )
+    seeds_against: dict[str, dict[str, Paired]] = Field(
+        {},
+        description="by the first system of another recipe, then by figure: the mean over the systems that differ from "
+        "this one by their seed only, and itself, beside such a mean of that recipe",
+    )
 
 
 class RunCard(Strict):
@@ -98,6 +103,14 @@ class RunCard(Strict):
         scratch = path.with_name(path.name + ".part")
         scratch.write_text(self.as_json(), encoding="utf-8")
         os.replace(scratch, path)
+
+
+def by_seeds(cards: Iterable[RunCard]) -> list[list[RunCard]]:
+    """The cards of each recipe, whatever its seed, in their order."""
+    groups: dict[str, list[RunCard]] = {}
+    for card in cards:
+        groups.setdefault(card.recipe.model_copy(update={"seed": 0}).model_dump_json(), []).append(card)
+    return list(groups.values())
 
 
 def read_cards(paths: Sequence[Path]) -> list[RunCard]:

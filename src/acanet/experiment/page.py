@@ -9,9 +9,10 @@ from pathlib import Path
 from statistics import fmean
 
 from acanet.errors import BadConfig, nearest
+from acanet.evaluation.intervals import Paired
 from acanet.evaluation.plots.learning import learning_svg
 from acanet.evaluation.plots.tradeoff import Point, tradeoff_svg
-from acanet.experiment.card import Listed, RunCard
+from acanet.experiment.card import Listed, RunCard, by_seeds
 from acanet.experiment.speed import Speed
 from acanet.scoring.measure import Measure
 
@@ -107,20 +108,25 @@ def paired_table(section: Section) -> str:
 
 
 def _seeds_table(section: Section) -> str:
-    """The EER of systems that differ by their seed only: mean, least and most; empty where there are none."""
-    groups: dict[str, list[RunCard]] = {}
-    for card in section.cards:
-        groups.setdefault(card.recipe.model_copy(update={"seed": 0}).model_dump_json(), []).append(card)
+    """The EER of systems that differ by their seed only: mean, least and most; empty where there are none.
+
+    Each mean is compared with that of the seeds of the reference.
+    """
+    head = ["seeds of one system"]
+    for name in section.lists:
+        head += [f"{name}: mean EER, %", f"times that of {section.reference}"]
+    groups = by_seeds(section.cards)
+    first = next(group[0].system for group in groups if section.reference in [card.system for card in group])
     rows = []
-    for cards in (group for group in groups.values() if len(group) > 1):
+    for cards in (group for group in groups if len(group) > 1):
         row = [", ".join(card.system for card in cards)]
         for name in section.lists:
             rates = [100 * card.lists[name].figures["eer"].value for card in cards if name in card.lists]
             row.append(f"{fmean(rates):.2f} ({min(rates):.2f} to {max(rates):.2f})" if rates else NOTHING)
+            beside = cards[0].lists[name].seeds_against.get(first) if name in cards[0].lists else None
+            row.append(_times(beside["eer"]) if beside else NOTHING)
         rows.append(row)
-    return (
-        _table(["seeds of one system", *(f"{name}: mean EER, %" for name in section.lists)], "l", rows) if rows else ""
-    )
+    return _table(head, "l", rows) if rows else ""
 
 
 def _sections(cards: Sequence[RunCard], references: Sequence[str]) -> list[Section]:
@@ -185,8 +191,11 @@ def _against(listed: Listed | None, reference: str) -> list[str]:
     if listed is None or reference not in listed.against:
         return [NOTHING] * 3
     eer, cost = (listed.against[reference][figure] for figure in ("eer", COST))
-    ratio = NOTHING if eer.ratio is None else _interval(eer.ratio, ".2f")
-    return [_per_cent(eer.difference, "+.2f"), ratio, _interval(cost.difference, "+.3f")]
+    return [_per_cent(eer.difference, "+.2f"), _times(eer), _interval(cost.difference, "+.3f")]
+
+
+def _times(paired: Paired) -> str:
+    return NOTHING if paired.ratio is None else _interval(paired.ratio, ".2f")
 
 
 def _pictures(section: Section, speed: Speed | None, page: Path) -> Iterator[str]:

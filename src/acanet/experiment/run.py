@@ -22,7 +22,7 @@ from acanet.evaluation.intervals import pairwise
 from acanet.evaluation.names import without_folder
 from acanet.evaluation.report import SCORES, write_report
 from acanet.evaluation.result import Result
-from acanet.experiment.card import CARD, FIGURES, Budget, Data, Listed, Look, RunCard, Size, read_strict
+from acanet.experiment.card import CARD, FIGURES, Budget, Data, Listed, Look, RunCard, Size, by_seeds, read_strict
 from acanet.experiment.origin import these_versions, this_code, this_machine
 from acanet.models.registry import model_config, model_size
 from acanet.training.config import Evaluation, Recipe
@@ -216,8 +216,10 @@ def _listed(result: Result) -> Listed:
 
 
 def _compare(cards: Mapping[str, RunCard], lists: Lists, out: Path) -> list[RunCard]:
-    """The cards, each with what its figures are beside those of every other system."""
+    """The cards, each with its figures beside those of every other system; and the means over seeds likewise."""
     compared: dict[str, dict[str, Listed]] = {name: {} for name in cards}
+    groups = {group[0].system: [card.system for card in group] for group in by_seeds(cards.values())}
+    first = {name: leader for leader, group in groups.items() for name in group}
     for test, (trials, sides) in lists.items():
         on = {name: card.lists[test] for name, card in cards.items()}
         draws = next(iter(on.values()))
@@ -226,6 +228,7 @@ def _compare(cards: Mapping[str, RunCard], lists: Lists, out: Path) -> list[RunC
             trials.target,
             sides.speakers[trials.enrol],
             sides.speakers[trials.test],
+            groups={_seeds_of(leader): group for leader, group in groups.items()},
             replicates=draws.replicates,
             seed=draws.seed,
         )
@@ -233,8 +236,18 @@ def _compare(cards: Mapping[str, RunCard], lists: Lists, out: Path) -> list[RunC
             against = {
                 other: {figure: found[name, other][figure] for figure in FIGURES} for other in cards if other != name
             }
-            compared[name][test] = listed.model_copy(update={"against": against})
+            seeds_against = {
+                other: {figure: found[_seeds_of(first[name]), _seeds_of(other)][figure] for figure in FIGURES}
+                for other in groups
+                if other != first[name]
+            }
+            update = {"against": against, "seeds_against": seeds_against}
+            compared[name][test] = listed.model_copy(update=update)
     return [card.model_copy(update={"lists": compared[name]}) for name, card in cards.items()]
+
+
+def _seeds_of(system: str) -> str:
+    return f"seeds of {system}"
 
 
 def _scores(path: Path, trials: Trials) -> NDArray[np.float32]:

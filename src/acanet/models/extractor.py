@@ -28,7 +28,7 @@ _FRAMES: dict[type, Callable[..., nn.Module]] = {
     c.EcapaFrames: Ecapa,
     c.CampplusFrames: Campplus,
 }
-_AGGREGATORS: dict[type, Callable[[int, Any], nn.Module]] = {
+_AGGREGATORS: dict[type, Callable[..., nn.Module]] = {
     c.MlaAggregator: Mla,
     c.AcaStatisticsAggregator: AcaStatistics,
     c.MeanPooling: lambda channels, _: Mean(channels),
@@ -48,8 +48,9 @@ class Extractor(nn.Module):
         super().__init__()
         self.config = config
         self.front_end = FrontEnd(config.front_end)
-        self.frames = _FRAMES[type(config.frames)](config.front_end.mels, config.frames)
-        aggregator: Any = _AGGREGATORS[type(config.aggregator)](config.frames_channels, config.aggregator)
+        several = {"branches": config.branches} if config.branches > 1 else {}  # only some parts have branches
+        self.frames = _FRAMES[type(config.frames)](config.front_end.mels, config.frames, **several)
+        aggregator: Any = _AGGREGATORS[type(config.aggregator)](config.frames_channels, config.aggregator, **several)
         self.aggregator = aggregator
         self.head = _head(config, aggregator.features)
         self.discriminant: nn.Module = nn.Identity()
@@ -104,7 +105,7 @@ def _head(config: c.ExtractorConfig, features: int) -> nn.Module:
         assert isinstance(head, c.LinearHead)  # ExtractorConfig saw to it
         return LinearHeadModule(features, head)
     if isinstance(head, c.LinearHead):
-        return LinearHeadModule(aggregator.latents * features, head)
+        return LinearHeadModule(aggregator.latents * features, head, config.branches)
     if isinstance(head, c.OwnReadout):
         return OwnReadoutHead(aggregator.latents, features, head)
     return SharedReadoutHead(aggregator.latents, features)

@@ -28,9 +28,10 @@ from acanet.models.latents import (
     LatentNorm,
     Mla,
     of_latents,
+    scored,
     under_heads,
 )
-from acanet.models.layers import FrameNorm, PictureConv
+from acanet.models.layers import FrameNorm, GroupedLinear, PictureConv
 from acanet.models.pooling import LEAST_VARIANCE, FrameInContext, Statistics
 
 _LEAST = -60.0
@@ -75,6 +76,19 @@ class Product(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(..., inputs) -> (..., outputs)."""
         return x @ self.matrix + self.offset
+
+
+class Products(nn.Module):
+    """`Product` for each of several equal shares of the inputs."""
+
+    def __init__(self, products: Sequence[Product]) -> None:
+        super().__init__()
+        self.products = nn.ModuleList(products)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., inputs) -> (..., outputs)."""
+        shares = x.chunk(len(self.products), dim=-1)
+        return torch.cat([product(share) for product, share in zip(self.products, shares, strict=True)], dim=-1)
 
 
 class FoldedFrontEnd(FrontEnd):
@@ -151,7 +165,7 @@ class FoldedInvertedBlock(nn.Module):
         depthwise.weight = _constant(plain.depthwise.weight.double() * scale[:, None, None])
         depthwise.bias = _constant(shift)
         self.depthwise = depthwise
-        self.expand, self.activation, self.project = _linear(plain.expand), plain.activation, _linear(plain.project)
+        self.expand, self.activation, self.project = _grouped(plain.expand), plain.activation, _grouped(plain.project)
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, frames, channels), zero in padded frames -> the same shape."""
@@ -287,13 +301,13 @@ class FoldedAcaStatistics(nn.Module):
     """`AcaStatistics`: one pass over the frames and what the latents do after it; with keys that see the statistics of
     the utterance, a pass of even attention before it.
 
-    Such keys take the utterance's share of their hidden layer as one more row below the queries.
+    Such keys take the utterance's share of their hidden layer as more rows below the queries, one for each branch.
     """
 
     def __init__(self, plain: AcaStatistics) -> None:
         super().__init__()
         self.features = plain.features
-        self.heads = plain.heads
+        self.heads, self.branches = plain.heads, plain.branches
         queries = plain.queries.double()
         # Without a latent layer there are no latents to start from; the stages pass something on all the same.
         self.latents = _constant(queries[:1] if plain.latents is None else plain.latents)
@@ -303,7 +317,7 @@ class FoldedAcaStatistics(nn.Module):
             self.first_queries = _constant(queries * plain.norm.weight.double())
         else:
             self.keys = FoldedFrameInContext(plain.in_context)
-            self.first_queries = _constant(queries.new_zeros(len(queries) + 1, queries.shape[1]))
+            self.first_queries = _constant(queries.new_zeros(len(queries) + self.branches, queries.shape[1]))
             self.steps.insert(0, ContextStep(plain, queries))
 
     def normalise(self, frames: Tensor, start: Tensor | int = 0) -> Tensor:
@@ -320,9 +334,10 @@ class FoldedAcaStatistics(nn.Module):
         """As `FoldedMla.attend`; the attention of a latent is the mean of its heads'."""
         latents, queries = self.start()
         if self.keys is not None:
-            queries = queries[-self.heads - 1 :]  # an even attention is the same for every latent
+            queries = queries[-self.heads - self.branches :]  # an even attention is the same for every latent
         features, attention = _attend(self, latents, queries, frames, mask)
-        return features, attention.unflatten(1, (self.heads, -1)).mean(dim=1)
+        by_branch = attention.unflatten(1, (self.branches, self.heads // self.branches, -1))
+        return features, by_branch.mean(dim=2).flatten(1, 2)
 
     def hear(self, queries: Tensor, frames: Tensor, mask: Tensor | None = None) -> tuple[Tensor, ...]:
         """As `FoldedMla.hear`, for heads * latents queries of which each hears its share of the channels; also the sum
@@ -330,9 +345,9 @@ class FoldedAcaStatistics(nn.Module):
         if self.keys is None:
             keys = _normalise(frames)
         else:
-            queries, context = queries[..., :-1, :], queries[..., -1:, :]
-            keys = self.keys(frames, context)
-        highest, weights = _exponentials(queries @ keys.transpose(1, 2), mask)
+            queries, context = queries[..., : -self.branches, :], queries[..., -self.branches :, :]
+            keys = self.keys(frames, context.flatten(-2).unsqueeze(-2))
+        highest, weights = _exponentials(scored(queries, keys, self.branches), mask)
         sums = (under_heads(weights, values, self.heads) for values in (frames, frames * frames))
         return highest, weights, *sums
 
@@ -343,12 +358,14 @@ class FoldedFrameInContext(nn.Module):
     def __init__(self, plain: FrameInContext) -> None:
         super().__init__()
         local, _, _ = plain.squeeze.weight.chunk(3, dim=1)
-        self.local = _constant(local.T)
+        self.local = nn.ParameterList(_constant(part.T) for part in local.chunk(plain.branches))
         self.norm = _batch_norm(plain.norm)
 
     def forward(self, frames: Tensor, context: Tensor) -> Tensor:
         """(batch, frames, channels) and (batch or 1, 1, hidden) -> (batch, frames, hidden)."""
-        hidden: Tensor = self.norm((frames @ self.local + context).relu())
+        shares = zip(frames.chunk(len(self.local), dim=-1), self.local, strict=True)
+        local = torch.cat([share @ matrix for share, matrix in shares], dim=-1)
+        hidden: Tensor = self.norm((local + context).relu())
         return hidden.tanh()
 
 
@@ -359,16 +376,17 @@ class ContextStep(nn.Module):
         super().__init__()
         assert plain.in_context is not None
         squeeze = plain.in_context.squeeze
-        self.heads = plain.heads
+        self.heads, self.branches = plain.heads, plain.branches
         self.queries = _constant(queries)
-        self.share = Product(squeeze.weight[:, squeeze.in_features // 3 :].T, _bias(squeeze))
+        self.share = _products(squeeze.weight[:, squeeze.in_features // 3 :], _bias(squeeze), plain.branches)
 
     def forward(self, latents: Tensor, mean: Tensor, square: Tensor) -> tuple[Tensor, Tensor]:
         """(batch, heads * latents, channels / heads) twice, the same for all latents -> the latents as they were, and
-        (batch, heads * latents + 1, hidden)."""
-        mean, square = (of_latents(each, self.heads)[:, :1] for each in (mean, square))
+        (batch, heads * latents + branches, hidden / branches)."""
+        mean, square = (of_latents(each, self.heads, self.branches) for each in (mean, square))
+        mean, square = (each[:, :: each.shape[1] // self.branches] for each in (mean, square))  # (batch, branches, ...)
         deviation = (square - mean * mean).clamp(min=LEAST_VARIANCE).sqrt()
-        share = self.share(torch.cat([mean, deviation], dim=-1))
+        share = self.share(torch.cat([mean, deviation], dim=-1).flatten(1)).unflatten(1, (self.branches, -1))
         return latents, torch.cat([self.queries.expand(len(share), -1, -1), share], dim=1)
 
 
@@ -377,8 +395,8 @@ class StatisticsStep(nn.Module):
 
     def __init__(self, plain: AcaStatistics) -> None:
         super().__init__()
-        self.heads = plain.heads
-        latents = len(plain.queries) // plain.heads
+        self.heads, self.branches = plain.heads, plain.branches
+        latents = len(plain.queries) * plain.branches // plain.heads
         self.norm_statistics = _latent_norm(plain.norm_statistics, latents)
         layers: list[Any] = list(plain.transformer)
         self.transformer = nn.ModuleList(FoldedLatentLayer(layer) for layer in layers)
@@ -389,7 +407,7 @@ class StatisticsStep(nn.Module):
     def forward(self, latents: Tensor, mean: Tensor, square: Tensor) -> tuple[Tensor, None]:
         """(latents, channels) and (batch, heads * latents, channels / heads) twice -> (batch, latents, features); no
         queries follow."""
-        mean, square = of_latents(mean, self.heads), of_latents(square, self.heads)
+        mean, square = (of_latents(each, self.heads, self.branches) for each in (mean, square))
         deviation = (square - mean * mean).clamp(min=VARIANCE_FLOOR).sqrt()
         statistics = self.norm_statistics(torch.cat([mean, deviation], dim=-1))
         if not self.transformer:
@@ -508,6 +526,16 @@ def _linear(linear: nn.Linear) -> Product:
     return Product(linear.weight.T, _bias(linear))
 
 
+def _grouped(linear: GroupedLinear) -> Product | Products:
+    return _products(linear.weight, _bias(linear), linear.groups)
+
+
+def _products(weight: Tensor, bias: Tensor, groups: int) -> Product | Products:
+    """See `grouped`."""
+    parts = [Product(part.T, offset) for part, offset in zip(weight.chunk(groups), bias.chunk(groups), strict=True)]
+    return parts[0] if groups == 1 else Products(parts)
+
+
 def _after_norm(norm: nn.LayerNorm, linear: nn.Linear) -> Product:
     """A linear layer with the gain and offset of the layer norm before it."""
     weight = linear.weight.double()
@@ -531,12 +559,13 @@ def _to_queries(aca: AcaLayer) -> Product:
 
 
 def _fold_linear_head(head: LinearHeadModule) -> nn.Module:
-    return nn.Sequential(nn.Flatten(), _folded_linear(head))
+    level = () if isinstance(head.level, nn.Identity) else (head.level,)
+    return nn.Sequential(nn.Flatten(), _folded_linear(head), *level)
 
 
-def _folded_linear(head: LinearHeadModule) -> Product:
+def _folded_linear(head: LinearHeadModule) -> Product | Products:
     if isinstance(head.norm, nn.Identity):
-        return _linear(head.linear)
+        return _grouped(head.linear)
     scale, shift = _scale_and_shift(head.norm)
     weight, bias = head.linear.weight.double(), _bias(head.linear)
     if head.norm_after:

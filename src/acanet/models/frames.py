@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from acanet.config import ConvolutionFrames, PictureStage, PointwiseFrames, SpectralFrames, TdnnFrames
-from acanet.models.layers import FrameNorm, PictureConv, ResidualBlock, TimeConv, masked
+from acanet.models.layers import FrameNorm, GroupedLinear, PictureConv, ResidualBlock, TimeConv, masked
 
 
 class Pointwise(nn.Module):
@@ -28,9 +28,9 @@ class Pointwise(nn.Module):
 
 
 class InvertedBlock(nn.Module):
-    """Depthwise convolution over time, then an expansion and back for each frame; residual."""
+    """Depthwise convolution over time, then an expansion and back for each frame (of groups of channels); residual."""
 
-    def __init__(self, channels: int, hidden: int, kernel: int, dilation: int) -> None:
+    def __init__(self, channels: int, hidden: int, kernel: int, dilation: int, groups: int = 1) -> None:
         super().__init__()
         self.depthwise = TimeConv(
             channels,
@@ -42,9 +42,9 @@ class InvertedBlock(nn.Module):
             bias=False,
         )
         self.norm = FrameNorm(channels)
-        self.expand = nn.Linear(channels, hidden)
+        self.expand = GroupedLinear(channels, hidden, groups)
         self.activation = nn.GELU()
-        self.project = nn.Linear(hidden, channels)
+        self.project = GroupedLinear(hidden, channels, groups)
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, frames, channels), zero in padded frames -> the same shape."""
@@ -100,10 +100,11 @@ class Spectral(nn.Module):
     """Convolutions over mel bins and time, then every frame's picture as a vector, and inverted blocks over time.
 
     What a voice is lies in patterns that move along the frequency axis from speaker to speaker; the convolutions over
-    mel bins share what they learn about them.
+    mel bins share what they learn about them. Branches read the same pictures; each has blocks of its own, and the same
+    share of the channels.
     """
 
-    def __init__(self, mels: int, config: SpectralFrames) -> None:
+    def __init__(self, mels: int, config: SpectralFrames, branches: int = 1) -> None:
         super().__init__()
         channels = [1, *(stage.channels for stage in config.stages)]
         self.stages = nn.ModuleList(SpectralStage(*sizes) for sizes in zip(channels[:-1], config.stages, strict=True))
@@ -112,7 +113,8 @@ class Spectral(nn.Module):
         self.stem = nn.Linear(channels[-1] * mels, config.channels)
         self.stem_norm = FrameNorm(config.channels)
         self.blocks = nn.ModuleList(
-            InvertedBlock(config.channels, config.hidden, config.kernel, dilation) for dilation in config.dilations
+            InvertedBlock(config.channels, config.hidden, config.kernel, dilation, branches)
+            for dilation in config.dilations
         )
         self.norm = FrameNorm(config.channels)
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from acanet.config import LinearHead, OwnReadout
+from acanet.models.layers import GroupedLinear
 
 
 class SharedReadoutHead(nn.Module):
@@ -36,20 +38,36 @@ class OwnReadoutHead(nn.Module):
 
 
 class LinearHeadModule(nn.Module):
-    """A linear layer over all features, with batch norm before it, after it or not at all."""
+    """A linear layer over all features, with batch norm before it, after it or not at all.
+
+    Each of several branches has a layer of its own over its features; what they give is of length one each.
+    """
 
     norm: nn.Module
 
-    def __init__(self, features: int, config: LinearHead) -> None:
+    def __init__(self, features: int, config: LinearHead, branches: int = 1) -> None:
         super().__init__()
         self.norm_after = config.norm == "after"
         if self.norm_after:
             self.norm = nn.BatchNorm1d(config.dim, affine=False)
         else:
             self.norm = nn.BatchNorm1d(features) if config.norm == "before" else nn.Identity()
-        self.linear = nn.Linear(features, config.dim, bias=not self.norm_after)
+        self.linear = GroupedLinear(features, config.dim, branches, bias=not self.norm_after)
+        self.level = EachAtLengthOne(branches) if branches > 1 else nn.Identity()
 
     def forward(self, features: Tensor) -> Tensor:
         """(batch, features) or (batch, latents, features) -> (batch, dim)."""
         vector = features.flatten(1)
-        return self.norm(self.linear(vector)) if self.norm_after else self.linear(self.norm(vector))
+        return self.level(self.norm(self.linear(vector)) if self.norm_after else self.linear(self.norm(vector)))
+
+
+class EachAtLengthOne(nn.Module):
+    """The share of each branch at length one, so that a cosine is the mean of the branches' own."""
+
+    def __init__(self, branches: int) -> None:
+        super().__init__()
+        self.branches = branches
+
+    def forward(self, embeddings: Tensor) -> Tensor:
+        """(batch, dim) -> (batch, dim)."""
+        return functional.normalize(embeddings.unflatten(1, (self.branches, -1)), dim=2).flatten(1)

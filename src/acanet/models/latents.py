@@ -144,23 +144,26 @@ class AcaStatistics(nn.Module):
     Each latent passes the mean and the standard deviation of the frames under its attention (sums of z and of z
     squared, so folding, chunks and a running softmax serve here too). With several heads it has a query, and so an
     attention, for each share of the channels. The keys are the normalised frames, or a hidden layer that also sees the
-    statistics of the whole utterance. A latent transformer then compares what the latents heard; each latent's features
+    statistics of the whole utterance. The latents of a branch hear its share of the channels, through its share of the
+    keys. A latent transformer then compares what the latents heard; each latent's features
     are its statistics and its state before and after every layer.
     """
 
-    def __init__(self, dim: int, config: AcaStatisticsAggregator) -> None:
+    def __init__(self, dim: int, config: AcaStatisticsAggregator, branches: int = 1) -> None:
         super().__init__()
         count = config.latents
-        self.heads = config.aca_heads
-        self.in_context = None if config.keys is None else FrameInContext(dim, config.keys)
+        self.branches = branches
+        self.heads = config.aca_heads * branches
+        self.in_context = None if config.keys is None else FrameInContext(dim, config.keys, branches)
         if config.keys is None:
             self.norm = nn.LayerNorm(dim, bias=False)  # an offset of the keys would cancel in the softmax
         own = self.heads > 1 or config.keys is not None
-        width = config.keys or dim
-        self.own_queries = nn.Parameter(torch.randn(self.heads * count, width) / math.sqrt(width)) if own else None
+        width = (config.keys or dim) // branches
+        queries = config.aca_heads * count
+        self.own_queries = nn.Parameter(torch.randn(queries, width) / math.sqrt(width)) if own else None
         self.latents = nn.Parameter(torch.randn(count, dim)) if config.latent_layers or not own else None
-        self.norm_statistics = LatentNorm(count, 2 * dim)
-        self.features = 2 * dim
+        self.features = 2 * dim // branches
+        self.norm_statistics = LatentNorm(count, self.features)
         if config.latent_layers:
             self.hear = nn.Linear(2 * dim, dim)
             self.norm_states = LatentNorm(count, dim * (config.latent_layers + 1))
@@ -172,7 +175,7 @@ class AcaStatistics(nn.Module):
 
     @property
     def queries(self) -> Tensor:
-        """(heads * latents, channels), those of the first head first; their products with the keys are the scores."""
+        """(heads * latents, channels), those of the first head first; see `scored`."""
         if self.own_queries is not None:
             return self.own_queries
         assert self.latents is not None
@@ -185,12 +188,12 @@ class AcaStatistics(nn.Module):
     def forward(self, frames: Tensor, mask: Tensor | None) -> Tensor:
         """`mask`: (batch, frames) bool, true where a frame is real; None when all are."""
         with full_precision(frames):
-            scores = self.queries @ self.keys(frames, mask).transpose(1, 2)
+            scores = scored(self.queries, self.keys(frames, mask), self.branches)
             if mask is not None:
                 scores = scores.masked_fill(~mask.unsqueeze(1), -math.inf)
             attention = scores.softmax(dim=-1)  # (batch, heads * latents, frames)
-            mean = of_latents(under_heads(attention, frames, self.heads), self.heads)
-            square = of_latents(under_heads(attention, frames.square(), self.heads), self.heads)
+            heard = (under_heads(attention, values, self.heads) for values in (frames, frames.square()))
+            mean, square = (of_latents(each, self.heads, self.branches) for each in heard)
         variance = square - mean.square()
         statistics = self.norm_statistics(torch.cat([mean, variance.clamp(min=VARIANCE_FLOOR).sqrt()], dim=-1))
         if self.latents is None or not self.transformer:
@@ -212,6 +215,23 @@ class LatentNorm(nn.BatchNorm1d):
         return super().forward(x.flatten(1)).view_as(x)
 
 
+def scored(queries: Tensor, keys: Tensor, branches: int) -> Tensor:
+    """The products of queries and keys; those of a branch meet each other only.
+
+    Args:
+        queries: (..., queries, channels / branches), those of the first branch first.
+        keys: (batch, frames, channels).
+        branches: how many.
+
+    Returns:
+        (batch, queries, frames).
+    """
+    if branches == 1:
+        return queries @ keys.transpose(1, 2)
+    pairs = zip(queries.chunk(branches, dim=-2), keys.transpose(1, 2).chunk(branches, dim=1), strict=True)
+    return torch.cat([query @ key for query, key in pairs], dim=1)
+
+
 def under_heads(weights: Tensor, frames: Tensor, heads: int) -> Tensor:
     """Sums of the frames under weights, each head's of its share of the channels.
 
@@ -229,9 +249,21 @@ def under_heads(weights: Tensor, frames: Tensor, heads: int) -> Tensor:
     return (weights.unflatten(1, (heads, -1)) @ shares).flatten(1, 2)
 
 
-def of_latents(heard: Tensor, heads: int) -> Tensor:
-    """(batch, heads * latents, dim / heads) -> (batch, latents, dim): what a latent hears with all its heads."""
-    return heard if heads == 1 else heard.unflatten(1, (heads, -1)).transpose(1, 2).flatten(2)
+def of_latents(heard: Tensor, heads: int, branches: int = 1) -> Tensor:
+    """What a latent hears with all its heads, those of the first branch first.
+
+    Args:
+        heard: (batch, heads * latents, dim / heads), as from `under_heads`.
+        heads: of all branches.
+        branches: how many; each has latents of its own.
+
+    Returns:
+        (batch, branches * latents, dim / branches).
+    """
+    if heads == 1:
+        return heard
+    by_branch = heard.unflatten(1, (branches, heads // branches, -1)).transpose(2, 3)
+    return by_branch.flatten(3).flatten(1, 2)
 
 
 def sinusoids(frames: int, dim: int) -> Tensor:

@@ -39,6 +39,37 @@ class FrameNorm(nn.BatchNorm1d):
         return super().forward(x.reshape(-1, x.shape[-1])).view(x.shape)
 
 
+class GroupedLinear(nn.Linear):
+    """A linear layer of its own for each of some equal shares of the channels: (..., inputs) -> (..., outputs)."""
+
+    def __init__(self, inputs: int, outputs: int, groups: int, *, bias: bool = True) -> None:
+        super().__init__(inputs // groups, outputs, bias)
+        self.groups = groups
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The first outputs are of the first inputs."""
+        return grouped(x, self.weight, self.bias, self.groups)
+
+
+def grouped(x: Tensor, weight: Tensor, bias: Tensor | None, groups: int) -> Tensor:
+    """The product of each group's share of `x` with its own matrix.
+
+    Args:
+        x: (..., inputs).
+        weight: (outputs, inputs / groups), the rows of the first group first.
+        bias: (outputs,) or None.
+        groups: how many.
+
+    Returns:
+        (..., outputs).
+    """
+    if groups == 1:
+        return functional.linear(x, weight, bias)
+    biases = [None] * groups if bias is None else bias.chunk(groups)
+    parts = zip(x.chunk(groups, dim=-1), weight.chunk(groups), biases, strict=True)
+    return torch.cat([functional.linear(*part) for part in parts], dim=-1)
+
+
 class PictureConv(nn.Module):
     """Convolution without bias over mel bins and time, batch norm; padded so that only a stride makes less."""
 

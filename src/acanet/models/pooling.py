@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from acanet.config import AttentiveStatisticsPooling, StatisticsPooling
-from acanet.models.layers import FrameNorm
+from acanet.models.layers import FrameNorm, grouped
 
 LEAST_VARIANCE = 1e-12
 _UNBIASED_OFFSET = 1e-7
@@ -61,20 +61,22 @@ class FrameInContext(nn.Module):
     """A hidden layer that sees each frame, and the plain mean and deviation of its utterance (global context).
 
     Source: Desplanques et al., "ECAPA-TDNN", Interspeech 2020, section 3.2; arithmetic of SpeechBrain's
-    AttentiveStatisticsPooling.
+    AttentiveStatisticsPooling. A branch's share of the hidden layer sees its share of the channels.
     """
 
-    def __init__(self, channels: int, hidden: int) -> None:
+    def __init__(self, channels: int, hidden: int, branches: int = 1) -> None:
         super().__init__()
-        self.squeeze = nn.Linear(3 * channels, hidden)
+        self.branches = branches
+        self.squeeze = nn.Linear(3 * channels // branches, hidden)
         self.norm = FrameNorm(hidden)
 
     def hidden(self, frames: Tensor, mask: Tensor | None) -> Tensor:
         """(batch, frames, channels) -> (batch, frames, hidden), between -1 and 1."""
         local, from_mean, from_deviation = self.squeeze.weight.chunk(3, dim=1)
         mean, deviation = _statistics(frames, even_weights(frames, mask))
-        context = mean @ from_mean.T + deviation @ from_deviation.T + self.squeeze.bias
-        return self.norm(torch.relu(frames @ local.T + context.unsqueeze(1))).tanh()
+        context = grouped(mean, from_mean, self.squeeze.bias, self.branches)
+        context = context + grouped(deviation, from_deviation, None, self.branches)
+        return self.norm(torch.relu(grouped(frames, local, None, self.branches) + context.unsqueeze(1))).tanh()
 
 
 class AttentiveStatistics(FrameInContext):

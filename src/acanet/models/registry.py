@@ -193,6 +193,12 @@ _ACANET2 = ExtractorConfig(
     aggregator=AcaStatisticsAggregator(latents=4, aca_heads=64, keys=128, latent_layers=0),
     head=LinearHead(norm="none"),
 )
+_ACANET2_LARGE = ExtractorConfig(
+    frames=SpectralFrames(channels=768, hidden=1152, dilations=(1,)),
+    aggregator=AcaStatisticsAggregator(latents=12, aca_heads=64, keys=384, latent_layers=0),
+    head=LinearHead(dim=576, norm="none"),
+    branches=3,
+)
 _ACANET2_SMALL = ExtractorConfig(
     frames=SpectralFrames(
         stages=(PictureStage(channels=16, stride=2, blocks=0), PictureStage(channels=24, stride=2)),
@@ -213,6 +219,7 @@ def _ecapa(channels: int) -> ExtractorConfig:
 register_model("acanet", _PAPER)
 register_model("acanet2", _ACANET2)
 register_model("acanet2-small", _ACANET2_SMALL)
+register_model("acanet2-large", _ACANET2_LARGE)
 register_model("acanet-local", _LOCAL)
 register_model("ecapa-512", _ecapa(512))
 register_model("ecapa-1024", _ecapa(1024))

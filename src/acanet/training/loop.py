@@ -26,7 +26,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from acanet.bundle import Bundle, BundleConfig, write_bundle
-from acanet.config import ModelConfig
+from acanet.config import ExtractorConfig, ModelConfig
 from acanet.data.augment import spec_masks
 from acanet.data.batches import Purpose, TrainingBatches, generator
 from acanet.data.chain import Chain
@@ -163,7 +163,11 @@ class _Run:
                 model = model.with_discriminant(None)  # which belongs to the weights of before
             self.provenance = init.provenance | self.provenance
         loss = AngularMarginSoftmax(
-            model.dim, self.batches.classes, scale=recipe.loss.scale, sub_centres=recipe.loss.sub_centres
+            model.dim,
+            self.batches.classes,
+            scale=recipe.loss.scale,
+            sub_centres=recipe.loss.sub_centres,
+            branches=config.branches if isinstance(config, ExtractorConfig) else 1,
         )
         share = recipe.optimizer.init_rate if init is not None else 1.0
         groups = [{"params": model.parameters(), "share": share}, {"params": loss.parameters(), "share": 1.0}]
