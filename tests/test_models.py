@@ -40,6 +40,7 @@ from acanet.errors import AcanetError, BadConfig, UnknownModel
 from acanet.models import registry
 from acanet.models.campplus import DenseLayer
 from acanet.models.extractor import Extractor
+from acanet.models.folded import fold
 from acanet.models.frontend import FrontEnd, frame_mask
 from acanet.models.inference import embed_waveforms
 from acanet.models.latents import VARIANCE_FLOOR, AcaLayer, AcaStatistics, LatentLayer, sinusoids
@@ -735,9 +736,9 @@ def test_heads_that_do_not_divide_the_channels_are_refused():
         ({"aggregator": {"aca_heads": 96}}, "256 channels of a branch do not divide into 96 aca_heads"),
         (
             {"aggregator": {"latent_layers": 1}},
-            "3 branches need frames 'spectral', aggregator 'aca-statistics' with keys",
+            "3 branches need frames 'spectral'; aggregator 'aca-statistics' with keys",
         ),
-        ({"frames": {"kind": "pointwise"}}, "3 branches need frames 'spectral', aggregator 'aca-statistics' with keys"),
+        ({"frames": {"kind": "pointwise"}}, "3 branches need frames 'spectral'; aggregator 'aca-statistics' with keys"),
     ],
 )
 def test_branches_that_do_not_fit_are_refused(changes, message):
@@ -745,14 +746,19 @@ def test_branches_that_do_not_fit_are_refused(changes, message):
         model_config("acanet2-large", changes)
 
 
-def test_branches_are_networks_side_by_side():
+@pytest.mark.parametrize("pooled", [{}, {"aggregator": {"kind": "attentive-statistics", "channels": 24}}])
+def test_branches_are_networks_side_by_side(pooled):
     """Each is a network on the same pictures, and the embedding is theirs at length one, one after the other."""
-    three, x = small("acanet2-large"), features()
+    three = small("acanet2-large")
+    if pooled:
+        changed = three.config.model_dump() | pooled | {"head": {"kind": "linear", "dim": 48, "norm": "before"}}
+        three = shaken(Extractor(ExtractorConfig.parse(changed, "three branches")))
     whole = three.config.model_dump()
     third = {part: dict(whole[part]) for part in ("frames", "aggregator", "head")}
-    for part, key in SHARED_OUT:
-        third[part][key] //= 3
-    embeddings = []
+    for part, key in (*SHARED_OUT, ("aggregator", "channels")):
+        if key in third[part]:
+            third[part][key] //= 3
+    embeddings, x = [], features()
     for number in range(3):
         alone = Extractor(ExtractorConfig.parse(third, "a branch")).eval()
         alone.load_state_dict(
@@ -763,3 +769,6 @@ def test_branches_are_networks_side_by_side():
         )
         embeddings.append(embedded(alone, x))
     torch.testing.assert_close(embedded(three, x), torch.cat(embeddings, dim=1) / math.sqrt(3), atol=1e-5, rtol=0)
+    batch = padded(waveforms())
+    with torch.no_grad():
+        torch.testing.assert_close(fold(three).embed(*batch), three.embed(*batch), atol=1e-5, rtol=0)

@@ -431,28 +431,25 @@ class ExtractorConfig(ModelConfig):
 
     def _branches_fit(self) -> None:
         frames, aggregator, head = self.frames, self.aggregator, self.head
-        if not (
-            isinstance(frames, SpectralFrames)
-            and isinstance(aggregator, AcaStatisticsAggregator)
-            and aggregator.keys is not None
-            and not aggregator.latent_layers
-            and isinstance(head, LinearHead)
-            and head.norm == "none"
-        ):
+        match aggregator:
+            case AcaStatisticsAggregator(keys=int(keys), latents=latents, latent_layers=0):
+                sizes = {"aggregator.keys": keys, "aggregator.latents": latents}
+            case AttentiveStatisticsPooling(channels=channels):
+                sizes = {"aggregator.channels": channels}
+            case _:
+                sizes = {}
+        if not (sizes and isinstance(frames, SpectralFrames) and isinstance(head, LinearHead) and head.norm != "after"):
             raise ValueError(
-                f"{self.branches} branches need frames 'spectral', aggregator 'aca-statistics' with keys and no latent "
-                "layers, and head 'linear' without norm"
+                f"{self.branches} branches need frames 'spectral'; aggregator 'aca-statistics' with keys and no latent "
+                "layers, or 'attentive-statistics'; and head 'linear' without norm or with norm 'before'"
             )
-        sizes = {"frames.channels": frames.channels, "frames.hidden": frames.hidden, "aggregator.keys": aggregator.keys}
-        sizes |= {"aggregator.latents": aggregator.latents, "head.dim": head.dim}
+        sizes |= {"frames.channels": frames.channels, "frames.hidden": frames.hidden, "head.dim": head.dim}
         for name, size in sizes.items():
             if size % self.branches:
                 raise ValueError(f"{name} {size} does not divide into {self.branches} branches")
-        if frames.channels % (self.branches * aggregator.aca_heads):
-            raise ValueError(
-                f"{frames.channels // self.branches} channels of a branch do not divide into {aggregator.aca_heads} "
-                "aca_heads"
-            )
+        each = frames.channels // self.branches
+        if isinstance(aggregator, AcaStatisticsAggregator) and each % aggregator.aca_heads:
+            raise ValueError(f"{each} channels of a branch do not divide into {aggregator.aca_heads} aca_heads")
 
     @model_serializer(mode="wrap")
     def _without_defaults(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:

@@ -103,7 +103,7 @@ def _head(config: c.ExtractorConfig, features: int) -> nn.Module:
     aggregator, head = config.aggregator, config.head
     if not isinstance(aggregator, c.MlaAggregator | c.AcaStatisticsAggregator):
         assert isinstance(head, c.LinearHead)  # ExtractorConfig saw to it
-        return LinearHeadModule(features, head)
+        return LinearHeadModule(features, head, config.branches)
     if isinstance(head, c.LinearHead):
         return LinearHeadModule(aggregator.latents * features, head, config.branches)
     if isinstance(head, c.OwnReadout):

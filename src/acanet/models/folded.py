@@ -559,13 +559,15 @@ def _to_queries(aca: AcaLayer) -> Product:
 
 
 def _fold_linear_head(head: LinearHeadModule) -> nn.Module:
-    level = () if isinstance(head.level, nn.Identity) else (head.level,)
-    return nn.Sequential(nn.Flatten(), _folded_linear(head), *level)
+    if not isinstance(head.level, nn.Identity):
+        norm = () if isinstance(head.norm, nn.Identity) else (_batch_norm(head.norm),)
+        return nn.Sequential(nn.Flatten(), *norm, _grouped(head.linear), head.level)
+    return nn.Sequential(nn.Flatten(), _folded_linear(head))
 
 
-def _folded_linear(head: LinearHeadModule) -> Product | Products:
+def _folded_linear(head: LinearHeadModule) -> Product:
     if isinstance(head.norm, nn.Identity):
-        return _grouped(head.linear)
+        return _linear(head.linear)
     scale, shift = _scale_and_shift(head.norm)
     weight, bias = head.linear.weight.double(), _bias(head.linear)
     if head.norm_after:

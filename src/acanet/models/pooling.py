@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from acanet.config import AttentiveStatisticsPooling, StatisticsPooling
-from acanet.models.layers import FrameNorm, grouped
+from acanet.models.layers import FrameNorm, GroupedLinear, grouped
 
 LEAST_VARIANCE = 1e-12
 _UNBIASED_OFFSET = 1e-7
@@ -82,17 +82,18 @@ class FrameInContext(nn.Module):
 class AttentiveStatistics(FrameInContext):
     """Mean and standard deviation under a weight of its own for each channel and frame (see `FrameInContext`)."""
 
-    def __init__(self, channels: int, config: AttentiveStatisticsPooling) -> None:
-        super().__init__(channels, config.channels)
-        self.expand = nn.Linear(config.channels, channels)
+    def __init__(self, channels: int, config: AttentiveStatisticsPooling, branches: int = 1) -> None:
+        super().__init__(channels, config.channels, branches)
+        self.expand = GroupedLinear(config.channels, channels, branches)
         self.features = 2 * channels
 
     def forward(self, frames: Tensor, mask: Tensor | None) -> Tensor:
-        """(batch, frames, channels) -> (batch, 2 * channels)."""
+        """(batch, frames, channels) -> (batch, 2 * channels), means and deviations of the first branch first."""
         scores = self.expand(self.hidden(frames, mask))
         if mask is not None:
             scores = scores.masked_fill(~mask.unsqueeze(2), -math.inf)
-        return torch.cat(_statistics(frames, scores.softmax(dim=1)), dim=1)
+        both = torch.stack(_statistics(frames, scores.softmax(dim=1)), dim=1)  # (batch, 2, channels)
+        return both.unflatten(2, (self.branches, -1)).transpose(1, 2).flatten(1)
 
 
 def even_weights(frames: Tensor, mask: Tensor | None) -> Tensor:
