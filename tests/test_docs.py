@@ -284,7 +284,7 @@ def test_sizes_in_the_table_are_those_of_the_models():
 
 def test_sizes_in_the_readme_are_those_of_the_models():
     table = named(ROOT / "README.md")
-    for name in ("acanet2", "acanet2-small", "ecapa-512", "campplus", "x-vector"):
+    for name in ("acanet2", "acanet2-small", "acanet2-large", "ecapa-512", "campplus", "x-vector"):
         size = size_of(name)
         assert table[name][:2] == [f"{size.parameters:,}", f"{size.macs_3s / 1e9:.2f} G"]
 
@@ -317,7 +317,11 @@ def test_numbers_of_the_folding_table():
 
 @pytest.mark.parametrize(
     ("name", "middle", "seen", "readout"),
-    [("acanet-local", 75, 89, (64, 1024, 3)), ("acanet2", 38, 95, (192, 4 * 512))],
+    [
+        ("acanet-local", 75, 89, (64, 1024, 3)),
+        ("acanet2", 38, 95, (192, 4 * 512)),
+        ("acanet2-large", 38, 47, (3 * 192, 4 * 512)),
+    ],
 )
 def test_how_far_a_frame_sees_and_what_is_read_of_a_latent(name, middle, seen, readout):
     """Frames of input, and the numbers of latents and features in the read-out, as the page says."""

@@ -27,6 +27,7 @@ from acanet.models.registry import build_model, model_config
 from acanet.training import loop
 from acanet.training.checkpoint import load_state
 from acanet.training.log import Log, seconds_trained
+from acanet.training.recipe import read_experiment
 from commands import acanet
 from conftest import HELD_OUT
 
@@ -64,6 +65,20 @@ def whole(tiny_recipe, voices, tmp_path_factory):
 def finished(whole, tmp_path):
     """A copy of it, for another call."""
     return shutil.copytree(whole[0], tmp_path / "out")
+
+
+def test_means_over_seeds_are_compared(finished, recipe):
+    """Of `one` and `other` with a system of another recipe, that has the scores of `one`."""
+    one, other = cards_in(finished)
+    shutil.copytree(finished / "one", finished / "third")
+    third = one.model_copy(update={"system": "third", "recipe": one.recipe.model_copy(update={"steps": 3})})
+    lists = {"own": run._read(read_experiment(recipe).test["own"])}
+    cards = run._compare({card.system: card for card in (one, other, third)}, lists, finished)
+    mean, again, alone = (card.lists["own"] for card in cards)
+    assert (set(mean.seeds_against), set(alone.seeds_against)) == ({"third"}, {"one"})
+    assert mean.seeds_against == again.seeds_against
+    rates = [listed.figures["eer"].value for listed in (mean, again)]
+    assert mean.seeds_against["third"]["eer"].difference.value == pytest.approx((rates[1] - rates[0]) / 2)
 
 
 def cards_in(folder):
