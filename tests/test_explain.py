@@ -109,7 +109,7 @@ def test_a_long_recording_has_no_more_columns_than_a_picture_shows():
 
 
 def test_what_ships_listens_to_speech_more_than_to_silence(explainer, voices):
-    """A frame of `acanet2` sees a second, so that those beside speech are worth hearing too."""
+    """A frame sees half a second, so that those beside speech are worth hearing too."""
     voice, _ = soundfile.read(voices / "s004" / "000.wav", dtype="float32")
     padded = np.concatenate([np.zeros(RATE, np.float32), voice, np.zeros(RATE, np.float32)])
     heard = explainer.recording(padded)
