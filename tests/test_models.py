@@ -736,9 +736,10 @@ def test_heads_that_do_not_divide_the_channels_are_refused():
         ({"aggregator": {"aca_heads": 96}}, "256 channels of a branch do not divide into 96 aca_heads"),
         (
             {"aggregator": {"latent_layers": 1}},
-            "3 branches need frames 'spectral'; aggregator 'aca-statistics' with keys",
+            "3 branches need aggregator 'aca-statistics' with keys and latent_layers 0",
         ),
-        ({"frames": {"kind": "pointwise"}}, "3 branches need frames 'spectral'; aggregator 'aca-statistics' with keys"),
+        ({"frames": {"kind": "pointwise"}}, "3 branches need frames 'spectral', not 'pointwise'"),
+        ({"head": {"norm": "after"}}, "3 branches need head 'linear' with norm 'none' or 'before'"),
     ],
 )
 def test_branches_that_do_not_fit_are_refused(changes, message):

@@ -197,6 +197,10 @@ def open_speech(place, voices):
     return home
 
 
+def test_own_speech_can_start_from_the_model_that_ships():
+    assert read_recipe(ROOT / "recipes" / "own-speech.yaml").model.name == Bundle.load().name
+
+
 def test_open_speech(place, open_speech):
     stage = SHORT_STAGE if read_recipe(place / "recipes" / "open-speech.yaml").large_margin else []
     done("train", "recipes/open-speech.yaml", "--out", "run", *settings(*SMALL, *stage, "discriminant.directions=1"))

@@ -391,7 +391,7 @@ class ModelConfig(Strict):
 class ExtractorConfig(ModelConfig):
     """Frames -> aggregator -> head.
 
-    With several `branches`, the sizes of the parts (channels, latents, dim) are those of all branches together.
+    With several `branches`, channels, hidden, keys, latents and dim of the parts are those of all branches together.
     """
 
     frames: FramesConfig
@@ -431,18 +431,20 @@ class ExtractorConfig(ModelConfig):
 
     def _branches_fit(self) -> None:
         frames, aggregator, head = self.frames, self.aggregator, self.head
+        if not isinstance(frames, SpectralFrames):
+            raise ValueError(f"{self.branches} branches need frames 'spectral', not {frames.kind!r}")
+        if not isinstance(head, LinearHead) or head.norm == "after":
+            raise ValueError(f"{self.branches} branches need head 'linear' with norm 'none' or 'before'")
         match aggregator:
             case AcaStatisticsAggregator(keys=int(keys), latents=latents, latent_layers=0):
                 sizes = {"aggregator.keys": keys, "aggregator.latents": latents}
             case AttentiveStatisticsPooling(channels=channels):
                 sizes = {"aggregator.channels": channels}
             case _:
-                sizes = {}
-        if not (sizes and isinstance(frames, SpectralFrames) and isinstance(head, LinearHead) and head.norm != "after"):
-            raise ValueError(
-                f"{self.branches} branches need frames 'spectral'; aggregator 'aca-statistics' with keys and no latent "
-                "layers, or 'attentive-statistics'; and head 'linear' without norm or with norm 'before'"
-            )
+                raise ValueError(
+                    f"{self.branches} branches need aggregator 'aca-statistics' with keys and latent_layers 0, or "
+                    "'attentive-statistics'"
+                )
         sizes |= {"frames.channels": frames.channels, "frames.hidden": frames.hidden, "head.dim": head.dim}
         for name, size in sizes.items():
             if size % self.branches:

@@ -68,7 +68,7 @@ def run_demo(folder: Path, console: Console) -> None:
         f"The report is in {folder / 'report'}: card.json, det.png, histogram.png, scores.txt.gz.\n"
         "With the model that ships, trained on real speech, and two recordings of your own:\n"
         "    acanet verify enrolment.wav test.wav\n"
-        "It prints a score; --threshold makes a decision of it (docs/numbers.md says how to choose one).\n"
+        "It prints score, log-likelihood ratio and decision (docs/numbers.md says what they mean).\n"
         "To train on a folder of your own, with a folder for each speaker in it:\n"
         "    acanet prepare folder RECORDINGS -o prepared\n"
         "    acanet train recipes/own-speech.yaml --out run"

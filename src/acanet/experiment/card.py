@@ -73,7 +73,7 @@ class Listed(Strict):
     seeds_against: dict[str, dict[str, Paired]] = Field(
         {},
         description="by the first system of another recipe, then by figure: the mean over the systems that differ from "
-        "this one by their seed only, and itself, beside such a mean of that recipe",
+        "this one by their seed only, and itself, beside such a mean of that recipe; where either has several seeds",
     )
 
 

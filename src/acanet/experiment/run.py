@@ -238,8 +238,8 @@ def _compare(cards: Mapping[str, RunCard], lists: Lists, out: Path) -> list[RunC
             }
             seeds_against = {
                 other: {figure: found[_seeds_of(first[name]), _seeds_of(other)][figure] for figure in FIGURES}
-                for other in groups
-                if other != first[name]
+                for other, group in groups.items()
+                if other != first[name] and len(group) + len(groups[first[name]]) > 2
             }
             update = {"against": against, "seeds_against": seeds_against}
             compared[name][test] = listed.model_copy(update=update)

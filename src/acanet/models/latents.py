@@ -145,8 +145,8 @@ class AcaStatistics(nn.Module):
     squared, so folding, chunks and a running softmax serve here too). With several heads it has a query, and so an
     attention, for each share of the channels. The keys are the normalised frames, or a hidden layer that also sees the
     statistics of the whole utterance. The latents of a branch hear its share of the channels, through its share of the
-    keys. A latent transformer then compares what the latents heard; each latent's features
-    are its statistics and its state before and after every layer.
+    keys. A latent transformer then compares what the latents heard; each latent's features are its statistics and its
+    state before and after every layer.
     """
 
     def __init__(self, dim: int, config: AcaStatisticsAggregator, branches: int = 1) -> None:

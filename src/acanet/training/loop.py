@@ -125,6 +125,8 @@ class _Run:
         self.init = None if init is None else init.fingerprint
         set_seed(recipe.seed)
         config = model_config(recipe.model.name, recipe.model.change)
+        if init is not None:
+            _check_same(init, recipe.model.name, config)
         rate = config.front_end.rate
         cuda = torch.cuda.is_available()
         self.bfloat16 = (recipe.precision or ("bfloat16" if cuda else "float32")) == "bfloat16"
@@ -157,7 +159,6 @@ class _Run:
         )
         model = build_model(recipe.model.name, config)
         if init is not None:
-            _check_same(init, recipe.model.name, config)
             model = load_model(init.name, init.config.model, init.weights())
             if isinstance(model, Extractor):
                 model = model.with_discriminant(None)  # which belongs to the weights of before
@@ -402,7 +403,9 @@ def _differences(ours: Any, theirs: Any, key: str = "") -> list[tuple[str, Any, 
 
 def _check_same(init: Bundle, name: str, config: ModelConfig) -> None:
     if init.name != name:
-        raise ModelMismatch(f"model {init.name} to start from", f"{name}, as the recipe says")
+        raise ModelMismatch(
+            f"model {init.name} to start from", f"{name}, as the recipe says; --set model.name={init.name} changes that"
+        )
     theirs = model_config(init.name, init.config.model)
     ours, others = (each.model_dump(mode="json", exclude={"discriminant"}) for each in (config, theirs))
     different = _differences(ours, others)

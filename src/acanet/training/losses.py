@@ -32,7 +32,7 @@ class AngularMarginSoftmax(nn.Module):
             margin: radians.
 
         Returns:
-            The mean loss, and the share of rows (without margin) whose own class is nearest.
+            The mean loss, and the share of rows (without margin) whose own class is nearest, in the mean of branches.
         """
         with torch.autocast(embeddings.device.type, enabled=False):
             cosine = self._by_branch(embeddings) @ self._by_branch(self.centres).transpose(1, 2)
