@@ -27,6 +27,7 @@ from acanet.models.latents import (
     LatentLayer,
     LatentNorm,
     Mla,
+    by_head,
     of_latents,
     scored,
     under_heads,
@@ -78,17 +79,17 @@ class Product(nn.Module):
         return x @ self.matrix + self.offset
 
 
-class Products(nn.Module):
-    """`Product` for each of several equal shares of the inputs."""
+class SideBySide(nn.Module):
+    """A module for each of several equal shares of the inputs."""
 
-    def __init__(self, products: Sequence[Product]) -> None:
+    def __init__(self, modules: Sequence[nn.Module]) -> None:
         super().__init__()
-        self.products = nn.ModuleList(products)
+        self.each = nn.ModuleList(modules)
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., inputs) -> (..., outputs)."""
-        shares = x.chunk(len(self.products), dim=-1)
-        return torch.cat([product(share) for product, share in zip(self.products, shares, strict=True)], dim=-1)
+        shares = x.chunk(len(self.each), dim=-1)
+        return torch.cat([module(share) for module, share in zip(self.each, shares, strict=True)], dim=-1)
 
 
 class FoldedFrontEnd(FrontEnd):
@@ -165,11 +166,14 @@ class FoldedInvertedBlock(nn.Module):
         depthwise.weight = _constant(plain.depthwise.weight.double() * scale[:, None, None])
         depthwise.bias = _constant(shift)
         self.depthwise = depthwise
-        self.expand, self.activation, self.project = _grouped(plain.expand), plain.activation, _grouped(plain.project)
+        layers = zip(_products(plain.expand), _products(plain.project), strict=True)
+        self.each_frame = _side_by_side(
+            [nn.Sequential(expand, plain.activation, project) for expand, project in layers]
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, frames, channels), zero in padded frames -> the same shape."""
-        return x + self.project(self.activation(self.expand(self.depthwise(x))))
+        return x + self.each_frame(self.depthwise(x))
 
 
 class FoldedMlp(nn.Sequential):
@@ -348,7 +352,8 @@ class FoldedAcaStatistics(nn.Module):
             queries, context = queries[..., : -self.branches, :], queries[..., -self.branches :, :]
             keys = self.keys(frames, context.flatten(-2).unsqueeze(-2))
         highest, weights = _exponentials(scored(queries, keys, self.branches), mask)
-        sums = (under_heads(weights, values, self.heads) for values in (frames, frames * frames))
+        shares = by_head(frames, self.heads)
+        sums = (under_heads(weights, values) for values in (shares, shares * shares))
         return highest, weights, *sums
 
 
@@ -378,7 +383,9 @@ class ContextStep(nn.Module):
         squeeze = plain.in_context.squeeze
         self.heads, self.branches = plain.heads, plain.branches
         self.queries = _constant(queries)
-        self.share = _products(squeeze.weight[:, squeeze.in_features // 3 :], _bias(squeeze), plain.branches)
+        context = squeeze.weight[:, squeeze.in_features // 3 :].chunk(plain.branches)
+        offsets = _bias(squeeze).chunk(plain.branches)
+        self.share = _side_by_side([Product(each.T, offset) for each, offset in zip(context, offsets, strict=True)])
 
     def forward(self, latents: Tensor, mean: Tensor, square: Tensor) -> tuple[Tensor, Tensor]:
         """(batch, heads * latents, channels / heads) twice, the same for all latents -> the latents as they were, and
@@ -526,14 +533,14 @@ def _linear(linear: nn.Linear) -> Product:
     return Product(linear.weight.T, _bias(linear))
 
 
-def _grouped(linear: GroupedLinear) -> Product | Products:
-    return _products(linear.weight, _bias(linear), linear.groups)
+def _products(linear: GroupedLinear) -> list[Product]:
+    """Of each group."""
+    parts = zip(linear.weight.chunk(linear.groups), _bias(linear).chunk(linear.groups), strict=True)
+    return [Product(weight.T, offset) for weight, offset in parts]
 
 
-def _products(weight: Tensor, bias: Tensor, groups: int) -> Product | Products:
-    """See `grouped`."""
-    parts = [Product(part.T, offset) for part, offset in zip(weight.chunk(groups), bias.chunk(groups), strict=True)]
-    return parts[0] if groups == 1 else Products(parts)
+def _side_by_side(modules: Sequence[nn.Module]) -> nn.Module:
+    return modules[0] if len(modules) == 1 else SideBySide(modules)
 
 
 def _after_norm(norm: nn.LayerNorm, linear: nn.Linear) -> Product:
@@ -561,7 +568,7 @@ def _to_queries(aca: AcaLayer) -> Product:
 def _fold_linear_head(head: LinearHeadModule) -> nn.Module:
     if not isinstance(head.level, nn.Identity):
         norm = () if isinstance(head.norm, nn.Identity) else (_batch_norm(head.norm),)
-        return nn.Sequential(nn.Flatten(), *norm, _grouped(head.linear), head.level)
+        return nn.Sequential(nn.Flatten(), *norm, _side_by_side(_products(head.linear)), head.level)
     return nn.Sequential(nn.Flatten(), _folded_linear(head))
 
 

@@ -192,7 +192,8 @@ class AcaStatistics(nn.Module):
             if mask is not None:
                 scores = scores.masked_fill(~mask.unsqueeze(1), -math.inf)
             attention = scores.softmax(dim=-1)  # (batch, heads * latents, frames)
-            heard = (under_heads(attention, values, self.heads) for values in (frames, frames.square()))
+            shares = by_head(frames, self.heads)
+            heard = (under_heads(attention, values) for values in (shares, shares.square()))
             mean, square = (of_latents(each, self.heads, self.branches) for each in heard)
         variance = square - mean.square()
         statistics = self.norm_statistics(torch.cat([mean, variance.clamp(min=VARIANCE_FLOOR).sqrt()], dim=-1))
@@ -232,21 +233,22 @@ def scored(queries: Tensor, keys: Tensor, branches: int) -> Tensor:
     return torch.cat([query @ key for query, key in pairs], dim=1)
 
 
-def under_heads(weights: Tensor, frames: Tensor, heads: int) -> Tensor:
-    """Sums of the frames under weights, each head's of its share of the channels.
+def by_head(frames: Tensor, heads: int) -> Tensor:
+    """(batch, frames, dim) -> (batch, heads, frames, dim / heads): each head's share of the channels."""
+    return frames.unflatten(2, (heads, -1)).transpose(1, 2)
+
+
+def under_heads(weights: Tensor, shares: Tensor) -> Tensor:
+    """Sums of the frames under weights.
 
     Args:
         weights: (batch, heads * latents, frames), those of the first head first.
-        frames: (batch, frames, dim).
-        heads: how many.
+        shares: (batch, heads, frames, dim / heads), as from `by_head`.
 
     Returns:
         (batch, heads * latents, dim / heads).
     """
-    if heads == 1:
-        return weights @ frames
-    shares = frames.unflatten(2, (heads, -1)).transpose(1, 2)  # (batch, heads, frames, dim / heads)
-    return (weights.unflatten(1, (heads, -1)) @ shares).flatten(1, 2)
+    return (weights.unflatten(1, (shares.shape[1], -1)) @ shares).flatten(1, 2)
 
 
 def of_latents(heard: Tensor, heads: int, branches: int = 1) -> Tensor:
