@@ -14,12 +14,18 @@ from acanet.experiment.card import RunCard, read_strict
 from acanet.models.registry import model_config, model_size
 from acanet.training.recipe import read_experiment, read_recipe
 from commands import acanet
-from conftest import HELD_OUT, ROOT, TINY_MODEL, TRAINED
+from conftest import HELD_OUT, ROOT, TRAINED
 from miniatures import wsj0, wsj0_protocol
 from miniatures_public import cnceleb, librispeech, speechocean762, voxceleb
 
+TINY = {
+    "frames": {"channels": 24, "hidden": 24},
+    "aggregator": {"latents": 3, "aca_heads": 4, "keys": 12},
+    "head": {"dim": 24},
+}
+"""Sizes that one branch or three can have."""
 SMALL = [
-    f"model.change={json.dumps(TINY_MODEL | {'aggregator': {'latents': 2, 'aca_heads': 4, 'keys': 8}})}",
+    f"model.change={json.dumps(TINY)}",
     "data.batch=6",
     "data.crop_seconds=[0.5, 0.7]",
     "data.workers=0",

@@ -71,7 +71,7 @@ def test_models_that_padding_changes_get_equal_lengths_only(network, monkeypatch
 def test_attention_is_over_the_frames(network):
     (waveform,) = waveforms([16000])
     attention = network.attention(waveform)
-    assert attention.shape == (4, 25)
+    assert attention.shape == (12, 25)
     np.testing.assert_allclose(attention.sum(axis=1), 1, atol=1e-5)
 
 
