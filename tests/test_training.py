@@ -330,8 +330,11 @@ def test_init_adds_to_what_the_model_saw(tiny_recipe, tiny_bundle, tmp_path):
     ],
 )
 def test_init_with_another_architecture_is_refused(tiny_recipe, tiny_bundle, tmp_path, model, named):
+    """Before anything is decoded."""
+    data = tiny_recipe["data"] | {"cache": str(tmp_path / "cache")}
     with pytest.raises(ModelMismatch, match=named):
-        run(tiny_recipe | {"model": model}, tmp_path / "run", init=Bundle.load(tiny_bundle))
+        run(tiny_recipe | {"model": model, "data": data}, tmp_path / "run", init=Bundle.load(tiny_bundle))
+    assert not (tmp_path / "cache").exists()
 
 
 def test_resuming_goes_on_from_the_same_start(tiny_recipe, tiny_bundle, tmp_path):

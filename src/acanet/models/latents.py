@@ -262,8 +262,6 @@ def of_latents(heard: Tensor, heads: int, branches: int = 1) -> Tensor:
     Returns:
         (batch, branches * latents, dim / branches).
     """
-    if heads == 1:
-        return heard
     by_branch = heard.unflatten(1, (branches, heads // branches, -1)).transpose(2, 3)
     return by_branch.flatten(3).flatten(1, 2)
 
