@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from acanet.bundle import BUNDLES
 from acanet.encoder import Encoder
 from acanet.errors import AcanetError, BadAudio, MissingExtra, NoSpeech, NotCalibrated, TooShort
-from acanet.evaluation.der import diarization_error
+from acanet.evaluation.der import DiarizationError, diarization_error
 from acanet.segments import find
 from acanet.segments.cluster import closeness, cluster
 from acanet.segments.find import hear
@@ -336,14 +336,19 @@ def test_conversations_are_what_they_say(benchmark, voices):
 
 
 def test_real_voices(benchmark, shared):
+    """Five conversations each way: in a single one, two may sound alike, or one speaker like two."""
     from acanet.data.manifest import read_manifest
 
     sources = benchmark.Voices(read_manifest(shared / "data" / "speechocean762.dev.jsonl"))
     encoder = Encoder.load()
-    alone, two = (benchmark.conversation(sources, speakers, [0, speakers, 0]) for speakers in (1, 2))
-    assert len({turn.speaker for turn in hear(encoder, alone.waveform).turns()}) == 1
-    found = hear(encoder, two.waveform).turns(speakers=2)
-    assert diarization_error(two.turns, found, overlap=False).rate < 0.1
+    one_voice, error = 0, DiarizationError()
+    for number in range(5):
+        alone, two = (benchmark.conversation(sources, speakers, [0, speakers, number]) for speakers in (1, 2))
+        one_voice += len({turn.speaker for turn in hear(encoder, alone.waveform).turns()}) == 1
+        found = hear(encoder, two.waveform).turns(speakers=2)
+        error += diarization_error(two.turns, found, overlap=False)
+    assert one_voice >= 4
+    assert error.rate < 0.1
 
 
 def test_the_share_of_overlap_by_hand(benchmark):
@@ -353,8 +358,6 @@ def test_the_share_of_overlap_by_hand(benchmark):
 
 
 def test_intervals_hold_the_rate_and_rows_are_complete(benchmark):
-    from acanet.evaluation.der import DiarizationError
-
     right, wrong = DiarizationError(10, 0, 0, 0), DiarizationError(30, 3, 1, 2)
     text = benchmark.rate_with_interval([right, wrong], seed=0)
     assert text == "15.0 [0.0, 20.0]"
