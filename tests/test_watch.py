@@ -17,10 +17,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from acanet.audio import AudioWarning
 from acanet.data.synthetic import SyntheticVoice, synthesise
 from acanet.encoder import Encoder
 from acanet.errors import AcanetError, BadAudio, MissingExtra, NoSpeech
+from acanet.quality import AudioWarning
 from acanet.sources import microphone, pcm, until_interrupted
 from acanet.watch import watch
 from commands import acanet

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from acanet import audio
 from acanet import windows as module
-from acanet.audio import AudioWarning, load, resample
+from acanet.audio import load, resample
 from acanet.encoder import Encoder
 from acanet.errors import AcanetError, BadAudio, NoSpeech, TooShort
+from acanet.quality import AudioWarning
 from acanet.speech import speech_segments
 from acanet.windows import SpeechFinder, cover, embed_spans, find_speech, speech_within
 from commands import acanet

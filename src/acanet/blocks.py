@@ -9,18 +9,9 @@ from contextlib import contextmanager
 import numpy as np
 import soxr
 
-from acanet.audio import (
-    Source,
-    Waveform,
-    check_scale,
-    describe,
-    energies,
-    is_telephone_band,
-    open_blocks,
-    resample,
-    warn_of_losses,
-)
+from acanet.audio import Source, Waveform, check_scale, describe, open_blocks, resample
 from acanet.errors import BadAudio
+from acanet.quality import energies, is_telephone_band, warn_of_losses
 
 _CONTEXT = 0.5
 """Seconds that the end of a resampled recording depends on; soxr holds back up to 0.1 s."""

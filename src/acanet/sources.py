@@ -12,8 +12,8 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from acanet.audio import AudioWarning
 from acanet.errors import AcanetError, BadAudio, MissingExtra
+from acanet.quality import AudioWarning
 
 _BLOCK_SECONDS = 0.1
 _CONTAINERS = {
