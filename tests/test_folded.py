@@ -8,7 +8,9 @@ import torch
 from torch import nn
 
 from acanet.config import FrontEndConfig
-from acanet.models.folded import Affine, FoldedMla, Product, fold
+from acanet.models.folded import fold
+from acanet.models.folded.latents import FoldedMla
+from acanet.models.folded.parts import Affine, Product
 from acanet.models.frontend import FrontEnd
 from acanet.models.latents import sinusoids
 from acanet.models.registry import model_names

@@ -25,7 +25,7 @@ from torch.nn import functional
 
 from acanet.config import ConvolutionFrames, ExtractorConfig, FramesConfig, PointwiseFrames, SpectralFrames, TdnnFrames
 from acanet.models.extractor import Extractor
-from acanet.models.folded import FoldedAcaStatistics, FoldedMla
+from acanet.models.folded.latents import FoldedAcaStatistics, FoldedMla
 from acanet.models.frontend import frame_mask
 
 _SAMPLES = 8000  # of the examples that graphs are traced with
