@@ -38,7 +38,9 @@ check: $(VENV)/.installed ## lint, format, types and import rules
 	@$(BIN)/python -m pytest tests/test_imports.py
 
 results: $(VENV)/.installed ## docs/results.md and its pictures, from the committed run cards
-	@$(BIN)/acanet results docs/results/cards --speed docs/results/speed.json --reference ecapa-512 --reference acanet2-attentive -o docs/results.md
+	@$(BIN)/acanet results docs/results/cards --speed docs/results/speed.json \
+	  --reference ecapa-512 --reference ecapa-1024 --reference acanet2-attentive --reference acanet2-large-attentive \
+	  --reference pointwise-attentive --reference ecapa-attentive -o docs/results.md
 
 $(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/pip
 	@echo "venv: installing acanet with the versions of constraints.txt (the first time takes minutes)"

@@ -1,4 +1,4 @@
-"""The published results: what the pages say is what their files say, and each run card is of a recipe that is there."""
+"""The published results: what the report says is what its files say, and each run card is of a recipe that is there."""
 
 from __future__ import annotations
 
@@ -10,9 +10,7 @@ import pytest
 from acanet.bundle import SHIPPED, Bundle
 from acanet.evaluation.conditions import Conditions
 from acanet.evaluation.result import Card
-from acanet.experiment.card import read_cards, read_strict
-from acanet.experiment.page import write_page
-from acanet.experiment.speed import Speed
+from acanet.experiment.card import read_cards
 from acanet.training.recipe import portable, read_experiment
 from conftest import ROOT
 
@@ -116,16 +114,6 @@ def test_a_run_card_is_of_a_recipe_of_the_repository(card):
     assert card.command == f"acanet experiment {recipe} --only {card.system} --out runs/{card.experiment}"
     assert card.code is not None
     assert not card.code.changed
-
-
-def test_the_page_of_results_is_made_from_the_cards(tmp_path):
-    write_page(
-        tmp_path / "results.md",
-        RUN_CARDS,
-        speed=read_strict(Speed, RESULTS / "speed.json"),
-        references=["ecapa-512", "acanet2-attentive"],
-    )
-    assert (tmp_path / "results.md").read_text("utf-8") == (ROOT / "docs" / "results.md").read_text("utf-8")
 
 
 def test_the_models_that_ship_have_run_cards():

@@ -21,8 +21,8 @@ def results(
         list[str] | None,
         typer.Option(
             metavar="NAME",
-            help="System to compare with; may be given often: an experiment takes the first that it has, else its "
-            "first system.",
+            help="System to compare with; may be given often: an experiment takes those that it has, the first of them "
+            "with differences and the others with ratios alone, or its first system.",
         ),
     ] = None,
 ) -> None:

@@ -29,12 +29,12 @@ class Section:
     Attributes:
         name: of its recipe.
         cards: of its systems, in the order of the recipe.
-        reference: the system that the others are compared with.
+        references: the systems that the others are compared with: one or more.
     """
 
     name: str
     cards: Sequence[RunCard]
-    reference: str
+    references: Sequence[str]
 
     @property
     def lists(self) -> list[str]:
@@ -56,7 +56,8 @@ def write_page(
         path: the Markdown file.
         cards: of one experiment or of several, which keep the order of their first cards.
         speed: how long models take; None: no times.
-        references: names of systems to compare with; an experiment takes the first that it has, else its first system.
+        references: names of systems to compare with; an experiment takes those that it has, the first of them with
+            differences and the others with ratios alone, or its first system.
 
     Raises:
         BadConfig: for a reference that no experiment has.
@@ -67,7 +68,7 @@ def write_page(
     parts = ["# Results", _introduction(speed)]
     for section in sections:
         parts += [f"## {section.title}", *([section.cards[0].about.strip()] if section.cards[0].about else [])]
-        parts += [measured_table(section, speed), paired_table(section), _seeds_table(section)]
+        parts += [measured_table(section, speed), paired_table(section), _ratios_table(section), _seeds_table(section)]
         parts += [*_pictures(section, speed, path), _budget_table(section), _origin_table(section)]
     scratch = path.with_name(path.name + ".part")
     scratch.write_text("\n\n".join(part for part in parts if part) + "\n", encoding="utf-8")
@@ -95,36 +96,49 @@ def measured_table(section: Section, speed: Speed | None = None) -> str:
 
 
 def paired_table(section: Section) -> str:
-    """Each system beside the reference, paired, in Markdown; empty where there is no other system."""
+    """Each system beside the first reference, paired, in Markdown; empty where there is no other system."""
+    reference = section.references[0]
     head = ["system"]
     for name in section.lists:
-        head += [f"{name}: EER minus that of {section.reference}, %", "times that", "minDCF(0.05) minus"]
-    others = [card for card in section.cards if card.system != section.reference]
+        head += [f"{name}: EER minus that of {reference}, %", "times that", "minDCF(0.05) minus"]
     rows = [
-        [card.system, *(cell for name in section.lists for cell in _against(card.lists.get(name), section.reference))]
-        for card in others
+        [card.system, *(cell for name in section.lists for cell in _against(card.lists.get(name), reference))]
+        for card in section.cards
+        if card.system != reference
     ]
     return _table(head, "l", rows) if rows else ""
+
+
+def _ratios_table(section: Section) -> str:
+    """The EER of each system as a multiple of that of each further reference; empty where there is none."""
+    further = section.references[1:]
+    head = ["system", *(f"{name}: EER, times that of {other}" for name in section.lists for other in further)]
+    rows = []
+    for card in section.cards:
+        beside = [(card.lists.get(name), other) for name in section.lists for other in further]
+        rows.append([card.system, *(_against(listed, other)[1] for listed, other in beside)])
+    return _table(head, "l", rows) if further else ""
 
 
 def _seeds_table(section: Section) -> str:
     """The EER of systems that differ by their seed only: mean, least and most; empty where there are none.
 
-    Each mean is compared with that of the seeds of the reference.
+    Each mean is compared with that of the seeds of each reference.
     """
     head = ["seeds of one system"]
     for name in section.lists:
-        head += [f"{name}: mean EER, %", f"times that of {section.reference}"]
+        head += [f"{name}: mean EER, %", *(f"times that of {reference}" for reference in section.references)]
     groups = by_seeds(section.cards)
-    first = next(group[0].system for group in groups if section.reference in [card.system for card in group])
+    names = [[card.system for card in group] for group in groups]
+    firsts = [next(group[0] for group in names if reference in group) for reference in section.references]
     rows = []
     for cards in (group for group in groups if len(group) > 1):
         row = [", ".join(card.system for card in cards)]
         for name in section.lists:
             rates = [100 * card.lists[name].figures["eer"].value for card in cards if name in card.lists]
             row.append(f"{fmean(rates):.2f} ({min(rates):.2f} to {max(rates):.2f})" if rates else NOTHING)
-            beside = cards[0].lists[name].seeds_against.get(first) if name in cards[0].lists else None
-            row.append(_times(beside["eer"]) if beside else NOTHING)
+            beside = cards[0].lists[name].seeds_against if name in cards[0].lists else {}
+            row += [_times(beside[first]["eer"]) if first in beside else NOTHING for first in firsts]
         rows.append(row)
     return _table(head, "l", rows) if rows else ""
 
@@ -144,7 +158,7 @@ def _sections(cards: Sequence[RunCard], references: Sequence[str]) -> list[Secti
     for name, unordered in by_name.items():
         ordered = sorted(unordered, key=lambda card: (card.place, card.system))
         own = [card.system for card in ordered]
-        sections.append(Section(name, ordered, next((each for each in references if each in own), own[0])))
+        sections.append(Section(name, ordered, [each for each in references if each in own] or own[:1]))
     return sections
 
 
