@@ -45,7 +45,7 @@ def test_clipping_is_noticed() -> None:
 
 def test_the_clipped_share_counts_whole_runs() -> None:
     waveform = np.zeros(100, np.float32)
-    waveform[10:15] = 0.9
+    waveform[0:5] = 0.9
     waveform[30:33] = -0.9
     waveform[50:52] = 0.9
     assert clipped_share(waveform) == pytest.approx(0.08)

@@ -181,6 +181,8 @@ def test_seeds_of_one_system_are_summed_up(tmp_path):
     assert acanet("results", *given, *chosen, "-o", tmp_path / "page.md").code == 0
     found = rows(tmp_path / "page.md")["aca-0, aca-1, aca-2"][-1]
     assert found == ["5.10 (4.00 to 6.00)", "0.85 [0.72, 0.97]", "–"]
+    assert rows(tmp_path / "page.md")["ecapa"][-3:-2] == [["6.00", "–", "–"]]
+    assert "| times that of ecapa | times the mean of aca-0's |" in (tmp_path / "page.md").read_text()
 
 
 def test_changed_keys_of_a_model_are_told_and_nobody_timed_it(tmp_path):

@@ -55,4 +55,4 @@ def clipped_share(waveform: NDArray[np.float32]) -> float:
         return 0.0
     at_peak = np.abs(waveform) >= peak - 2**-15
     runs = at_peak[:-2] & at_peak[1:-1] & at_peak[2:]
-    return float((runs.sum() + 2 * (np.diff(runs.astype(np.int8)) == 1).sum()) / len(waveform))
+    return float((runs.sum() + 2 * (np.diff(runs.astype(np.int8), prepend=np.int8(0)) == 1).sum()) / len(waveform))

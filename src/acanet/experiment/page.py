@@ -123,20 +123,24 @@ def _ratios_table(section: Section) -> str:
 def _seeds_table(section: Section) -> str:
     """The EER of systems that differ by their seed only: mean, least and most; empty where there are none.
 
-    Each mean is compared with that of the seeds of each reference.
+    Each mean is compared with that of the seeds of each reference; where one has several, so are single systems.
     """
-    head = ["seeds of one system"]
-    for name in section.lists:
-        head += [f"{name}: mean EER, %", *(f"times that of {reference}" for reference in section.references)]
     groups = by_seeds(section.cards)
     names = [[card.system for card in group] for group in groups]
-    firsts = [next(group[0] for group in names if reference in group) for reference in section.references]
+    compared = [next(group for group in names if reference in group) for reference in section.references]
+    firsts = [group[0] for group in compared]
+    head = ["seeds of one system"]
+    for name in section.lists:
+        head += [f"{name}: mean EER, %"]
+        head += [f"times the mean of {each[0]}'s" if len(each) > 1 else f"times that of {each[0]}" for each in compared]
+    singles = any(len(group) > 1 for group in compared)
     rows = []
-    for cards in (group for group in groups if len(group) > 1):
+    for cards in (group for group in groups if singles or len(group) > 1):
         row = [", ".join(card.system for card in cards)]
         for name in section.lists:
             rates = [100 * card.lists[name].figures["eer"].value for card in cards if name in card.lists]
-            row.append(f"{fmean(rates):.2f} ({min(rates):.2f} to {max(rates):.2f})" if rates else NOTHING)
+            spread = f" ({min(rates):.2f} to {max(rates):.2f})" if len(rates) > 1 else ""
+            row.append(f"{fmean(rates):.2f}{spread}" if rates else NOTHING)
             beside = cards[0].lists[name].seeds_against if name in cards[0].lists else {}
             row += [_times(beside[first]["eer"]) if first in beside else NOTHING for first in firsts]
         rows.append(row)
@@ -166,7 +170,8 @@ def _introduction(speed: Speed | None) -> str:
     lines = [
         "Made by `acanet results` from run cards, one for each row; the command in a row makes its card again. In",
         "brackets: the 95 % interval over the draw of the speakers. Differences and ratios are paired, by the same",
-        "draws for both systems: one whose interval does not hold 0, or 1, says that they differ.",
+        "draws for both systems: one whose interval does not hold 0, or 1, says that they differ. Where systems differ",
+        "by their seed alone, a further table compares the means over seeds.",
     ]
     if speed is not None:
         lines += [

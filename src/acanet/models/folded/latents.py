@@ -104,8 +104,8 @@ class MlaStep(nn.Module):
     def __init__(self, aca: Any, ended: Any | None, following: Any | None) -> None:
         super().__init__()
         out, value = aca.out.weight.double(), aca.value.weight.double()
-        constant = out @ (value @ aca.norm.bias.double() + aca.value.bias.double()) + aca.out.bias.double()
-        self.value = Product((out @ (value * aca.norm.weight.double())).T, constant)
+        offset = out @ (value @ aca.norm.bias.double() + aca.value.bias.double()) + aca.out.bias.double()
+        self.value = Product((out @ (value * aca.norm.weight.double())).T, offset)
         self.mlp = FoldedMlp(aca.mlp)
         self.transformer = nn.ModuleList(FoldedLatentLayer(layer) for layer in (ended.transformer if ended else ()))
         self.aggregate = product_of(ended.aggregate) if ended else None

@@ -119,4 +119,4 @@ def beside(products: Sequence[Product]) -> Product:
 
 def bias_of(linear: nn.Linear) -> Tensor:
     """(outputs,) in double precision; zero where there is none."""
-    return linear.weight.new_zeros(linear.out_features) if linear.bias is None else linear.bias.double()
+    return linear.weight.double().new_zeros(linear.out_features) if linear.bias is None else linear.bias.double()
