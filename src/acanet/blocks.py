@@ -11,7 +11,7 @@ import soxr
 
 from acanet.audio import Source, Waveform, check_scale, describe, open_blocks, resample
 from acanet.errors import BadAudio
-from acanet.quality import energies, is_telephone_band, warn_of_losses
+from acanet.quality import energies, is_telephone_band, samples_in_runs, warn_of_losses
 
 _CONTEXT = 0.5
 """Seconds that the end of a resampled recording depends on; soxr holds back up to 0.1 s."""
@@ -76,11 +76,7 @@ class Checks:
         self._peak = max(self._peak, peak)
         if peak < self._peak - _STEP:
             return
-        at_peak = np.abs(block) >= np.float32(self._peak - _STEP)
-        runs = at_peak[:-2] & at_peak[1:-1] & at_peak[2:]
-        if runs.any():
-            starts = int(runs[0]) + int(np.count_nonzero(runs[1:] & ~runs[:-1]))
-            self._clipped += int(np.count_nonzero(runs)) + 2 * starts
+        self._clipped += samples_in_runs(np.abs(block) >= np.float32(self._peak - _STEP))
 
 
 class Resampler:

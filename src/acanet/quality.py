@@ -53,6 +53,11 @@ def clipped_share(waveform: NDArray[np.float32]) -> float:
     peak = max(waveform.max(), -waveform.min())
     if peak < 0.05:
         return 0.0
-    at_peak = np.abs(waveform) >= peak - 2**-15
-    runs = at_peak[:-2] & at_peak[1:-1] & at_peak[2:]
-    return float((runs.sum() + 2 * (np.diff(runs.astype(np.int8), prepend=np.int8(0)) == 1).sum()) / len(waveform))
+    return samples_in_runs(np.abs(waveform) >= peak - 2**-15) / len(waveform)
+
+
+def samples_in_runs(marked: NDArray[np.bool_]) -> int:
+    """How many of the marked samples, (samples,), lie in runs of three or more."""
+    runs = marked[:-2] & marked[1:-1] & marked[2:]
+    starts = int(np.count_nonzero(runs[:1])) + int(np.count_nonzero(runs[1:] & ~runs[:-1]))
+    return int(np.count_nonzero(runs)) + 2 * starts
