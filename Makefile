@@ -35,7 +35,7 @@ check: $(VENV)/.installed ## lint, format, types and import rules
 	@echo "check: types"
 	@$(BIN)/mypy
 	@echo "check: import rules"
-	@$(BIN)/python -m pytest tests/test_imports.py
+	@$(BIN)/python -m pytest tests/project/test_imports.py
 
 results: $(VENV)/.installed ## docs/results.md and its pictures, from the committed run cards
 	@$(BIN)/acanet results docs/results/cards --speed docs/results/speed.json \

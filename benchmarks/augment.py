@@ -21,11 +21,11 @@ from pathlib import Path
 
 import numpy as np
 
-from acanet.audio import Waveform
-from acanet.data import augment
-from acanet.data.codecs import opus, telephone
-from acanet.data.music import music
-from acanet.data.rooms import build_rooms
+from acanet.audio.recording import Waveform
+from acanet.data.augment import functions as augment
+from acanet.data.augment.codecs import opus, telephone
+from acanet.data.augment.music import music
+from acanet.data.augment.rooms import build_rooms
 from acanet.data.synthetic import SyntheticVoice, synthesise
 
 SPEED, VOICES, T60, SEED = 1.1, 5, 0.5, 0

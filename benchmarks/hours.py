@@ -58,7 +58,7 @@ def make(path: Path, seconds: float) -> None:
 def measure(path: Path, way: str, model: str, parts: bool) -> dict[str, Any]:
     """Peak memory (MB) and seconds of one way to embed a recording, and of its parts."""
     from acanet import Encoder
-    from acanet.audio import claimed_seconds
+    from acanet.audio.recording import claimed_seconds
 
     encoder = Encoder.load(model, threads=1)
     loaded = peak()
@@ -85,9 +85,10 @@ def stream(encoder: Any, path: Path) -> None:
 
 
 def timed(encoder: Any) -> dict[str, float]:
-    """Seconds spent in each stage of the model, in speech detection, and in what `acanet.blocks` does, as they pass."""
-    from acanet import blocks, speech_meter
-    from acanet.audio import _mono_blocks
+    """Seconds spent in each stage of the model, in speech detection, and in `acanet.audio.blocks`, as they pass."""
+    from acanet.audio import blocks
+    from acanet.audio.recording import _mono_blocks
+    from acanet.speech import meter as speech_meter
 
     spent: dict[str, float] = defaultdict(float)
 
@@ -106,9 +107,9 @@ def timed(encoder: Any) -> dict[str, float]:
         while (block := around(next, lambda *_: "decode")(found, None)) is not None:
             yield block
 
-    import acanet.audio
+    import acanet.audio.recording
 
-    acanet.audio._mono_blocks = decoded  # type: ignore[assignment]
+    acanet.audio.recording._mono_blocks = decoded  # type: ignore[assignment]
     encoder._network.run = around(encoder._network.run, lambda stage: stage)
     for owner, method, name in (
         (speech_meter.SpeechMeter, "feed", "speech"),

@@ -39,7 +39,7 @@ from unittest import mock
 import numpy as np
 
 from acanet import Encoder
-from acanet.audio import Waveform
+from acanet.audio.recording import Waveform
 from acanet.data.synthetic import SyntheticVoice, synthesise
 from acanet.experiment.origin import cores, processor
 from acanet.experiment.speed import Speed, Timing
@@ -74,8 +74,8 @@ def in_torch(folder: Path, threads: int) -> Embed:
 def as_published(folder: Path, threads: int) -> Embed:
     import torch
 
-    from acanet.config import FrontEndConfig
     from acanet.models.frontend import FrontEnd
+    from acanet.runtime.front_end import FrontEndConfig
 
     torch.set_num_threads(threads)
     front_end, network = FrontEnd(FrontEndConfig()), published().eval()
@@ -153,7 +153,7 @@ def published() -> Any:
     import torch
     from train_step import MELS, PlainAcaNet
 
-    from acanet.config import MlaAggregator
+    from acanet.models.config import MlaAggregator
 
     torch.manual_seed(0)
     return PlainAcaNet(MELS, 256, 100 * LONGEST, MlaAggregator())
@@ -175,8 +175,8 @@ def fresh(name: str) -> Any:
 
 def prepare(name: str, folder: Path) -> None:
     """Write a model as training does and as `acanet export` does, unless both are there."""
-    from acanet import export as exporting
-    from acanet.bundle import BundleConfig, Provenance, write_bundle
+    from acanet.export import export as exporting
+    from acanet.runtime.bundle import BundleConfig, Provenance, write_bundle
 
     if (folder / "exported" / "config.json").is_file():
         return
@@ -201,9 +201,9 @@ def gflop(name: str, seconds: float) -> float | None:
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
-    from acanet.config import FrontEndConfig
     from acanet.models.folded import fold
     from acanet.models.frontend import FrontEnd
+    from acanet.runtime.front_end import FrontEndConfig
 
     system = system_of(name)
     if not system.model:

@@ -18,7 +18,7 @@ import time
 
 import numpy as np
 
-from acanet.evaluation.intervals import measure
+from acanet.evaluation.figures.intervals import measure
 
 DISTANCE, TARGET_SHARE = 3.0, 0.1
 MOST_SECONDS, MOST_TRIALS, MOST_REPLICATES = 10.0, 100_000, 1000

@@ -22,10 +22,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from acanet.data.batches import Stage, TrainingBatches
-from acanet.data.effects import Augment
-from acanet.data.manifest import Utterance, read_manifest
-from acanet.data.prepare import Measured, write_manifest
+from acanet.data.augment.effects import Augment
+from acanet.data.feed.batches import Stage, TrainingBatches
+from acanet.data.lists.manifest import Utterance, read_manifest
+from acanet.data.prepare.manifests import Measured, write_manifest
 
 RATE, BATCHES, BATCH, CROP_SECONDS = 16000, 1000, 128, (2.0, 3.0)
 MOST_SECONDS, MOST_BYTES = 60.0, 2e9

@@ -26,12 +26,12 @@ from rich.console import Console
 from rich.progress import track
 
 from acanet import Encoder
-from acanet.audio import Waveform, decode, resample
-from acanet.data.manifest import Utterance, read_manifest
-from acanet.evaluation.der import DiarizationError, diarization_error
+from acanet.audio.recording import Waveform, decode, resample
+from acanet.data.lists.manifest import Utterance, read_manifest
+from acanet.evaluation.figures.der import DiarizationError, diarization_error
 from acanet.segments.find import HOP, THRESHOLD, WINDOW, hear
 from acanet.segments.rttm import Turn, write_rttm
-from acanet.speech import speech_segments
+from acanet.speech.segments import speech_segments
 
 RATE = 16000
 TURNS = 16

@@ -26,12 +26,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acanet import Encoder
-from acanet.audio import Waveform, decode, resample
-from acanet.data.manifest import Utterance, read_manifest
-from acanet.data.music import music
+from acanet.audio.recording import Waveform, decode, resample
+from acanet.data.augment.music import music
+from acanet.data.lists.manifest import Utterance, read_manifest
 from acanet.data.synthetic import SyntheticVoice, synthesise
 from acanet.errors import NoSpeech, TooShort
-from acanet.speech import RATE, _level, require_speech, speech_seconds
+from acanet.speech.segments import RATE, _level, require_speech, speech_seconds
 
 NEEDED = 0.5
 LENGTHS = (3, 10, 60)
@@ -82,7 +82,7 @@ def spread_of_levels(waveform: Waveform) -> bool:
 
 
 def detectors() -> dict[str, Detector]:
-    """By name; the first two are what `acanet.speech` does."""
+    """By name; the first two are what `acanet.speech.segments` does."""
     every: dict[str, Detector] = {"require_speech": quick, "the whole map": whole}
     if find_spec("webrtcvad"):
         every["WebRTC, mode 3"] = webrtc()

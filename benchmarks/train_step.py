@@ -23,10 +23,11 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from acanet.config import ExtractorConfig, FrontEndConfig, MlaAggregator, PointwiseFrames, SharedReadout
+from acanet.models.config import ExtractorConfig, MlaAggregator, PointwiseFrames, SharedReadout
 from acanet.models.latents import sinusoids
 from acanet.models.registry import build_model, model_names
 from acanet.models.weights import read_authors_acanet
+from acanet.runtime.front_end import FrontEndConfig
 from acanet.training.losses import AngularMarginSoftmax
 
 GOLDEN = Path(__file__).resolve().parents[1] / "tests" / "golden" / "acanet_authors_tiny.npz"

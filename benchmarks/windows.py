@@ -29,13 +29,13 @@ import soundfile
 from numpy.typing import NDArray
 
 from acanet import Encoder
-from acanet.audio import Waveform, load, resample
-from acanet.bundle import Bundle
-from acanet.config import FrontEndConfig
+from acanet.audio.recording import Waveform, load, resample
 from acanet.data.synthetic import SyntheticVoice, synthesise
-from acanet.runtime import Network
-from acanet.speech import speech_segments
-from acanet.windows import cover
+from acanet.runtime.bundle import Bundle
+from acanet.runtime.front_end import FrontEndConfig
+from acanet.runtime.network import Network
+from acanet.runtime.windows import cover
+from acanet.speech.segments import speech_segments
 
 Floats = NDArray[np.float32]
 

@@ -10,14 +10,8 @@ from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
-
-TRAINED, HELD_OUT = ("s000", "s001", "s002", "s003"), ("s004", "s005")
-TINY_MODEL = {
-    "frames": {"channels": 16, "hidden": 16, "dilations": [1, 2]},
-    "aggregator": {"latents": 4, "heads": 2, "mlp": 16},
-    "head": {"dim": 16},
-}
+from support.paths import ROOT
+from support.tiny import HELD_OUT, TINY_MODEL, TRAINED
 
 
 @pytest.fixture(scope="session")
@@ -78,8 +72,8 @@ def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A bundle with the tiny ACA-Net of `tiny_recipe` and random weights. Read only."""
     import torch
 
-    from acanet.bundle import BundleConfig, Provenance, write_bundle
     from acanet.models.registry import build_model, model_config
+    from acanet.runtime.bundle import BundleConfig, Provenance, write_bundle
 
     config = model_config("acanet-local", TINY_MODEL)
     with torch.random.fork_rng():

@@ -9,11 +9,11 @@ import pytest
 import soundfile
 
 from acanet import encoder as module
-from acanet.bundle import BUNDLES, TRAINABLE, Bundle, write_bundle
 from acanet.encoder import Encoder
 from acanet.errors import AcanetError, BadAudio, ModelMismatch, NoSpeech, NotCalibrated, TooShort
 from acanet.models.registry import model_names
-from acanet.speech import speech_segments, trim
+from acanet.runtime.bundle import BUNDLES, TRAINABLE, Bundle, write_bundle
+from acanet.speech.segments import speech_segments, trim
 
 RATE = 16000
 

@@ -20,17 +20,17 @@ from typing import Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from acanet.audio import Source, Waveform, checked_rate, claimed_seconds, describe, load
-from acanet.bundle import Bundle
+from acanet.audio.recording import Source, Waveform, checked_rate, claimed_seconds, describe, load
 from acanet.errors import AcanetError, MissingExtra, TooLong
-from acanet.hours import embed_hours
-from acanet.pieces import MEMORY, WHOLE_SECONDS, Piecewise
+from acanet.runtime.bundle import Bundle
+from acanet.runtime.hours import embed_hours
+from acanet.runtime.pieces import MEMORY, WHOLE_SECONDS, Piecewise
+from acanet.runtime.stream import NAME, Stream
+from acanet.runtime.windows import Progress, Windows, check_windows, embed_windows
 from acanet.scoring.calibrate import Calibration
 from acanet.scoring.decide import Verification
 from acanet.scoring.operating_point import OperatingPoint
-from acanet.speech import require_segments, require_speech, trim
-from acanet.stream import NAME, Stream
-from acanet.windows import Progress, Windows, check_windows, embed_windows
+from acanet.speech.segments import require_segments, require_speech, trim
 
 _WINDOW_SECONDS, _WINDOW_FILES = 120.0, 64
 """What `embed_many` sorts by length at a time."""
@@ -40,7 +40,7 @@ MOST_SECONDS = 600.0
 
 
 class Network(Protocol):
-    """What runs a model: `acanet.runtime.Network` or `acanet.models.inference.TorchNetwork`."""
+    """What runs a model: `acanet.runtime.network.Network` or `acanet.models.inference.TorchNetwork`."""
 
     rate: int
     dim: int
@@ -149,7 +149,7 @@ class Encoder:
 
     @property
     def training_audio(self) -> frozenset[str]:
-        """`acanet.audio.content_hash` of what the model heard in training."""
+        """`acanet.audio.recording.content_hash` of what the model heard in training."""
         return self.bundle.provenance.audio
 
     def embed(self, source: Source, *, rate: int | None = None) -> NDArray[np.float32]:
@@ -436,7 +436,7 @@ def _network(bundle: Bundle, threads: int | None, device: str) -> Network:
     if threads is not None and threads < 1:
         raise AcanetError(f"threads is {threads}; 1 or more are needed")
     if bundle.config.onnx is not None:
-        from acanet.runtime import Network as OnnxNetwork
+        from acanet.runtime.network import Network as OnnxNetwork
 
         bundle.verify_files()  # a damaged model gives scores that look like any others
         return OnnxNetwork(bundle, threads=threads, device=device)

@@ -12,7 +12,7 @@ from acanet.cli.common import Device, DeviceOption, ThreadsOption, out
 from acanet.errors import MissingExtra
 
 if TYPE_CHECKING:
-    from acanet.export import Exported
+    from acanet.export.export import Exported
 
 
 class Layout(StrEnum):
@@ -57,8 +57,8 @@ def export(
     if trials is not None and audio_root is None and manifest is None:
         raise typer.BadParameter("give --audio-root or --manifest, so that the names in the list can be found")
     try:
-        from acanet.export import export as export_model
-        from acanet.precision import TrialList
+        from acanet.export.export import export as export_model
+        from acanet.export.precision import TrialList
     except ModuleNotFoundError as error:
         raise MissingExtra(error.name or "onnx", "train") from None
 
@@ -79,7 +79,7 @@ def import_weights(
 ) -> None:
     """Make a bundle that runs without torch of public weights; written only if it gives the same embeddings."""
     try:
-        from acanet.import_weights import import_weights as import_public
+        from acanet.export.public import import_weights as import_public
     except ModuleNotFoundError as error:
         raise MissingExtra(error.name or "onnx", "train") from None
 
@@ -92,8 +92,8 @@ def check(
     device: DeviceOption = Device.cpu,
 ) -> None:
     """Replay the golden recordings of an exported bundle, and check its files."""
-    from acanet.bundle import Bundle
-    from acanet.runtime import check as check_bundle
+    from acanet.runtime.bundle import Bundle
+    from acanet.runtime.network import check as check_bundle
 
     difference = check_bundle(Bundle.load(bundle), threads=threads, device=device.value)
     out.print(f"largest difference from the export: {difference:.1e}")

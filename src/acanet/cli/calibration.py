@@ -17,7 +17,7 @@ from acanet.cli.common import AudioRootOption, ManifestOption, out
 from acanet.errors import AcanetError
 
 if TYPE_CHECKING:
-    from acanet.bundle import Bundle
+    from acanet.runtime.bundle import Bundle
     from acanet.scoring.calibrate import Calibration
 
 TITLE = "## Calibration"
@@ -47,10 +47,10 @@ def calibrate(
     import shutil
     import tempfile
 
-    from acanet.bundle import SHIPPED, Bundle
     from acanet.encoder import Encoder
     from acanet.evaluation.calibrate import calibrate as calibrate_model
-    from acanet.evaluation.figures import shown
+    from acanet.evaluation.figures.words import shown
+    from acanet.runtime.bundle import SHIPPED, Bundle
     from acanet.scoring.calibrate import FalseAccepts
     from acanet.scoring.operating_point import OperatingPoint
 
@@ -101,7 +101,7 @@ def calibrate(
 
 def card_section(made: Calibration) -> str:
     """What a model card says of a calibration, Markdown: what it was fitted to, how it decides, how good it is."""
-    from acanet.evaluation.figures import shown
+    from acanet.evaluation.figures.words import shown
 
     data = made.data
     threshold, cosine = (shown("threshold", measure) for measure in (made.threshold, made.whole_threshold))

@@ -51,7 +51,7 @@ def prepare(
     workers: Annotated[int, typer.Option(min=1, help="Processes that decode.")] = 2,
 ) -> None:
     """Check recordings and write manifests to train on, with speakers apart in train and dev."""
-    from acanet.data.prepare import prepare as prepare_corpus
+    from acanet.data.prepare.manifests import prepare as prepare_corpus
 
     lists: dict[Any, list[Path]] = {}
     for name, equals, path in (item.partition("=") for item in split or ()):
@@ -97,10 +97,10 @@ def trials(
     ] = None,
 ) -> None:
     """Draw a trial list from a manifest, evenly over speakers and pairs of speakers."""
-    from acanet.data.draw import check_unheard, draw_trials
-    from acanet.data.manifest import read_manifest
-    from acanet.data.plan import Plan
-    from acanet.data.write import check_new, write_trials
+    from acanet.data.draw.files import check_new, write_trials
+    from acanet.data.draw.plan import Plan
+    from acanet.data.draw.trial_list import check_unheard, draw_trials
+    from acanet.data.lists.manifest import read_manifest
 
     if every and (targets, ratio, targets_per_speaker) != (None, None, None):
         raise typer.BadParameter("takes no --targets, --ratio or --targets-per-speaker", param_hint="--all")

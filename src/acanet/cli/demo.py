@@ -16,6 +16,6 @@ def demo(
     ),
 ) -> None:
     """Make voices, train a small ACA-Net on them, evaluate it on other voices, verify two pairs: a few minutes."""
-    from acanet.demo import run_demo
+    from acanet.experiment.demo import run_demo
 
     run_demo(output, out)

@@ -85,17 +85,17 @@ def evaluate(
     """Score a trial list: EER, minDCF, Cllr and more, with 95 % intervals by bootstrap over speakers."""
     import sys
 
-    from acanet.data.manifest import read_manifest
+    from acanet.data.lists.manifest import read_manifest
     from acanet.encoder import Encoder
     from acanet.evaluation.backends import Backend
-    from acanet.evaluation.breakdown import check_conditions, measure_conditions
     from acanet.evaluation.compare import compare
+    from acanet.evaluation.conditions.breakdown import check_conditions, measure_conditions
     from acanet.evaluation.evaluate import calibration_for
     from acanet.evaluation.evaluate import evaluate as evaluate_model
-    from acanet.evaluation.expect import parse_expectation
     from acanet.evaluation.explain import explain_list
-    from acanet.evaluation.intervals import POINTS, figure_names
-    from acanet.evaluation.report import summary, write_report
+    from acanet.evaluation.figures.expect import parse_expectation
+    from acanet.evaluation.figures.intervals import POINTS, figure_names
+    from acanet.evaluation.report.folder import summary, write_report
     from acanet.scoring.operating_point import parse_point
 
     require("scipy", *(("matplotlib", "jinja2") if report else ()), extra="train")

@@ -18,7 +18,7 @@ def explain(
 ) -> None:
     """Draw what the latents of a model attend to in a recording, and say how much of that is speech."""
     from acanet.evaluation.explain import Explainer
-    from acanet.evaluation.plots.attention import attention_png
+    from acanet.evaluation.report.plots.attention import attention_png
 
     if output.suffix != ".png":
         raise typer.BadParameter(f"{output} does not end in .png", param_hint="--output")

@@ -13,7 +13,7 @@ from acanet.errors import AcanetError
 
 if TYPE_CHECKING:
     from acanet.encoder import Encoder
-    from acanet.watch import Moment
+    from acanet.listening.watch import Moment
 
 LIVE = ("-", "mic")
 """What is heard as it comes: standard input, the microphone."""
@@ -30,8 +30,8 @@ def watching(
     prior: float | None,
 ) -> Iterator[Moment]:
     """What is known from time to time of the speech that comes from a source: `-` or `mic`."""
-    from acanet.sources import microphone, pcm, until_interrupted
-    from acanet.watch import watch
+    from acanet.listening.sources import microphone, pcm, until_interrupted
+    from acanet.listening.watch import watch
 
     rate = encoder.rate if rate is None else rate
     if source == "mic":

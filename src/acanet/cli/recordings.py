@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
     from acanet.encoder import Encoder
+    from acanet.listening.watch import Moment
     from acanet.scoring.calibrate import Calibration
     from acanet.scoring.decide import Verification
-    from acanet.watch import Moment
 
 
 def verify(
@@ -215,7 +215,7 @@ def _embed_windows(encoder: Encoder, files: list[Path], output: Path, window: fl
     import numpy as np
     from rich.progress import Progress
 
-    from acanet.windows import check_windows
+    from acanet.runtime.windows import check_windows
 
     check_windows(window, hop, encoder.needed_seconds)
     embedded, found, failures = [], [], []

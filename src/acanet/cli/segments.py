@@ -33,7 +33,7 @@ def segments(
     from rich.progress import Progress
 
     from acanet.encoder import Encoder
-    from acanet.evaluation.plots.turns import turns_png
+    from acanet.evaluation.report.plots.turns import turns_png
     from acanet.segments.find import check_choice, file_name, hear
     from acanet.segments.rttm import write_rttm
 

@@ -25,7 +25,7 @@ def train(
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
 ) -> None:
     """Train a model. Ctrl-C saves; --resume goes on as if nothing had happened."""
-    from acanet.bundle import Bundle
+    from acanet.runtime.bundle import Bundle
     from acanet.training.loop import train as train_model
     from acanet.training.recipe import read_recipe
 

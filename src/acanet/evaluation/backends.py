@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from acanet.data.manifest import Utterance, read_manifest
+from acanet.data.lists.manifest import Utterance, read_manifest
 from acanet.encoder import Encoder
 from acanet.errors import AcanetError, SeenInTraining, few
 from acanet.evaluation.cohort import Entry, embed_cohort

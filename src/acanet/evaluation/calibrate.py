@@ -18,14 +18,14 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import Progress
 
-from acanet.audio import Waveform
-from acanet.data.sides import Sides, find_sides
-from acanet.data.trials import Trials, read_trials
+from acanet.audio.recording import Waveform
+from acanet.data.lists.sides import Sides, find_sides
+from acanet.data.lists.trials import Trials, read_trials
 from acanet.errors import AcanetError, BadTrials, require
-from acanet.evaluation.bootstrap import Speakers, ends
 from acanet.evaluation.embedding import Embedder, embed_utterances, refuse_known_speakers, refuse_trimming
 from acanet.evaluation.evaluate import warn_of_strangers
-from acanet.evaluation.intervals import measure
+from acanet.evaluation.figures.bootstrap import Speakers, ends
+from acanet.evaluation.figures.intervals import measure
 from acanet.evaluation.scorer import Scorer
 from acanet.scoring.calibrate import Calibration, CalibrationData, FalseAccepts, Ratio, fit, quality
 from acanet.scoring.measure import Measure

@@ -10,7 +10,7 @@ from typing import Literal
 
 import numpy as np
 
-from acanet.data.manifest import Utterance, read_manifest
+from acanet.data.lists.manifest import Utterance, read_manifest
 from acanet.errors import BadManifest, few
 from acanet.evaluation.embedding import Embedder, embed_utterances
 from acanet.scoring.enrolment import mean_embeddings

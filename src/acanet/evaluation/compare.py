@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from acanet.errors import BadTrials
-from acanet.evaluation.figures import shown
-from acanet.evaluation.intervals import POINTS, differences
+from acanet.evaluation.figures.intervals import POINTS, differences
+from acanet.evaluation.figures.words import shown
 from acanet.evaluation.result import Result
 from acanet.scoring.measure import Measure
 from acanet.scoring.operating_point import OperatingPoint

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from acanet.audio import Waveform, content_hash, decode, resample
-from acanet.data.manifest import Utterance
+from acanet.audio.recording import Waveform, content_hash, decode, resample
+from acanet.data.lists.manifest import Utterance
 from acanet.errors import AcanetError, SeenInTraining, TooShort, few
 from acanet.scoring.calibrate import Calibration
-from acanet.speech import speech_segments
+from acanet.speech.segments import speech_segments
 
 BATCH_SECONDS = 120.0
 DECODE_AHEAD = 16  # utterances

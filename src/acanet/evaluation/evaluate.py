@@ -14,13 +14,13 @@ from pathlib import Path
 import numpy as np
 
 from acanet import __version__
-from acanet.data.enrolments import read_enrolments
-from acanet.data.sides import Sides, find_sides
-from acanet.data.trials import Trials, read_trials
+from acanet.data.lists.enrolments import read_enrolments
+from acanet.data.lists.sides import Sides, find_sides
+from acanet.data.lists.trials import Trials, read_trials
 from acanet.evaluation.backends import COSINE, Backend, prepare_scoring
 from acanet.evaluation.embedding import Embedder, embed_utterances, refuse_known_speakers, refuse_trimming
-from acanet.evaluation.intervals import POINTS, measure
-from acanet.evaluation.metrics import eer_threshold
+from acanet.evaluation.figures.intervals import POINTS, measure
+from acanet.evaluation.figures.metrics import eer_threshold
 from acanet.evaluation.result import Card, Counts, Result
 from acanet.evaluation.scorer import EnrolBy, Scorer
 from acanet.scoring.calibrate import Calibration

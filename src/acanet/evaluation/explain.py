@@ -11,12 +11,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pydantic import Field
 
-from acanet.audio import Source, Waveform, decode, describe, load, resample
-from acanet.bundle import Bundle
-from acanet.config import FrontEndConfig, Strict
-from acanet.data.manifest import Utterance
+from acanet.audio.recording import Source, Waveform, decode, describe, load, resample
+from acanet.config.strict import Strict
+from acanet.data.lists.manifest import Utterance
 from acanet.evaluation.names import without_folder
-from acanet.speech import require_segments, speech_segments
+from acanet.runtime.bundle import Bundle
+from acanet.runtime.front_end import FrontEndConfig
+from acanet.speech.segments import require_segments, speech_segments
 
 Floats = NDArray[np.float32]
 Segments = list[tuple[float, float]]
@@ -28,7 +29,7 @@ DYNAMICS = 80.0
 
 
 class Attending(Protocol):
-    """A model whose attention can be looked at, such as `acanet.runtime.Network`."""
+    """A model whose attention can be looked at, such as `acanet.runtime.network.Network`."""
 
     def attention(self, waveform: Waveform) -> Floats:
         """(samples,) -> (latents, frames); rows add up to one."""
@@ -128,7 +129,7 @@ class Explainer:
         Raises:
             AcanetError: when there is no exported bundle there, or it is damaged.
         """
-        from acanet.runtime import Network
+        from acanet.runtime.network import Network
 
         bundle = Bundle.load(model)
         bundle.verify_files()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import PurePosixPath, PureWindowsPath
 
-from acanet.data.sides import Sides
+from acanet.data.lists.sides import Sides
 
 
 def without_folder(name: str) -> str:

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from acanet.config import Strict
-from acanet.data.sides import Sides
-from acanet.data.trials import Trials
+from acanet.config.strict import Strict
+from acanet.data.lists.sides import Sides
+from acanet.data.lists.trials import Trials
 from acanet.evaluation.embedding import Embedded
 from acanet.evaluation.scorer import Scorer
 from acanet.scoring.measure import Measure

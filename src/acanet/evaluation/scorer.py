@@ -9,8 +9,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from acanet.data.sides import Sides
-from acanet.data.trials import Trials
+from acanet.data.lists.sides import Sides
+from acanet.data.lists.trials import Trials
 from acanet.scoring.cosine import cosine
 from acanet.scoring.enrolment import mean_embeddings, mean_scores
 from acanet.scoring.pairs import Floats, Index

@@ -10,9 +10,9 @@ from typing import TypeVar
 
 from pydantic import Field
 
-from acanet.config import Strict
+from acanet.config.strict import Strict
 from acanet.errors import BadConfig
-from acanet.evaluation.intervals import Paired
+from acanet.evaluation.figures.intervals import Paired
 from acanet.evaluation.result import Counts
 from acanet.experiment.origin import Code, Machine
 from acanet.scoring.measure import Measure
@@ -20,7 +20,7 @@ from acanet.training.config import Recipe
 
 CARD = "card.json"
 FIGURES = ("eer", "min_dcf(0.05)", "min_dcf(0.01)")
-"""What a card tells of a trial list, by the names of `acanet.evaluation.intervals.measure`."""
+"""What a card tells of a trial list, by the names of `acanet.evaluation.figures.intervals.measure`."""
 
 S = TypeVar("S", bound=Strict)
 

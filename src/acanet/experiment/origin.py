@@ -12,7 +12,7 @@ from pathlib import Path
 from pydantic import Field
 
 from acanet import __version__
-from acanet.config import Strict
+from acanet.config.strict import Strict
 
 
 class Machine(Strict):

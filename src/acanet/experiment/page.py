@@ -9,9 +9,9 @@ from pathlib import Path
 from statistics import fmean
 
 from acanet.errors import BadConfig, nearest
-from acanet.evaluation.intervals import Paired
-from acanet.evaluation.plots.learning import learning_svg
-from acanet.evaluation.plots.tradeoff import Point, tradeoff_svg
+from acanet.evaluation.figures.intervals import Paired
+from acanet.evaluation.report.plots.learning import learning_svg
+from acanet.evaluation.report.plots.tradeoff import Point, tradeoff_svg
 from acanet.experiment.card import Listed, RunCard, by_seeds
 from acanet.experiment.speed import Speed
 from acanet.scoring.measure import Measure

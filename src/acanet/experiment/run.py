@@ -12,19 +12,19 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 
-from acanet.bundle import Bundle
-from acanet.data.sides import Sides, find_sides
-from acanet.data.trials import Trials, read_trials
+from acanet.data.lists.sides import Sides, find_sides
+from acanet.data.lists.trials import Trials, read_trials
 from acanet.encoder import Encoder
 from acanet.errors import BadConfig, BadTrials, few
 from acanet.evaluation.evaluate import evaluate
-from acanet.evaluation.intervals import pairwise
+from acanet.evaluation.figures.intervals import pairwise
 from acanet.evaluation.names import without_folder
-from acanet.evaluation.report import SCORES, write_report
+from acanet.evaluation.report.folder import SCORES, write_report
 from acanet.evaluation.result import Result
 from acanet.experiment.card import CARD, FIGURES, Budget, Data, Listed, Look, RunCard, Size, by_seeds, read_strict
 from acanet.experiment.origin import these_versions, this_code, this_machine
 from acanet.models.registry import model_config, model_size
+from acanet.runtime.bundle import Bundle
 from acanet.training.config import Evaluation, Recipe
 from acanet.training.corpus import check_inputs
 from acanet.training.log import looks_at_dev, seconds_trained

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from acanet.config import Strict
+from acanet.config.strict import Strict
 
 
 class Timing(Strict):

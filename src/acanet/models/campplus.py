@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from acanet.config import CampplusFrames
+from acanet.models.config import CampplusFrames
 from acanet.models.layers import FrameNorm, PictureConv, ResidualBlock, TimeConv, masked
 
 _SEGMENT = 100  # frames (at half rate) whose mean is the near part of a mask's context

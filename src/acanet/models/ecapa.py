@@ -11,7 +11,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from acanet.config import EcapaFrames
+from acanet.models.config import EcapaFrames
 
 
 class TdnnBlock(nn.Module):

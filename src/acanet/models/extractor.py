@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn import functional
 
-from acanet import config as c
+from acanet.models import config as c
 from acanet.models.campplus import Campplus
 from acanet.models.discriminant import Discriminant
 from acanet.models.ecapa import Ecapa

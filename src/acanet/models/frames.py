@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from acanet.config import ConvolutionFrames, PictureStage, PointwiseFrames, SpectralFrames, TdnnFrames
+from acanet.models.config import ConvolutionFrames, PictureStage, PointwiseFrames, SpectralFrames, TdnnFrames
 from acanet.models.layers import FrameNorm, GroupedLinear, PictureConv, ResidualBlock, TimeConv, masked
 
 

@@ -11,7 +11,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from acanet.config import FrontEndConfig
+from acanet.runtime.front_end import FrontEndConfig
 
 _KALDI_FLOOR = torch.finfo(torch.float32).eps
 _PRE_EMPHASIS = 0.97

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from acanet.config import LinearHead, OwnReadout
+from acanet.models.config import LinearHead, OwnReadout
 from acanet.models.layers import GroupedLinear
 
 

@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from acanet.batching import batches, pad
 from acanet.errors import AcanetError
 from acanet.models.registry import build_model, model_config
 from acanet.models.weights import load_exactly
+from acanet.runtime.batching import batches, pad
 
 _BATCH_SECONDS = 60.0
 

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from acanet.config import AcaStatisticsAggregator, MlaAggregator
+from acanet.models.config import AcaStatisticsAggregator, MlaAggregator
 from acanet.models.layers import full_precision
 from acanet.models.pooling import FrameInContext
 

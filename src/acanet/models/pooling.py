@@ -10,7 +10,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from acanet.config import AttentiveStatisticsPooling, StatisticsPooling
+from acanet.models.config import AttentiveStatisticsPooling, StatisticsPooling
 from acanet.models.layers import FrameNorm, GroupedLinear, grouped
 
 LEAST_VARIANCE = 1e-12

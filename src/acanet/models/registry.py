@@ -18,7 +18,9 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from acanet.config import (
+from acanet.config.strict import Origin
+from acanet.errors import AcanetError, UnknownModel
+from acanet.models.config import (
     AcaStatisticsAggregator,
     AttentiveStatisticsPooling,
     CampplusFrames,
@@ -29,7 +31,6 @@ from acanet.config import (
     MeanPooling,
     MlaAggregator,
     ModelConfig,
-    Origin,
     OwnReadout,
     PictureStage,
     PointwiseFrames,
@@ -38,7 +39,6 @@ from acanet.config import (
     StatisticsPooling,
     TdnnFrames,
 )
-from acanet.errors import AcanetError, UnknownModel
 from acanet.models.extractor import Extractor
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
-from acanet.config import Strict
+from acanet.config.strict import Strict
 from acanet.errors import AcanetError
 from acanet.scoring.decide import Verification
 from acanet.scoring.measure import Measure

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from acanet.config import Strict
+from acanet.config.strict import Strict
 
 
 class Measure(Strict):

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field, PositiveFloat
 
-from acanet.config import Strict
+from acanet.config.strict import Strict
 from acanet.errors import BadConfig
 
 

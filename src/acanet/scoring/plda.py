@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, PositiveInt
 
-from acanet.config import Strict
+from acanet.config.strict import Strict
 from acanet.errors import AcanetError, BadConfig, ModelMismatch
 from acanet.scoring.cosine import unit
 from acanet.scoring.pairs import Floats, Index, Rows

@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from acanet.audio import Source, Waveform, describe, load
+from acanet.audio.recording import Source, Waveform, describe, load
 from acanet.encoder import Encoder
 from acanet.errors import AcanetError, NotCalibrated, TooShort
+from acanet.runtime.windows import Progress, Segments, cover, embed_spans, find_speech
 from acanet.segments.cluster import closeness, cluster
 from acanet.segments.rttm import Turn
 from acanet.segments.timeline import turns_of
-from acanet.windows import Progress, Segments, cover, embed_spans, find_speech
 
 WINDOW, HOP, THRESHOLD = 2.0, 1.0, 0.5
 """Seconds of a window and from one to the next, and the mean log-likelihood ratio from which on clusters are joined:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from acanet.bundle import Provenance
+from acanet.runtime.bundle import Provenance
 from acanet.training.checkpoint import DevRow
 from acanet.training.config import Recipe
 from acanet.training.discriminant import Fitted

@@ -16,8 +16,8 @@ from pydantic import (
     model_validator,
 )
 
-from acanet.config import ConfigPath, Strict
-from acanet.data.effects import Augment, Range, Share, within
+from acanet.config.strict import ConfigPath, Strict
+from acanet.data.augment.effects import Augment, Range, Share, within
 
 CropSeconds = Annotated[Range, within(0.2, 600)]
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from acanet.bundle import Provenance
-from acanet.data.batches import Stage
-from acanet.data.cache import Audio, build_cache, open_files
-from acanet.data.chain import Banks
+from acanet.data.augment.chain import Banks
+from acanet.data.augment.effects import Augment, Range
+from acanet.data.augment.rooms import build_rooms
 from acanet.data.corpora.folder import recordings
-from acanet.data.effects import Augment, Range
-from acanet.data.manifest import Utterance, read_manifest
-from acanet.data.rooms import build_rooms
+from acanet.data.feed.batches import Stage
+from acanet.data.feed.cache import Audio, build_cache, open_files
+from acanet.data.lists.manifest import Utterance, read_manifest
 from acanet.errors import BadConfig, BadManifest
+from acanet.runtime.bundle import Provenance
 from acanet.training.config import Data, Recipe
 from acanet.training.dev import read_dev
 

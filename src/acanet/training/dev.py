@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from acanet.data.cache import build_cache
-from acanet.data.draw import draw_trials
-from acanet.data.manifest import Utterance, read_manifest
-from acanet.data.plan import Plan
-from acanet.data.sides import find_sides
-from acanet.data.trials import read_trials
-from acanet.evaluation.metrics import eer
+from acanet.data.draw.plan import Plan
+from acanet.data.draw.trial_list import draw_trials
+from acanet.data.feed.cache import build_cache
+from acanet.data.lists.manifest import Utterance, read_manifest
+from acanet.data.lists.sides import find_sides
+from acanet.data.lists.trials import read_trials
+from acanet.evaluation.figures.metrics import eer
 from acanet.models.inference import embed_waveforms
 from acanet.scoring.cosine import cosine
 from acanet.training.config import Dev

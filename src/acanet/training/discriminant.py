@@ -15,12 +15,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from acanet.audio import Waveform
-from acanet.config import ExtractorConfig, ModelConfig
-from acanet.data.augment import change_speed
-from acanet.data.batches import TrainingBatches
-from acanet.data.chain import Chain
+from acanet.audio.recording import Waveform
+from acanet.data.augment.chain import Chain
+from acanet.data.augment.functions import change_speed
+from acanet.data.feed.batches import TrainingBatches
 from acanet.errors import AcanetError, BadConfig
+from acanet.models.config import ExtractorConfig, ModelConfig
 from acanet.models.discriminant import Discriminant
 from acanet.models.extractor import Extractor
 from acanet.scoring.cosine import unit

@@ -25,15 +25,15 @@ from rich.progress import track
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from acanet.bundle import Bundle, BundleConfig, write_bundle
-from acanet.config import ExtractorConfig, ModelConfig
-from acanet.data.augment import spec_masks
-from acanet.data.batches import Purpose, TrainingBatches, generator
-from acanet.data.chain import Chain
+from acanet.data.augment.chain import Chain
+from acanet.data.augment.functions import spec_masks
+from acanet.data.feed.batches import Purpose, TrainingBatches, generator
 from acanet.errors import AcanetError, BadConfig, ModelMismatch
+from acanet.models.config import ExtractorConfig, ModelConfig
 from acanet.models.extractor import Extractor
 from acanet.models.inference import embed_waveforms, load_model
 from acanet.models.registry import build_model, model_config
+from acanet.runtime.bundle import Bundle, BundleConfig, write_bundle
 from acanet.training.average import averaged
 from acanet.training.card import model_card
 from acanet.training.checkpoint import DevRow, State, load_state, save_state

@@ -11,10 +11,10 @@ from typing import Any, TypeVar
 
 import yaml
 
-from acanet.config import FOLDER, UNKNOWN_KEY, FromHere, Place, Strict
+from acanet.config.settings import lay, read_setting, read_yaml
+from acanet.config.strict import FOLDER, UNKNOWN_KEY, FromHere, Place, Strict
 from acanet.errors import BadConfig, UnknownModel, nearest
 from acanet.models.registry import model_config
-from acanet.settings import lay, read_setting, read_yaml
 from acanet.training.config import Evaluation, Experiment, Recipe
 
 R = TypeVar("R", bound=Recipe)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from acanet.data.corpora import cnceleb, folder, kaldi, librispeech, speechocean762, table, voxceleb, wsj0
 from acanet.data.corpora.layout import Layout, LeftOut, Part, Split
-from acanet.data.manifest import read_manifest
+from acanet.data.lists.manifest import read_manifest
 
 __all__ = ["LAYOUTS", "Layout", "LeftOut", "Part", "Split"]
 

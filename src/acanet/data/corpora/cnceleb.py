@@ -12,7 +12,7 @@ from pathlib import Path
 
 from acanet.data.corpora.layout import Layout, LeftOut, Part
 from acanet.data.corpora.text import lines, visible
-from acanet.data.manifest import Utterance
+from acanet.data.lists.manifest import Utterance
 from acanet.errors import BadManifest
 
 PARTS = {

@@ -8,7 +8,7 @@ from pathlib import Path
 import soundfile
 
 from acanet.data.corpora.layout import Layout, LeftOut
-from acanet.data.manifest import Utterance
+from acanet.data.lists.manifest import Utterance
 from acanet.errors import BadManifest
 
 EXTENSIONS = {f".{name.lower()}" for name in soundfile.available_formats() if name != "RAW"} | {

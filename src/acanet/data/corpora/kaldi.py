@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from acanet.data.corpora.layout import Layout, LeftOut
-from acanet.data.manifest import Utterance
+from acanet.data.lists.manifest import Utterance
 from acanet.errors import BadManifest
 
 REQUIRED = ("wav.scp", "utt2spk")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from acanet.data.manifest import Utterance
+from acanet.data.lists.manifest import Utterance
 
 Split = Literal["train", "dev", "test"]
 """The manifest that an utterance goes into."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from acanet.data.corpora.layout import Layout
-from acanet.data.manifest import Utterance, collect, plain_utterance
+from acanet.data.lists.manifest import Utterance, collect, plain_utterance
 from acanet.errors import BadManifest, nearest
 
 

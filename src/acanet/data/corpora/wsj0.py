@@ -13,7 +13,7 @@ from pathlib import Path
 
 from acanet.data.corpora.folder import EXTENSIONS
 from acanet.data.corpora.layout import Layout, LeftOut, Part
-from acanet.data.manifest import Utterance
+from acanet.data.lists.manifest import Utterance
 from acanet.errors import BadManifest
 
 PARTS = {

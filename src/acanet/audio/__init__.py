@@ -1,0 +1,1 @@
+"""From any source to checked mono blocks at the rate that a model wants."""

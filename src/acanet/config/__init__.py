@@ -1,0 +1,1 @@
+"""What files say: strict configs, and settings laid over them."""

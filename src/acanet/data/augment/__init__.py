@@ -1,0 +1,1 @@
+"""What may happen to speech between a mouth and a model."""

@@ -1,0 +1,1 @@
+"""Trial lists drawn from a manifest."""

@@ -1,0 +1,98 @@
+"""Drawn trial lists as files."""
+
+from __future__ import annotations
+
+import gzip
+import os
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from acanet.data.draw.trial_list import Drawn
+from acanet.data.lists.trials import WORDS
+from acanet.errors import AcanetError
+
+ENROL = ".enrol"
+"""Follows the name of a list in that of its enrolment list."""
+
+
+def write_trials(path: Path, drawn: Drawn) -> list[Path]:
+    """Write a drawn list, `1 enrol test` or `0 enrol test` a line, gzipped if its name ends in `.gz`.
+
+    With models, their list stands beside it with `.enrol` after its name, `model utterance utterance ...` a line; a
+    model is called by its speaker and a number, as in `anna:1`.
+
+    Returns:
+        The files that were written.
+
+    Raises:
+        AcanetError: when a file is there already or has no folder, or for names that no list can hold.
+    """
+    names = [utterance.id for utterance in drawn.utterances]
+    models = {} if drawn.models is None else _models(drawn, names)
+    enrolled = list(models) or names
+    _check_names(names, enrolled)
+    rows = zip(drawn.target.tolist(), drawn.enrol.tolist(), drawn.test.tolist(), strict=True)
+    contents: dict[Path, Iterable[str]] = {
+        path: (f"{target:d} {enrolled[enrol]} {names[test]}\n" for target, enrol, test in rows)
+    }
+    if models:  # first, so that a list that is there is complete
+        members = (f"{model} {' '.join(members)}\n" for model, members in models.items())
+        contents = {path.with_name(path.name + ENROL): members, **contents}
+    check_new(path, models=bool(models))
+    for file, lines in contents.items():
+        _write(file, lines)
+    return list(contents)
+
+
+def check_new(path: Path, *, models: bool) -> None:
+    """See that a list can be written.
+
+    Raises:
+        AcanetError: when it, or with `models` the list of its models, is there already, or has no folder.
+    """
+    if not path.absolute().parent.is_dir():
+        raise AcanetError(f"{path}: there is no folder {path.parent}; make it first")
+    for file in (path, path.with_name(path.name + ENROL)) if models else (path,):
+        if file.exists():
+            raise AcanetError(f"{file} exists; remove it, or choose another name")
+
+
+def _models(drawn: Drawn, names: Sequence[str]) -> dict[str, list[str]]:
+    """The members of `anna:1`, `anna:2`, ..., in the order of `drawn.models`."""
+    models: dict[str, list[str]] = {}
+    numbers: Counter[str] = Counter()
+    for rows in [] if drawn.models is None else drawn.models.tolist():
+        speaker = drawn.utterances[rows[0]].speaker
+        numbers[speaker] += 1
+        models[f"{speaker}:{numbers[speaker]}"] = [names[row] for row in rows]
+    return models
+
+
+def _check_names(names: Sequence[str], enrolled: Sequence[str]) -> None:
+    """See that a list of these names can be read as it was meant."""
+    wrong = [name for name in (*names, *enrolled) if name in LABELS or not _is_one_field(name)]
+    if wrong:
+        reason = "names in a list are text without white space, other than 'target' and 'nontarget'"
+        raise AcanetError(f"{len(set(wrong)):,} names such as {wrong[0]!r} cannot stand in a list; {reason}")
+    if enrolled is not names and (both := set(names) & set(enrolled)):
+        raise AcanetError(f"{min(both)!r} is the name of a model and of an utterance; rename the utterance")
+
+
+LABELS = {word.decode() for word in WORDS}
+
+
+def _is_one_field(name: str) -> bool:
+    """As `read_trials` splits lines; surrogates that stand alone, which JSON can hold, are no text."""
+    return name.encode(errors="replace").split() == [name.encode(errors="surrogatepass")]
+
+
+def _write(path: Path, lines: Iterable[str]) -> None:
+    scratch = path.with_name(path.name + ".part")
+    with scratch.open("wb") as file:
+        if path.suffix == ".gz":
+            with gzip.GzipFile("", "wb", fileobj=file, mtime=0) as packed:
+                packed.writelines(line.encode() for line in lines)
+        else:
+            file.writelines(line.encode() for line in lines)
+    os.replace(scratch, path)

@@ -1,0 +1,178 @@
+"""Where training finds its audio: decoded once into one file that is mapped into memory, or each crop in its file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import track
+
+from acanet.audio.recording import Waveform, content_hash, decode, resample
+from acanet.data.lists.manifest import Utterance
+from acanet.data.parallel import spread
+from acanet.errors import AcanetError
+
+_SCALE = 32768.0
+
+
+class Audio(Protocol):
+    """Utterances by number, at one rate."""
+
+    @property
+    def hashes(self) -> tuple[str, ...]:
+        """Content hash of every utterance."""
+        ...
+
+    def __len__(self) -> int:
+        """How many utterances there are."""
+        ...
+
+    def samples(self, utterance: int) -> int:
+        """Length of an utterance in samples."""
+        ...
+
+    def read(self, utterance: int, start: int, samples: int) -> Waveform:
+        """(samples,) float32 in [-1, 1] from `start`; an utterance that ends earlier begins again."""
+        ...
+
+
+@dataclass(frozen=True)
+class AudioCache:
+    """Decoded utterances, 16 bit, in the order of the manifests that the cache was made from."""
+
+    path: Path
+    offsets: tuple[int, ...]  # of every utterance, and the end of the last one, in samples
+    hashes: tuple[str, ...]  # content hash of every utterance
+
+    def __len__(self) -> int:
+        return len(self.hashes)
+
+    def samples(self, utterance: int) -> int:
+        """Length of an utterance in samples."""
+        return self.offsets[utterance + 1] - self.offsets[utterance]
+
+    def read(self, utterance: int, start: int, samples: int) -> Waveform:
+        """(samples,) float32 in [-1, 1] from `start`; an utterance that ends earlier begins again."""
+        length = self.samples(utterance)
+        first = self.offsets[utterance]
+        if start + samples <= length:
+            pcm = self._pcm[first + start : first + start + samples]
+        else:
+            pcm = self._pcm[first + np.arange(start, start + samples) % length]
+        return pcm.astype(np.float32) / np.float32(_SCALE)
+
+    @cached_property
+    def _pcm(self) -> NDArray[np.int16]:
+        return np.memmap(self.path, dtype="<i2", mode="r")
+
+
+@dataclass(frozen=True)
+class AudioFiles:
+    """Utterances in their files, of which each crop is decoded when it is asked for."""
+
+    utterances: tuple[Utterance, ...]
+    lengths: tuple[int, ...]  # in samples
+    hashes: tuple[str, ...]
+    rate: int
+
+    def __len__(self) -> int:
+        return len(self.hashes)
+
+    def samples(self, utterance: int) -> int:
+        """Length of an utterance in samples."""
+        return self.lengths[utterance]
+
+    def read(self, utterance: int, start: int, samples: int) -> Waveform:
+        """(samples,) float32 in [-1, 1] from `start`; an utterance that ends earlier begins again.
+
+        Raises:
+            BadAudio: when the file cannot be decoded.
+        """
+        whole, length = self.utterances[utterance], self.lengths[utterance]
+        first, count = (start, samples) if start + samples <= length else (0, length)
+        waveform, have = decode(whole.path, start=whole.start + first / self.rate, duration=count / self.rate)
+        # Rounding to the file's own samples may lose the last one.
+        piece: Waveform = np.resize(resample(waveform, have, self.rate), count)
+        return piece if count == samples else piece[np.arange(start, start + samples) % length]
+
+
+def open_files(utterances: Sequence[Utterance], rate: int) -> AudioFiles:
+    """Utterances of prepared manifests, which tell their lengths and hashes, without touching the audio.
+
+    Raises:
+        AcanetError: for an utterance without them.
+    """
+    for utterance in utterances:
+        if utterance.duration is None or "audio_hash" not in utterance.fields:
+            raise AcanetError(
+                f"{utterance.id}: its manifest does not tell its duration and hash; write it with `acanet prepare`, or "
+                "decode everything once (data.decode: once)"
+            )
+    lengths = tuple(int((utterance.duration or 0.0) * rate) for utterance in utterances)
+    hashes = tuple(str(utterance.fields["audio_hash"]) for utterance in utterances)
+    return AudioFiles(tuple(utterances), lengths, hashes, rate)
+
+
+def build_cache(utterances: Sequence[Utterance], folder: Path, rate: int, workers: int) -> AudioCache:
+    """Decode utterances into one file in `folder`, or find the file that an earlier call made of the same ones.
+
+    Args:
+        utterances: what to decode.
+        folder: where caches live; each is named by a hash of what is in it.
+        rate: samples a second to keep.
+        workers: processes to decode with; 0 or 1: this one.
+
+    Raises:
+        BadAudio: when a file cannot be decoded; nothing is left behind.
+        AcanetError: when a process dies.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    base = folder / _key(utterances, rate)
+    audio, index = base.with_suffix(".i16"), base.with_suffix(".json")
+    if not index.exists():
+        _decode_all(utterances, rate, workers, audio, index)
+    stored = json.loads(index.read_text(encoding="utf-8"))
+    return AudioCache(audio, tuple(stored["offsets"]), tuple(stored["hashes"]))
+
+
+def _decode_all(utterances: Sequence[Utterance], rate: int, workers: int, audio: Path, index: Path) -> None:
+    scratch = audio.with_suffix(f".{os.getpid()}.part")
+    offsets, hashes = [0], []
+    rates = [rate] * len(utterances)
+    try:
+        decoded = spread(_decode, utterances, rates, workers=workers)
+        with scratch.open("wb") as file:
+            for pcm, content in track(decoded, "Decoding", len(utterances), console=Console(stderr=True)):
+                file.write(pcm.tobytes())
+                offsets.append(offsets[-1] + len(pcm))
+                hashes.append(content)
+        os.replace(scratch, audio)
+        scratch.write_text(json.dumps({"offsets": offsets, "hashes": hashes}), encoding="utf-8")
+        os.replace(scratch, index)
+    finally:
+        scratch.unlink(missing_ok=True)
+
+
+def _decode(utterance: Utterance, rate: int) -> tuple[NDArray[np.int16], str]:
+    waveform, have = decode(utterance.path, start=utterance.start, duration=utterance.duration)
+    scaled = np.rint(resample(waveform, have, rate) * _SCALE)
+    return np.clip(scaled, -_SCALE, _SCALE - 1).astype("<i2"), content_hash(waveform)
+
+
+def _key(utterances: Sequence[Utterance], rate: int) -> str:
+    """Names the cache by the files' paths, sizes and times, so that changed audio is decoded anew."""
+    digest = hashlib.sha256(str(rate).encode())
+    for utterance in utterances:
+        facts = utterance.path.stat() if utterance.path.exists() else None
+        file = (facts.st_size, facts.st_mtime_ns) if facts else None
+        digest.update(repr((str(utterance.path), utterance.start, utterance.duration, file)).encode())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,1 @@
+"""Recordings of any layout checked and written as manifests."""

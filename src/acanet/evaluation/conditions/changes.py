@@ -1,0 +1,150 @@
+"""EER of a list whose utterances are embedded again, made worse: in noise, over a line, in a room, cut short."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from acanet.data.augment.degrade import (
+    VOICES,
+    Degradation,
+    babble,
+    babble_voices,
+    crop,
+    opus_line,
+    room,
+    telephone_line,
+    white_noise,
+)
+from acanet.data.augment.rooms import build_rooms
+from acanet.data.lists.manifest import Utterance
+from acanet.errors import BadConfig
+from acanet.evaluation.conditions.rows import Bootstrap, Pairs, Resampled, bare_row, measured_row
+from acanet.evaluation.conditions.tables import Row
+from acanet.evaluation.embedding import Change, Embedded, Embedder, embed_utterances
+from acanet.evaluation.scorer import Scorer
+
+SNRS = (20.0, 10.0, 5.0, 0.0)  # dB
+CROPS = (5.0, 3.0, 2.0, 1.0)  # seconds
+KBPS = 8.0
+ROOMS = 20  # of each band
+T60 = ((0.2, 0.4), (0.5, 0.7), (0.9, 1.2))  # seconds
+NO_BABBLE = "babble is made of the voices of training speakers; give their manifest (--babble), or leave it out"
+
+SIDES: tuple[Literal["test", "both"], ...] = ("test", "both")
+
+
+class Workshop(NamedTuple):
+    """What degradations are made with.
+
+    Attributes:
+        utterances: to be made worse.
+        rate: their samples a second.
+        seed: of everything that is drawn.
+        folder: for banks of rooms and voices.
+        babble: manifest of the speakers to make babble of, if there is one.
+    """
+
+    utterances: Sequence[Utterance]
+    rate: int
+    seed: int
+    folder: Path
+    babble: Path | None
+
+
+class Made(NamedTuple):
+    """A condition that is made, in words, and how."""
+
+    about: str
+    levels: Callable[[Workshop], list[Degradation]]
+
+
+def _noise(_: Workshop) -> list[Degradation]:
+    return [white_noise(snr) for snr in SNRS]
+
+
+def _babble(shop: Workshop) -> list[Degradation]:
+    if shop.babble is None:
+        raise BadConfig("conditions", [NO_BABBLE])
+    voices = babble_voices(shop.babble, shop.folder, shop.rate, seed=shop.seed, without=shop.utterances)
+    return [babble(voices, snr) for snr in SNRS]
+
+
+def _telephone(shop: Workshop) -> list[Degradation]:
+    return [telephone_line(shop.rate)]
+
+
+def _opus(shop: Workshop) -> list[Degradation]:
+    return [opus_line(shop.rate, KBPS)]
+
+
+def _crop(shop: Workshop) -> list[Degradation]:
+    return [crop(shop.rate, seconds) for seconds in CROPS]
+
+
+def _room(shop: Workshop) -> list[Degradation]:
+    banks = [build_rooms(shop.folder, shop.rate, count=ROOMS, t60=t60, seed=shop.seed, workers=1) for t60 in T60]
+    return [room(bank, f"T60 {low:g} to {high:g} s") for bank, (low, high) in zip(banks, T60, strict=True)]
+
+
+MADE: Mapping[str, Made] = {
+    "noise": Made("white noise; signal-to-noise ratio of mean powers over the whole utterance", _noise),
+    "babble": Made(f"{VOICES} other voices at once; signal-to-noise ratio of mean powers over the utterance", _babble),
+    "telephone": Made("300 to 3,400 Hz, 8 kHz, mu-law of 8 bit", _telephone),
+    "opus": Made(f"Opus at {KBPS:g} kbit/s", _opus),
+    "crop": Made("so many seconds from anywhere in the utterance", _crop),
+    "room": Made(f"simulated rooms, {ROOMS} of each band, one drawn for each utterance", _room),
+}
+"""By name, what `--by` can make itself of the utterances of any list."""
+
+
+@dataclass(frozen=True, eq=False)
+class Remeasure:
+    """Measures a list again, its utterances made worse.
+
+    Attributes:
+        encoder: the model.
+        embedded: the utterances as they are.
+        scorer: of the list.
+        pairs: its trials.
+        clean: its EER as it is.
+        bootstrap: of the intervals: the one of `clean`, for the ratios.
+        seed: of what is drawn for the utterances.
+    """
+
+    encoder: Embedder
+    embedded: Embedded
+    scorer: Scorer
+    pairs: Pairs
+    clean: Resampled
+    bootstrap: Bootstrap
+    seed: int
+
+    def __call__(self, degradation: Degradation) -> list[Row]:
+        """With the test side made worse, and with both: two rows from one embedding.
+
+        A level that leaves less than the model needs has no figure.
+        """
+        keeps, name, group = degradation.keeps, degradation.kind, degradation.level
+        if keeps is not None and keeps < self.encoder.needed_seconds:
+            lack = f"the model needs {self.encoder.needed_seconds:g} s"
+            return [bare_row(name, group, side, self.pairs, lack) for side in SIDES]
+        again = embed_utterances(
+            self.encoder, self.scorer.sides.utterances, change=self._change(degradation), label=f"{name} {group}"
+        ).embeddings
+        before = self.embedded.embeddings
+        scores = {"test": self.scorer(before, again), "both": self.scorer(again, again)}
+        shorter = 0 if keeps is None else int(np.count_nonzero(self.embedded.seconds <= keeps))
+        note = f"{shorter} utterances are not longer, taken whole" if shorter else ""
+        return [
+            measured_row(name, group, side, self.pairs, scores[side], self.bootstrap, clean=self.clean, note=note)
+            for side in SIDES
+        ]
+
+    def _change(self, degradation: Degradation) -> Change:
+        ids = [utterance.id for utterance in self.scorer.sides.utterances]
+        return lambda waveform, place: degradation(waveform, self.seed, ids[place])

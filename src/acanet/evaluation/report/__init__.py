@@ -1,0 +1,1 @@
+"""What an evaluation leaves behind: a folder, a page, pictures."""

@@ -1,0 +1,1 @@
+"""From a torch model to a bundle that runs without torch."""

@@ -1,0 +1,1 @@
+"""Speech as it is spoken: microphone, pipe, decisions over time."""

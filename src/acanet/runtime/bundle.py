@@ -1,0 +1,372 @@
+"""A model as one folder: what it is, its weights, what it was trained on, and a card for people.
+
+config.json          name, architecture and front end, seconds of speech it needs
+model.safetensors    weights, as training writes them
+provenance.json      speakers and audio it was trained on
+README.md            model card
+calibration.json     what makes log-likelihood ratios of its cosines, once `acanet calibrate` made one
+
+An exported bundle (`acanet export`) runs without torch. Instead of model.safetensors it has
+
+whole.onnx, ...      graphs; `acanet.export.stages` says what each computes
+weights.bin          the weights of all graphs
+golden.npz           recordings and their embeddings, which `acanet check` replays
+
+The fingerprint says which embeddings can be compared. It is that of the torch form, and a float32 export keeps it,
+because export makes sure that the embeddings are the same. An int8 or fp16 export has one of its own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import tempfile
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+
+from acanet.config.strict import Strict
+from acanet.errors import AcanetError, BadConfig, MissingExtra
+from acanet.scoring.calibrate import Calibration
+
+Precision = Literal["float32", "int8", "fp16"]
+
+SHIPPED = ("default", "small")
+"""The models that ship, by name."""
+BUNDLES = Path(__file__).parents[1] / "bundles"
+"""Where they are, each in a folder of its name."""
+TRAINABLE = Path(__file__).parents[3] / "weights"
+"""Where their torch weights are, in a clone of the repository."""
+ALLOWED = 1e-4
+"""By how much a number of an exported model's embedding may differ from that of the original."""
+WEIGHTS = "weights.bin"
+GOLDEN = "golden.npz"
+CALIBRATION = "calibration.json"
+_FORMAT = 1
+_FULL_SCALE = 2**15
+_REMEDY = "remove the file, or make it anew with `acanet calibrate`"
+_NOT_WHOLE = "the model is damaged; copy its whole folder again"
+
+
+class Pieces(Strict):
+    """How a recording can be embedded in pieces, by the stages of `acanet.export.stages`."""
+
+    passes: PositiveInt = Field(description="over the frames")
+    reach: NonNegativeInt = Field(description="frames of features that a frame sees on each side")
+    stride: PositiveInt = Field(description="frames of features for each frame")
+
+
+class Graphs(Strict):
+    """What an exported bundle holds in place of weights for torch."""
+
+    origin: str = Field(description="fingerprint of the model that was exported")
+    decides: str = Field(description="SHA-256 of what `config.json` says about embeddings")
+    precision: Precision = Field("float32", description="of the products with weights")
+    allowed: PositiveFloat = Field(ALLOWED, description="difference from the golden embeddings on another processor")
+    rate: PositiveInt
+    dim: PositiveInt
+    exact_when_padded: bool
+    stages: tuple[str, ...]
+    pieces: Pieces | None = Field(None, description="none: only the whole recording at once")
+    files: dict[str, str] = Field(description="SHA-256 of graphs and weights, by name")
+
+    @property
+    def fingerprint(self) -> str:
+        """That of the original in float32; other precisions give other embeddings, and have their own."""
+        if self.precision == "float32":
+            return self.origin
+        return hashlib.sha256(f"{self.origin} {self.precision}".encode()).hexdigest()[:16]
+
+
+class BundleConfig(Strict):
+    """What `config.json` holds. `model` is read by the registry, under the config class of `name`."""
+
+    format: int = Field(_FORMAT, ge=1, le=_FORMAT, description="version of the bundle's layout")
+    name: str
+    model: dict[str, Any]
+    licence: str
+    needed_speech_seconds: PositiveFloat = 0.5
+    onnx: Graphs | None = Field(None, description="of an exported bundle")
+
+    @property
+    def decides(self) -> bytes:
+        """What of all this decides what an embedding is: neither the licence nor what runs the model."""
+        return json.dumps(self.model_dump(mode="json", exclude={"licence", "onnx"}), sort_keys=True).encode()
+
+
+class Provenance(Strict):
+    """What a model was trained on: enough to refuse an evaluation on it."""
+
+    data: tuple[str, ...] = Field((), description="manifests, by name")
+    speakers: frozenset[str] = frozenset()
+    audio: frozenset[str] = Field(frozenset(), description="content hashes (`acanet.audio.recording.content_hash`)")
+
+    def __or__(self, other: Provenance) -> Provenance:
+        """What a model saw that was trained on one, then on the other."""
+        return Provenance(
+            data=tuple(dict.fromkeys(self.data + other.data)),
+            speakers=self.speakers | other.speakers,
+            audio=self.audio | other.audio,
+        )
+
+    def as_json(self) -> str:
+        """JSON with sorted sets, so that equal provenance gives equal files."""
+        plain = {"data": list(self.data), "speakers": sorted(self.speakers), "audio": sorted(self.audio)}
+        return json.dumps(plain, indent=0) + "\n"
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A model in a folder, read lazily."""
+
+    folder: Path
+    config: BundleConfig
+
+    @classmethod
+    def load(cls, model: str | Path = "default") -> Bundle:
+        """Open a bundle that ships (`default` or `small`), a bundle's folder, or the best model of a training run.
+
+        Raises:
+            AcanetError: when there is no bundle there.
+            BadConfig: when its config is not understood.
+        """
+        folder = BUNDLES / str(model) if str(model) in SHIPPED else Path(model)
+        if not (folder / "config.json").is_file() and (folder / "best" / "config.json").is_file():
+            folder = folder / "best"
+        path = folder / "config.json"
+        if not path.is_file():
+            shipped = ", ".join(f"`{name}`" for name in SHIPPED)
+            raise AcanetError(f"{model}: no model there; give {shipped}, the folder of a bundle or of a training run")
+        return cls(folder, BundleConfig.parse(_read_json(path), path))
+
+    @property
+    def name(self) -> str:
+        """The architecture's name."""
+        return self.config.name
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 (first 16 hex digits) of everything that decides what an embedding is: not of card or licence.
+
+        That of a bundle exported in float32 is its origin's.
+
+        Raises:
+            AcanetError: when the files of an exported bundle are not those that were exported.
+        """
+        if self.config.onnx is not None:
+            self.verify_files()
+            return self.config.onnx.fingerprint
+        digest = hashlib.sha256(self.config.decides)
+        digest.update((self.folder / "model.safetensors").read_bytes())
+        return digest.hexdigest()[:16]
+
+    @property
+    def graphs(self) -> Graphs:
+        """What an exported bundle holds.
+
+        Raises:
+            AcanetError: when the bundle is not exported.
+        """
+        if self.config.onnx is None:
+            raise AcanetError(f"{self.folder}: not an exported bundle; make one with `acanet export`")
+        return self.config.onnx
+
+    def verify_files(self) -> None:
+        """Make sure that an exported bundle is what was exported.
+
+        Raises:
+            AcanetError: when it is not.
+        """
+        if hashlib.sha256(self.config.decides).hexdigest() != self.graphs.decides:
+            raise self.damaged(self.folder / "config.json", "it was changed after the export")
+        for name, expected in self.graphs.files.items():
+            path = self.folder / name
+            try:
+                found = hashlib.sha256(path.read_bytes()).hexdigest()
+            except FileNotFoundError as error:
+                raise self.damaged(path, error) from None
+            if found != expected:
+                raise self.damaged(path, "it is not the file that was exported")
+
+    def damaged(self, path: Path, reason: object) -> AcanetError:
+        """The error about a file of this bundle."""
+        return AcanetError(f"{path}: {_NOT_WHOLE} ({reason})")
+
+    @cached_property
+    def provenance(self) -> Provenance:
+        """What the model was trained on."""
+        path = self.folder / "provenance.json"
+        return Provenance.parse(_read_json(path), path)
+
+    @cached_property
+    def calibration(self) -> Calibration | None:
+        """What `calibration.json` holds, whichever model it is of; None without one. No part of the fingerprint.
+
+        Raises:
+            AcanetError, BadConfig: when the file is damaged.
+        """
+        path = self.folder / CALIBRATION
+        if not path.exists():
+            return None
+        try:
+            return Calibration.parse(_read_json(path), path)
+        except BadConfig as error:
+            raise BadConfig(error.source, [*error.problems, _REMEDY]) from None
+        except AcanetError as error:
+            raise AcanetError(f"{error}; {_REMEDY}") from None
+
+    def with_calibration(self, calibration: Calibration) -> Bundle:
+        """This bundle with another `calibration.json`, written to its folder."""
+        path = self.folder / CALIBRATION
+        scratch = path.with_name(path.name + ".part")
+        scratch.write_text(calibration.as_json(), encoding="utf-8")
+        os.replace(scratch, path)
+        return Bundle(self.folder, self.config)
+
+    def trainable(self) -> Bundle:
+        """This bundle, or for a model that ships the one that has its torch weights.
+
+        Raises:
+            AcanetError: when there are none.
+        """
+        if self.config.onnx is None:
+            return self
+        if self.folder.parent != BUNDLES:
+            raise AcanetError(f"{self.folder}: an exported bundle has no weights for torch; name the run it is from")
+        name = self.folder.name
+        if not (TRAINABLE / name / "config.json").is_file():
+            raise AcanetError(
+                "the torch weights of the models that ship are not in the package: clone acanet's repository, and name "
+                f"its folder weights/{name} in place of `{name}`"
+            )
+        return Bundle.load(TRAINABLE / name)
+
+    def weights(self) -> dict[str, NDArray[Any]]:
+        """Arrays by parameter name, of `trainable`.
+
+        Raises:
+            AcanetError: when there are none, or the file is missing or damaged.
+            MissingExtra: without safetensors.
+        """
+        try:
+            from safetensors import SafetensorError
+            from safetensors.numpy import load_file
+        except ModuleNotFoundError:
+            raise MissingExtra("safetensors", "train") from None
+        path = self.trainable().folder / "model.safetensors"
+        try:
+            weights: dict[str, NDArray[Any]] = load_file(path)
+        except (FileNotFoundError, SafetensorError) as error:
+            raise self.damaged(path, error) from None
+        return weights
+
+
+@dataclass(frozen=True)
+class Golden:
+    """Recordings and the embeddings that the original model gave them; in int8 or fp16, those that the export gave.
+
+    Attributes:
+        waveforms: (samples,) each, float32 with values of 16 bits.
+        embeddings: (waveforms, dim) float32.
+    """
+
+    waveforms: Sequence[NDArray[np.float32]]
+    embeddings: NDArray[np.float32]
+
+    @classmethod
+    def load(cls, bundle: Bundle) -> Golden:
+        """Those of an exported bundle.
+
+        Raises:
+            AcanetError: when the file is missing or damaged.
+        """
+        path = bundle.folder / GOLDEN
+        try:
+            with np.load(path) as file:
+                embeddings = file["embeddings"]
+                waveforms = [_from_16_bit(file[f"waveform_{i}"]) for i in range(len(embeddings))]
+        except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
+            raise bundle.damaged(path, error) from None
+        return cls(waveforms, embeddings)
+
+    def as_npz(self) -> bytes:
+        """The file."""
+        stream = io.BytesIO()
+        pcm = {f"waveform_{i}": np.rint(w * _FULL_SCALE).astype(np.int16) for i, w in enumerate(self.waveforms)}
+        np.savez_compressed(stream, embeddings=self.embeddings, **pcm)  # type: ignore[arg-type]
+        return stream.getvalue()
+
+
+def to_16_bit(waveform: NDArray[np.float32]) -> NDArray[np.float32]:
+    """A waveform rounded to the values of 16 bits, so that a golden file keeps it exactly."""
+    rounded = np.rint(waveform * _FULL_SCALE).clip(-_FULL_SCALE, _FULL_SCALE - 1)
+    return _from_16_bit(rounded.astype(np.int16))
+
+
+def _from_16_bit(pcm: NDArray[np.int16]) -> NDArray[np.float32]:
+    return pcm.astype(np.float32) / np.float32(_FULL_SCALE)
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise AcanetError(f"{path}: {_NOT_WHOLE} (there is no such file)") from None
+    except ValueError as error:
+        raise AcanetError(f"{path}: not JSON ({error})") from None
+
+
+def write_bundle(
+    folder: Path,
+    config: BundleConfig,
+    weights: Mapping[str, NDArray[Any]],
+    provenance: Provenance,
+    card: str,
+) -> Bundle:
+    """Write a bundle as training does; the folder appears whole, or stays as it was.
+
+    Args:
+        folder: where; a bundle that is there is replaced.
+        config: what the model is.
+        weights: arrays by parameter name.
+        provenance: what it was trained on.
+        card: the model card, Markdown.
+    """
+    from safetensors.numpy import save
+
+    safetensors = save({name: np.ascontiguousarray(value) for name, value in weights.items()})
+    return write_files(folder, config, {"model.safetensors": safetensors}, provenance, card)
+
+
+def write_files(
+    folder: Path, config: BundleConfig, files: Mapping[str, bytes], provenance: Provenance, card: str
+) -> Bundle:
+    """Write a bundle of these files; arguments otherwise as in `write_bundle`."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as scratch:
+        fresh = Path(scratch) / "new"
+        fresh.mkdir()
+        (fresh / "config.json").write_text(config.as_json(), encoding="utf-8")
+        for name, content in files.items():
+            (fresh / name).write_bytes(content)
+        (fresh / "provenance.json").write_text(provenance.as_json(), encoding="utf-8")
+        (fresh / "README.md").write_text(card, encoding="utf-8")
+        old = Path(scratch) / "old"
+        if folder.exists():
+            os.replace(folder, old)
+        try:
+            os.replace(fresh, folder)
+        except OSError:
+            if old.exists():
+                os.replace(old, folder)
+            raise
+    return Bundle(folder, config)

@@ -1,0 +1,1 @@
+"""Whether somebody talks in a recording, for how long, and where."""

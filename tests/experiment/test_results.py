@@ -1,0 +1,122 @@
+"""The published results: what the report says is what its files say, and each run card is of a recipe that is there."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+from acanet.evaluation.conditions.tables import Conditions
+from acanet.evaluation.result import Card
+from acanet.experiment.card import read_cards
+from acanet.runtime.bundle import SHIPPED, Bundle
+from acanet.training.recipe import portable, read_experiment
+from support.paths import ROOT
+
+RESULTS = ROOT / "docs" / "results"
+RUN_CARDS = read_cards([RESULTS / "cards"])
+LISTS = ("test", "test.hard")
+MADE = {"noise", "babble", "telephone", "opus", "crop", "room"}
+ROWS = {
+    "white noise, 10 dB": ("noise", "10 dB"),
+    "babble of five voices, 10 dB": ("babble", "10 dB"),
+    "telephone band": ("telephone", "8 kHz"),
+    "Opus, 8 kbit/s": ("opus", "8 kbit/s"),
+    "room, T60 of 0.5 to 0.7 s": ("room", "T60 0.5 to 0.7 s"),
+    "2 s of it": ("crop", "2 s"),
+    "1 s of it": ("crop", "1 s"),
+}
+
+
+def card_of(name):
+    return Card.parse(json.loads((RESULTS / name / "card.json").read_text("utf-8")), name)
+
+
+def conditions_of(name):
+    return Conditions.parse(json.loads((RESULTS / name / "conditions.json").read_text("utf-8")), name)
+
+
+def in_per_cent(measure):
+    return f"{100 * measure.value:.2f} [{100 * measure.low:.2f}, {100 * measure.high:.2f}]"
+
+
+def table():
+    """The rows of the page's tables by their first cell."""
+    lines = (RESULTS / "README.md").read_text("utf-8").splitlines()
+    cells = ([cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("| "))
+    return {row[0]: row[1:] for row in cells}
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_it_is_of_the_model_that_ships_on_the_published_list(name):
+    card = card_of(name)
+    assert card.fingerprint == Bundle.load().fingerprint
+    assert (card.trial_list, card.counts.speakers, card.replicates, card.seen) == (f"{name}.trials", 44, 1000, False)
+    published = (ROOT / "docs" / "numbers.md").read_text("utf-8")
+    assert card.trial_list_sha256.startswith(re.search(rf"`{name}\.trials` (\w{{16}})", published)[1])
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_its_table_has_the_figures_of_the_card(name):
+    figures, cells = card_of(name).figures, table()[name]
+    cllr = figures["cllr"]
+    assert cells[1:] == [
+        in_per_cent(figures["eer"]),
+        f"{cllr.value:.3f} [{cllr.low:.3f}, {cllr.high:.3f}]",
+        in_per_cent(figures["false_accepts"]),
+        in_per_cent(figures["false_rejects"]),
+    ]
+
+
+def test_its_table_has_the_conditions():
+    conditions, rows = conditions_of("test"), table()
+    for told, (name, group) in ROWS.items():
+        found = {row.side: in_per_cent(row.eer) for row in conditions.rows_of(name) if row.group == group}
+        assert rows[told] == [found["test"], found["both"]]
+    assert rows["EER of 22 speakers"] == [in_per_cent(row.eer) for row in conditions.rows_of("length")]
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_every_condition_has_intervals(name):
+    conditions = conditions_of(name)
+    assert {condition.name for condition in conditions.conditions} == MADE | {"gender", "age", "duration", "length"}
+    for row in conditions.rows:
+        assert (row.eer is None) == ("a figure needs" in row.note or row.note == "no nontarget trials")
+        assert row.eer is None or row.eer.low < row.eer.high
+        assert (row.ratio is None) == (row.name not in MADE)
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_the_command_stands_beside_it_and_no_audio_inside(name):
+    page = (RESULTS / name / "report.html").read_text("utf-8")
+    (command,) = re.findall(rf"acanet evaluate default {re.escape(name)}\.trials [^<]*", page)
+    said = (RESULTS / "README.md").read_text("utf-8").replace(" \\\n  ", " ")
+    assert command in said
+    assert "<audio" not in page
+
+
+def test_the_card_of_the_model_agrees():
+    said = (Bundle.load().folder / "README.md").read_text("utf-8")
+    for name in LISTS:
+        figures = card_of(name).figures
+        assert in_per_cent(figures["eer"]) in said
+        costs = [figures[f"act_dcf({prior})"] for prior in ("0.01", "0.05")]
+        for cost in (*costs, figures["cllr"]):
+            assert f"{cost.value:.3f} [{cost.low:.3f}, {cost.high:.3f}]" in said
+
+
+@pytest.mark.parametrize("card", RUN_CARDS, ids=lambda card: f"{card.experiment}-{card.system}")
+def test_a_run_card_is_of_a_recipe_of_the_repository(card):
+    """So its command makes it again."""
+    recipe = f"recipes/{card.experiment}.yaml"
+    assert portable(read_experiment(ROOT / recipe).recipes[card.system]) == card.recipe
+    assert card.command == f"acanet experiment {recipe} --only {card.system} --out runs/{card.experiment}"
+    assert card.code is not None
+    assert not card.code.changed
+
+
+def test_the_models_that_ship_have_run_cards():
+    cards = {card.fingerprint: card for card in RUN_CARDS if card.experiment == "open-speech"}
+    for name in SHIPPED:
+        assert cards[Bundle.load(name).fingerprint].lists.keys() == {"test", "hard"}

@@ -1,0 +1,151 @@
+"""Our networks and front end against tensors from the reference implementations."""
+
+import numpy as np
+import pytest
+import torch
+
+from acanet.errors import ModelMismatch
+from acanet.models.config import (
+    AttentiveStatisticsPooling,
+    CampplusFrames,
+    EcapaFrames,
+    ExtractorConfig,
+    LinearHead,
+    MlaAggregator,
+    PointwiseFrames,
+    SharedReadout,
+    StatisticsPooling,
+)
+from acanet.models.extractor import Extractor
+from acanet.models.frontend import FrontEnd
+from acanet.models.weights import read_authors_acanet, read_campplus, read_speechbrain_ecapa
+from acanet.runtime.front_end import FrontEndConfig
+from support.paths import GOLDEN
+
+
+def load(name):
+    """(weights, everything else) of a golden file, as tensors."""
+    with np.load(GOLDEN / f"{name}.npz") as file:
+        arrays = {key: torch.from_numpy(file[key]) for key in file}
+    weights = {key.removeprefix("weights/"): value for key, value in arrays.items() if key.startswith("weights/")}
+    return weights, arrays
+
+
+def tiny_acanet(positions):
+    aggregator = MlaAggregator(
+        latents=6, blocks=2, aca_layers=2, latent_layers=3, heads=4, aca_mlp=20, latent_mlp=24, positions=positions
+    )
+    return Extractor(
+        ExtractorConfig(
+            front_end=FrontEndConfig(mels=8),
+            frames=PointwiseFrames(channels=16),
+            aggregator=aggregator,
+            head=SharedReadout(),
+        )
+    ).eval()
+
+
+def tiny_ecapa():
+    frames = EcapaFrames(channels=16, out_channels=48, res2net_scale=4, se_channels=8)
+    return Extractor(
+        ExtractorConfig(
+            front_end=FrontEndConfig(mels=8),
+            frames=frames,
+            aggregator=AttentiveStatisticsPooling(channels=8),
+            head=LinearHead(dim=6),
+        )
+    ).eval()
+
+
+def tiny_campplus():
+    return Extractor(
+        ExtractorConfig(
+            front_end=FrontEndConfig(mels=16),
+            frames=CampplusFrames(channels=8, growth=4, bottleneck=8),
+            aggregator=StatisticsPooling(unbiased=True),
+            head=LinearHead(dim=6, norm="after"),
+        )
+    ).eval()
+
+
+@pytest.mark.parametrize(
+    ("positions", "output", "rows"),
+    [
+        ("time", "output/positions_time", slice(None)),
+        ("none", "output/positions_none", slice(None)),
+        ("first", "output/positions_batch", slice(1)),
+    ],
+)
+def test_acanet_equals_the_authors(positions, output, rows):
+    weights, arrays = load("acanet_authors_tiny")
+    model = tiny_acanet(positions)
+    read_authors_acanet(model, weights)
+    with torch.no_grad():
+        ours = model(arrays["input"])[rows]
+    torch.testing.assert_close(ours, arrays[output][rows], atol=1e-5, rtol=0)
+
+
+def test_ecapa_equals_speechbrain():
+    weights, arrays = load("ecapa_speechbrain_tiny")
+    model = tiny_ecapa()
+    read_speechbrain_ecapa(model, weights)
+    with torch.no_grad():
+        torch.testing.assert_close(model(arrays["input"]), arrays["output"], atol=1e-5, rtol=0)
+        alone = model(arrays["input"][1:2, :18])
+    torch.testing.assert_close(alone, arrays["output/alone_18_frames"], atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("output", "rows", "frames"), [("output", slice(3), 120), ("output/alone_64_frames", slice(1, 2), 64)]
+)
+def test_campplus_equals_wespeaker(output, rows, frames):
+    """Embeddings of unit length to 1e-5; raw numbers, of up to 23, to 1e-5 of the largest.
+
+    In double precision, where only the golden file is rounded, to 2e-6 of it: finer than what another constant in the
+    root of the deviation would make.
+    """
+    weights, arrays = load("campplus_wespeaker_tiny")
+    model = tiny_campplus()
+    read_campplus(model, weights)
+    features, golden = arrays["input"][rows, :frames], arrays[output]
+    largest = golden.abs().max().item()
+    with torch.no_grad():
+        ours = model(features)
+        exact = model.double()(features.double())
+    unit = torch.nn.functional.normalize
+    torch.testing.assert_close(unit(ours), unit(golden), atol=1e-5, rtol=0)
+    torch.testing.assert_close(ours, golden, atol=1e-5 * largest, rtol=0)
+    torch.testing.assert_close(exact.float(), golden, atol=2e-6 * largest, rtol=0)
+
+
+def test_the_classifier_that_wespeaker_saves_is_left_out():
+    weights, _ = load("campplus_wespeaker_tiny")
+    read_campplus(tiny_campplus(), weights | {"projection.weight": torch.zeros(10, 6)})
+    with pytest.raises(ModelMismatch, match=r"also hold projector\.weight"):
+        read_campplus(tiny_campplus(), weights | {"projector.weight": torch.zeros(10, 6)})
+
+
+@pytest.mark.parametrize("rate", [16000, 8000])
+@pytest.mark.parametrize("mels", [80, 40])
+def test_front_end_equals_kaldi(rate, mels):
+    _, arrays = load("fbank")
+    front_end = FrontEnd(FrontEndConfig(rate=rate, mels=mels, remove_mean=False))
+    features, _ = front_end(arrays["waveform"].unsqueeze(0))
+    torch.testing.assert_close(features[0], arrays[f"fbank_{rate}_{mels}"], atol=1e-3, rtol=0)
+
+
+def test_front_end_equals_speechbrain():
+    _, arrays = load("fbank")
+    front_end = FrontEnd(FrontEndConfig(kind="speechbrain", low_hz=0))
+    features, _ = front_end(arrays["waveform"].unsqueeze(0))
+    torch.testing.assert_close(features[0], arrays["speechbrain_16000_80"], atol=1e-3, rtol=0)
+
+
+def test_foreign_weights_of_another_size_are_refused():
+    weights, _ = load("acanet_authors_tiny")
+    with pytest.raises(ModelMismatch, match=r"latents of shape \(7, 1, 16\)"):
+        read_authors_acanet(tiny_acanet("time"), weights | {"latent": torch.zeros(7, 1, 16)})
+    with pytest.raises(ModelMismatch, match="lack aggregator"):
+        read_authors_acanet(tiny_acanet("time"), {k: v for k, v in weights.items() if k != "latent"})
+    with pytest.raises(ModelMismatch, match="also hold extra"):
+        read_speechbrain_ecapa(tiny_ecapa(), load("ecapa_speechbrain_tiny")[0] | {"extra": torch.zeros(1)})
