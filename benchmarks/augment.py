@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from acanet.audio.recording import Waveform
+from acanet.audio.blocks import Waveform
 from acanet.data.augment import functions as augment
 from acanet.data.augment.codecs import opus, telephone
 from acanet.data.augment.music import music

@@ -39,7 +39,7 @@ from unittest import mock
 import numpy as np
 
 from acanet import Encoder
-from acanet.audio.recording import Waveform
+from acanet.audio.blocks import Waveform
 from acanet.data.synthetic import SyntheticVoice, synthesise
 from acanet.experiment.origin import cores, processor
 from acanet.experiment.speed import Speed, Timing

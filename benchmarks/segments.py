@@ -26,12 +26,14 @@ from rich.console import Console
 from rich.progress import track
 
 from acanet import Encoder
-from acanet.audio.recording import Waveform, decode, resample
+from acanet.audio.blocks import Waveform
+from acanet.audio.recording import read_audio
+from acanet.audio.resample import resample
 from acanet.data.lists.manifest import Utterance, read_manifest
 from acanet.evaluation.figures.der import DiarizationError, diarization_error
 from acanet.segments.find import HOP, THRESHOLD, WINDOW, hear
 from acanet.segments.rttm import Turn, write_rttm
-from acanet.speech.segments import speech_segments
+from acanet.speech.detector import find_speech
 
 RATE = 16000
 TURNS = 16
@@ -86,9 +88,9 @@ class Voices:
     def read(self, utterance: Utterance) -> tuple[Waveform, list[tuple[float, float]]]:
         """Its samples at 16 kHz from the first word to the last, and the stretches of speech in them."""
         if utterance.id not in self._read:
-            waveform, rate = decode(utterance.path, start=utterance.start, duration=utterance.duration)
+            waveform, rate = read_audio(utterance.path, start=utterance.start, duration=utterance.duration)
             waveform = resample(waveform, rate, RATE)
-            segments = speech_segments(waveform, RATE)
+            segments = find_speech(waveform, RATE).segments
             first = segments[0][0] if segments else 0.0
             last = segments[-1][1] if segments else 0.0
             moved = [(start - first, end - first) for start, end in segments]

@@ -23,15 +23,19 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
+from acanet.speech.segments import _level, require_speech
 from numpy.typing import NDArray
 
 from acanet import Encoder
-from acanet.audio.recording import Waveform, decode, resample
+from acanet.audio.blocks import Waveform
+from acanet.audio.recording import read_audio
+from acanet.audio.resample import resample
 from acanet.data.augment.music import music
 from acanet.data.lists.manifest import Utterance, read_manifest
 from acanet.data.synthetic import SyntheticVoice, synthesise
 from acanet.errors import NoSpeech, TooShort
-from acanet.speech.segments import RATE, _level, require_speech, speech_seconds
+from acanet.speech.detector import find_speech
+from acanet.speech.silero import RATE
 
 NEEDED = 0.5
 LENGTHS = (3, 10, 60)
@@ -57,7 +61,7 @@ def quick(waveform: Waveform) -> bool:
 
 
 def whole(waveform: Waveform) -> bool:
-    return speech_seconds(waveform, RATE) >= NEEDED
+    return find_speech(waveform, RATE).seconds >= NEEDED
 
 
 def webrtc() -> Detector:
@@ -163,7 +167,7 @@ def speech(options: argparse.Namespace) -> Iterator[tuple[str, Waveform]]:
         files = sorted(file for file in options.audio_root.rglob("*") if file.suffix.lower() in suffixes)
         recordings += [Utterance(str(file), file, speaker="", recording=str(file)) for file in files]
     for recording in recordings[:: options.every]:
-        waveform, rate = decode(recording.path, start=recording.start, duration=recording.duration)
+        waveform, rate = read_audio(recording.path, start=recording.start, duration=recording.duration)
         yield "real speech", resample(waveform, rate, RATE)
 
 

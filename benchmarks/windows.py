@@ -29,13 +29,15 @@ import soundfile
 from numpy.typing import NDArray
 
 from acanet import Encoder
-from acanet.audio.recording import Waveform, load, resample
+from acanet.audio.blocks import Waveform
+from acanet.audio.recording import load
+from acanet.audio.resample import resample
 from acanet.data.synthetic import SyntheticVoice, synthesise
 from acanet.runtime.bundle import Bundle
 from acanet.runtime.front_end import FrontEndConfig
-from acanet.runtime.network import Network
+from acanet.runtime.onnx import OnnxNetwork
 from acanet.runtime.windows import cover
-from acanet.speech.segments import speech_segments
+from acanet.speech.detector import find_speech
 
 Floats = NDArray[np.float32]
 
@@ -43,7 +45,7 @@ Floats = NDArray[np.float32]
 class Shared:
     """Windows by the stages of a bundle: features once for all."""
 
-    def __init__(self, network: Network, front_end: FrontEndConfig) -> None:
+    def __init__(self, network: OnnxNetwork, front_end: FrontEndConfig) -> None:
         self.network, self.front_end = network, front_end
         pieces = network.bundle.graphs.pieces
         if pieces is None:
@@ -124,7 +126,7 @@ def main() -> None:
     encoder = Encoder.load(options.model, threads=1)
     bundle = Bundle.load(options.model)
     front_end = FrontEndConfig.parse(bundle.config.model["front_end"], bundle.folder / "config.json")
-    shared, rate = Shared(Network(bundle, threads=1), front_end), encoder.rate
+    shared, rate = Shared(OnnxNetwork(bundle, threads=1), front_end), encoder.rate
     waveform = load(options.recording, rate) if options.recording else voices(120 * rate, rate)
     waveform = waveform[: 120 * rate]
     frame = front_end.hop
@@ -137,7 +139,7 @@ def main() -> None:
     difference = float(np.abs(np.subtract(*(run() for run in ways.values()))).max())
     if difference > 1e-4:
         sys.exit(f"the two ways differ by {difference:.1e}")
-    ways["finding speech"] = lambda: speech_segments(waveform, rate)
+    ways["finding speech"] = lambda: find_speech(waveform, rate).segments
     times: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(options.rounds):
         for name, run in ways.items():

@@ -9,11 +9,12 @@ import pytest
 import soundfile
 
 from acanet import encoder as module
+from acanet.audio import recording as recording_module
 from acanet.encoder import Encoder
 from acanet.errors import AcanetError, BadAudio, ModelMismatch, NoSpeech, NotCalibrated, TooShort
 from acanet.models.registry import model_names
 from acanet.runtime.bundle import BUNDLES, TRAINABLE, Bundle, write_bundle
-from acanet.speech.segments import speech_segments, trim
+from acanet.speech.detector import find_speech
 
 RATE = 16000
 
@@ -74,7 +75,7 @@ def test_trimming_embeds_speech_only(tiny_bundle, recordings):
     waveform = samples(recordings[0])
     silence = np.zeros(2 * RATE, dtype=np.float32)
     padded = np.concatenate([silence, waveform, silence, silence])
-    speech = trim(padded, RATE, speech_segments(padded, RATE))
+    speech = find_speech(padded, RATE).trim(padded, RATE)
     assert len(speech) < len(padded) - 4 * RATE
     np.testing.assert_array_equal(trimming.embed(padded), plain.embed_waveforms([speech])[0])
     assert trimming.embed(padded) @ trimming.embed(waveform) > plain.embed(padded) @ plain.embed(waveform)
@@ -168,6 +169,41 @@ def test_many_recordings_are_embedded_as_each_alone(recordings):
     assert list(shipped.embed_many([])) == []
 
 
+def test_a_recording_is_opened_once(recordings, tmp_path, monkeypatch):
+    """However long it is, and whatever is asked of it."""
+    shipped, opened, open_ = Encoder.load(), [], recording_module._open
+    monkeypatch.setattr(recording_module, "_open", lambda source: opened.append(source) or open_(source))
+    long = tmp_path / "long.wav"
+    soundfile.write(long, np.tile(samples(recordings[0]), 40), RATE)
+    for path in (recordings[0], long):
+        for use in (
+            shipped.embed,
+            shipped.hear,
+            lambda path: list(shipped.embed_many([path])),
+            lambda path: shipped.embed_windows(path, 1.0, 1.0),
+            Encoder.load(trim=True).embed,
+        ):
+            use(path)
+            assert opened == [path]
+            opened.clear()
+    shipped.verify(recordings[0], long)
+    assert opened == [recordings[0], long]
+
+
+def test_a_recording_that_was_fed_to_its_end(recordings):
+    shipped = Encoder.load()
+    with shipped.recording(recordings[0]) as recording:
+        np.testing.assert_array_equal(recording.waveform, samples(recordings[0]))
+        assert recording.samples == len(recording.waveform) == recording.seconds * RATE
+        np.testing.assert_array_equal(np.concatenate(list(recording.blocks())), recording.waveform)
+        assert recording.speech() == find_speech(recording.waveform, RATE)
+        np.testing.assert_array_equal(recording.embedding(), shipped.embed(recordings[0]))
+    with pytest.raises(AcanetError, match="is closed"):
+        recording.speech()
+    with shipped.recording(recordings[0], start=0.5, duration=0.25) as piece:
+        np.testing.assert_array_equal(piece.waveform, samples(recordings[0])[8000:12000])
+
+
 def test_an_error_takes_the_place_of_its_recording(recordings):
     shipped = Encoder.load()
     silence = np.zeros(2 * RATE, np.float32)
@@ -181,7 +217,7 @@ def test_an_error_takes_the_place_of_its_recording(recordings):
 def test_few_recordings_are_decoded_ahead(recordings, monkeypatch):
     shipped, begun, largest = Encoder.load(), [], []
     embed_waveforms = shipped.embed_waveforms
-    monkeypatch.setattr(module, "_WINDOW_SECONDS", 4.0)
+    monkeypatch.setattr(module, "_GROUP_SECONDS", 4.0)
     monkeypatch.setattr(shipped, "embed_waveforms", lambda given: largest.append(len(given)) or embed_waveforms(given))
 
     def endless():

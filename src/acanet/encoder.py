@@ -7,63 +7,39 @@ wrote.
 from __future__ import annotations
 
 import hashlib
-from collections import deque
+import math
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property
-from itertools import islice
 from numbers import Integral
 from pathlib import Path
-from typing import Protocol, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from acanet.audio.recording import Source, Waveform, checked_rate, claimed_seconds, describe, load
-from acanet.errors import AcanetError, MissingExtra, TooLong
+from acanet.audio.blocks import Waveform, checked_rate
+from acanet.audio.intake import Intake
+from acanet.audio.recording import Source, describe, open_recording
+from acanet.errors import AcanetError, BadAudio, TooLong
+from acanet.runtime.ahead import ahead, in_groups
 from acanet.runtime.bundle import Bundle
-from acanet.runtime.hours import embed_hours
-from acanet.runtime.pieces import MEMORY, WHOLE_SECONDS, Piecewise
-from acanet.runtime.stream import NAME, Stream
-from acanet.runtime.windows import Progress, Windows, check_windows, embed_windows
+from acanet.runtime.load import load_network
+from acanet.runtime.network import Network
+from acanet.runtime.pieces import WHOLE_SECONDS
+from acanet.runtime.spill import MEMORY
+from acanet.runtime.stream import NAME, RecordedStream, Stream
+from acanet.runtime.windows import Windows, check_windows, embed_windows
 from acanet.scoring.calibrate import Calibration
-from acanet.scoring.decide import Verification
+from acanet.scoring.decide import Heard, Verification, check_decision
 from acanet.scoring.operating_point import OperatingPoint
-from acanet.speech.segments import require_segments, require_speech, trim
+from acanet.speech.detector import LiveDetector, Progress
 
-_WINDOW_SECONDS, _WINDOW_FILES = 120.0, 64
+_GROUP_SECONDS, _GROUP_FILES = 120.0, 64
 """What `embed_many` sorts by length at a time."""
 
 MOST_SECONDS = 600.0
 """The longest recording that is embedded as a whole: gigabytes, with networks as wide as ECAPA-TDNN."""
-
-
-class Network(Protocol):
-    """What runs a model: `acanet.runtime.network.Network` or `acanet.models.inference.TorchNetwork`."""
-
-    rate: int
-    dim: int
-
-    def embed_waveforms(self, waveforms: Sequence[Waveform]) -> NDArray[np.float32]:
-        """(samples,) each -> (waveforms, dim), of unit length, each as if it were alone."""
-
-    def in_pieces(self, *, memory: int = ...) -> Piecewise | None:
-        """A new recording that is embedded in pieces; None: the model only takes it whole."""
-
-
-@dataclass(frozen=True, slots=True)
-class Heard:
-    """What `Encoder.compare` needs to know of a recording.
-
-    Attributes:
-        embedding: (dim,) float32, of unit length.
-        speech: seconds of speech, looked for up to the longest that the calibration tells apart (`Stream` counts all);
-            None: not measured, for without a calibration nobody asks.
-    """
-
-    embedding: NDArray[np.float32]
-    speech: float | None
 
 
 _Outcome = Waveform | Heard | AcanetError
@@ -74,7 +50,7 @@ class Encoder:
     """A model that is ready to embed; make one with `Encoder.load`. Threads may share it."""
 
     def __init__(self, bundle: Bundle, network: Network, *, trim: bool = False) -> None:
-        self.bundle, self._network, self.trims = bundle, network, trim
+        self.bundle, self.network, self.trims = bundle, network, trim
 
     @classmethod
     def load(
@@ -99,7 +75,7 @@ class Encoder:
             MissingExtra: when what runs it is not installed.
         """
         bundle = Bundle.load(model)
-        return cls(bundle, _network(bundle, threads, device), trim=trim)
+        return cls(bundle, load_network(bundle, threads=threads, device=device), trim=trim)
 
     @property
     def name(self) -> str:
@@ -109,12 +85,12 @@ class Encoder:
     @property
     def rate(self) -> int:
         """Samples a second that the network wants."""
-        return self._network.rate
+        return self.network.rate
 
     @property
     def dim(self) -> int:
         """Numbers in an embedding."""
-        return self._network.dim
+        return self.network.dim
 
     @property
     def needed_seconds(self) -> float:
@@ -155,10 +131,9 @@ class Encoder:
     def embed(self, source: Source, *, rate: int | None = None) -> NDArray[np.float32]:
         """The embedding of one recording.
 
-        It may have any length. More than a minute is decoded, and embedded, in pieces: hours take as much memory as
-        minutes, and a temporary file. A model that cannot be run in pieces (global in time before pooling, or not
-        exported) embeds up to ten minutes. To cut out pauses, a recording is held as a whole, up to 4.6 hours
-        at 16 kHz.
+        It may have any length. More than a minute is embedded in pieces: hours take as much memory as minutes, and a
+        temporary file. A model that cannot be run in pieces (global in time before pooling, or not exported) embeds up
+        to ten minutes. To cut out pauses, a recording is held as a whole, up to 4.6 hours at 16 kHz.
 
         Args:
             source: a path, the bytes of a file, or an array of samples; any rate, any number of channels.
@@ -173,10 +148,68 @@ class Encoder:
             TooShort: when there is less speech than the model needs.
             TooLong: when the model cannot be run in pieces, and it is longer than ten minutes.
         """
-        if (piecewise := self._piecewise(source, rate)) is not None:
-            return self._embed_hours(piecewise, source, rate, self.needed_seconds).embedding
-        embedding: NDArray[np.float32] = self.embed_waveforms([self._waveform(source, rate)])[0]
-        return embedding
+        with self._recording(source, rate, self._most_seconds) as recording:
+            return self._embedding(recording)
+
+    def recording(
+        self, source: Source, *, rate: int | None = None, start: float = 0.0, duration: float | None = None
+    ) -> AbstractContextManager[RecordedStream]:
+        """A recording as a stream that was fed to its end: its speech, its samples, its embedding.
+
+        >>> with encoder.recording("talk.wav") as recording:             # doctest: +SKIP
+        ...     print(recording.seconds, recording.speech().segments)
+
+        Args:
+            source: as in `embed`.
+            rate: samples a second of an array; None: the model's own rate.
+            start: where to begin, in seconds.
+            duration: seconds to read; None: to the end.
+
+        Raises:
+            BadAudio, MissingExtra: as `embed`.
+        """
+        return self._recording(source, rate, math.inf, start, duration)
+
+    @contextmanager
+    def _recording(
+        self, source: Source, rate: int | None, most: float, start: float = 0.0, duration: float | None = None
+    ) -> Iterator[RecordedStream]:
+        """As `recording`, of one that lasts at most so many seconds."""
+        if isinstance(source, np.ndarray) and rate is None:
+            rate = self.rate
+        name = describe(source)
+        with (
+            open_recording(source, rate, start=start, duration=duration) as opened,
+            RecordedStream(Intake(opened.rate, self.rate, name), self.network, self.needed_seconds) as stream,
+        ):
+            self._check_length(opened.claimed_seconds or 0.0, most, name)
+            for block in opened.blocks:
+                stream.feed(block)
+                self._check_length(stream.seconds, most, name)
+            if not stream.seconds:
+                raise BadAudio(name, "there are no samples")
+            stream.end()
+            yield stream
+
+    def _embedding(self, recording: RecordedStream) -> NDArray[np.float32]:
+        """The embedding of a recording, or of the speech in it."""
+        if self.trims:
+            embedding: NDArray[np.float32] = self.embed_waveforms([self._trimmed(recording)])[0]
+            return embedding
+        return recording.embedding()
+
+    def _trimmed(self, recording: RecordedStream) -> Waveform:
+        """The speech in a recording, (samples,), at the model's rate."""
+        return recording.require_speech(math.inf).trim(recording.waveform, self.rate)
+
+    @property
+    def _most_seconds(self) -> float:
+        """How long a recording may be that the model embeds."""
+        return math.inf if self.network.only_whole is None else MOST_SECONDS
+
+    def _check_length(self, seconds: float, most: float, name: str) -> None:
+        if seconds > most:
+            raise TooLong(name, seconds, most, self.network.only_whole or "")
 
     def stream(self, *, rate: int | None = None, memory: int = MEMORY, name: str = NAME) -> Stream:
         """Speech as it comes: feed it samples, ask for the embedding at any time.
@@ -201,10 +234,10 @@ class Encoder:
             raise AcanetError(f"memory is {memory!r}; a number of bytes, 1 or more, is expected")
         if self.trims:
             raise AcanetError("pauses are cut out of whole recordings, not of speech as it comes; leave trimming out")
-        piecewise = self._network.in_pieces(memory=memory)
-        if piecewise is None:
-            raise AcanetError(f"{self.name} cannot embed speech as it comes: {self._only_whole}")
-        return Stream(piecewise, rate, self.rate, self.needed_seconds, name)
+        pieces = self.network.in_pieces(memory=memory)
+        if pieces is None:
+            raise AcanetError(f"{self.name} cannot embed speech as it comes: {self.network.only_whole}")
+        return Stream(Intake(rate, self.rate, name), LiveDetector(self.rate), pieces, self.needed_seconds)
 
     def embed_many(self, sources: Iterable[Source], *, workers: int = 2) -> Iterator[NDArray[np.float32] | AcanetError]:
         """Embeddings of any number of recordings, while the next ones are being decoded.
@@ -221,21 +254,14 @@ class Encoder:
         """
         if isinstance(sources, str | bytes):
             raise AcanetError("embed_many takes a list of recordings; `embed` takes one")
-        remaining = iter(sources)
-        pool = ThreadPoolExecutor(workers, thread_name_prefix="acanet-decode")
-        try:
-            ahead = deque(pool.submit(self._try_waveform, source) for source in islice(remaining, 4 * workers))
-            while ahead:
-                window = self._window(ahead, remaining, pool)
-                waveforms = [item for item in window if isinstance(item, np.ndarray)]
-                embeddings = iter(self.embed_waveforms(waveforms))
-                for item in window:
-                    if isinstance(item, Heard):
-                        yield item.embedding
-                    else:
-                        yield item if isinstance(item, AcanetError) else next(embeddings)
-        finally:
-            pool.shutdown(cancel_futures=True)
+        prepared = ahead(self._prepared, sources, workers=workers, most=4 * workers)
+        for group in in_groups(prepared, self._size, most_size=_GROUP_SECONDS, most_items=_GROUP_FILES):
+            embeddings = iter(self.embed_waveforms([item for item in group if isinstance(item, np.ndarray)]))
+            for item in group:
+                if isinstance(item, Heard):
+                    yield item.embedding
+                else:
+                    yield item if isinstance(item, AcanetError) else next(embeddings)
 
     def embed_windows(
         self,
@@ -252,8 +278,7 @@ class Encoder:
         the recording. One that is shorter than `window` is a window. Each embedding is what `embed` gives of these
         samples. Windows with too little speech have none: their numbers are NaN, and `embedded` is false.
 
-        The recording is decoded in blocks, twice; memory, beyond that of the result, follows the window, not the
-        recording.
+        Memory, beyond that of the result, follows the window, not the recording, whose samples go to a temporary file.
 
         Args:
             source: as in `embed`.
@@ -269,96 +294,36 @@ class Encoder:
         if self.trims:
             raise AcanetError("windows are of a recording as it is, with its pauses; load the model without trim")
         check_windows(window, hop, self.needed_seconds)
-        return embed_windows(self, source, self._rate_of(source, rate), window, hop, progress=progress)
+        tell = progress or (lambda share: None)
+        with self.recording(source, rate=rate) as recording:
+            return embed_windows(recording, self.network, window, hop, self.needed_seconds, tell)
 
-    def _window(
-        self,
-        ahead: deque[Future[Waveform | Heard | AcanetError]],
-        remaining: Iterator[Source],
-        pool: ThreadPoolExecutor,
-    ) -> list[Waveform | Heard | AcanetError]:
-        """The next decoded recordings; for each one taken, another is decoded."""
-        window: list[Waveform | Heard | AcanetError] = []
-        seconds = 0.0
-        while ahead and seconds < _WINDOW_SECONDS and len(window) < _WINDOW_FILES:
-            item = ahead.popleft().result()
-            window.append(item)
-            seconds += len(item) / self.rate if isinstance(item, np.ndarray) else 0.0
-            ahead.extend(pool.submit(self._try_waveform, source) for source in islice(remaining, 1))
-        return window
+    def _size(self, item: _Outcome) -> float:
+        """Seconds of a waveform that waits to be embedded."""
+        return len(item) / self.rate if isinstance(item, np.ndarray) else 0.0
 
-    def _try_waveform(self, source: Source) -> _Outcome:
+    def _prepared(self, source: Source) -> _Outcome:
         try:
-            if (piecewise := self._piecewise(source, None)) is not None:
-                return self._embed_hours(piecewise, source, None, self.needed_seconds)
-            return self._waveform(source, None)
+            with self._recording(source, None, self._most_seconds) as recording:
+                if self.trims:
+                    return self._trimmed(recording)
+                recording.require_speech()
+                if recording.seconds > WHOLE_SECONDS:
+                    return Heard(recording.embedding(), None)
+                return recording.waveform
         except AcanetError as error:
             return error
 
-    def _waveform(self, source: Source, rate: int | None) -> Waveform:
-        """A recording at the model's rate, with enough speech in it, or the speech in it."""
-        waveform = self._load(source, rate)
-        needed = waveform, self.rate, self.needed_seconds, describe(source)
-        if self.trims:
-            return trim(waveform, self.rate, require_segments(*needed))
-        require_speech(*needed)
-        return waveform
-
     def hear(self, source: Source, *, rate: int | None = None) -> Heard:
-        """What `compare` needs to know of a recording; arguments and errors as in `embed`.
+        """The embedding of a recording and its speech, which `compare` needs; arguments and errors as in `embed`.
 
         Its speech is counted up to the longest that the calibration tells apart, not to the end of the recording.
         """
-        if self.calibration is None:
-            return Heard(self.embed(source, rate=rate), None)
-        longest = max(self.calibration.ratio.longest, self.needed_seconds)
-        if (piecewise := self._piecewise(source, rate)) is not None:
-            return self._embed_hours(piecewise, source, rate, longest)
-        waveform = self._load(source, rate)
-        needed = waveform, self.rate, self.needed_seconds, describe(source)
-        segments = require_segments(*needed, enough=longest)
-        return Heard(self.embed_waveforms([waveform])[0], sum(end - start for start, end in segments))
-
-    def _load(self, source: Source, rate: int | None) -> Waveform:
-        waveform = load(source, self.rate, source_rate=self._rate_of(source, rate))
-        self._check_length(source, len(waveform) / self.rate)  # of those that did not say it
-        return waveform
-
-    def _rate_of(self, source: Source, rate: int | None) -> int | None:
-        """Samples a second of an array; files know their own."""
-        return self.rate if isinstance(source, np.ndarray) and rate is None else rate
-
-    def _piecewise(self, source: Source, rate: int | None) -> Piecewise | None:
-        """What embeds this recording while it is decoded; None: it is decoded as a whole first.
-
-        Raises:
-            BadAudio, MissingExtra: as `embed`.
-            TooLong: when it has to be embedded whole, and is too long.
-        """
-        seconds = claimed_seconds(source, self._rate_of(source, rate))
-        if seconds is not None and seconds <= WHOLE_SECONDS:
-            return None
-        if seconds is not None:
-            self._check_length(source, seconds)
-        return None if self.trims else self._network.in_pieces()
-
-    def _check_length(self, source: Source, seconds: float) -> None:
-        if seconds > MOST_SECONDS and self._network.in_pieces() is None:
-            raise TooLong(describe(source), seconds, MOST_SECONDS, self._only_whole)
-
-    def _embed_hours(self, piecewise: Piecewise, source: Source, rate: int | None, enough: float) -> Heard:
-        with piecewise:
-            found = embed_hours(source, self._rate_of(source, rate), piecewise, self.rate, self.needed_seconds, enough)
-        return Heard(*found)
-
-    @property
-    def _only_whole(self) -> str:
-        """Why the model cannot be run in pieces."""
-        if self.bundle.config.onnx is None:
-            return "the model runs on torch, as a whole (`acanet export` makes a bundle of it)"
-        if self.bundle.graphs.precision != "float32":
-            return f"a twin in {self.bundle.graphs.precision} has no stages to run in pieces (the float32 export has)"
-        return f"{self.name} looks at the whole recording at once (the model that ships does not)"
+        with self._recording(source, rate, self._most_seconds) as recording:
+            if self.calibration is None:
+                return Heard(self._embedding(recording), None)
+            speech = recording.require_speech(self.calibration.ratio.longest)
+            return Heard(self._embedding(recording), speech.seconds)
 
     def embed_waveforms(self, waveforms: Sequence[Waveform]) -> NDArray[np.float32]:
         """Embeddings of waveforms that were checked before: what `embed` and evaluation stand on.
@@ -369,7 +334,7 @@ class Encoder:
         Returns:
             (waveforms, dim) float32, of unit length; each as if it were alone.
         """
-        return self._network.embed_waveforms(waveforms)
+        return self.network.embed_waveforms(waveforms)
 
     def verify(
         self,
@@ -395,7 +360,7 @@ class Encoder:
         Raises:
             AcanetError: for a threshold or prior out of range, or both.
         """
-        _check_decision(threshold, prior)
+        check_decision(threshold, prior)
         sides = self.hear(enrolment, rate=rate), self.hear(test, rate=rate)
         return self.compare(*sides, threshold=threshold, prior=prior)
 
@@ -403,7 +368,7 @@ class Encoder:
         self, enrolment: Heard, test: Heard, *, threshold: float | None = None, prior: float | None = None
     ) -> Verification:
         """`verify` of two recordings that were heard before; arguments and errors as there."""
-        _check_decision(threshold, prior)
+        check_decision(threshold, prior)
         score = min(1.0, max(-1.0, float(enrolment.embedding @ test.embedding)))
         if self.calibration is None or enrolment.speech is None or test.speech is None:
             return Verification(score, threshold, undecided=self._undecided)
@@ -421,30 +386,3 @@ class Encoder:
         if self.trims:
             return "the calibration of this model is of embeddings with pauses (leave --trim out)"
         return f"the calibration is of another model, {found.fingerprint}; this is {self.fingerprint}"
-
-
-def _check_decision(threshold: float | None, prior: float | None) -> None:
-    if threshold is not None and not -1.0 <= threshold <= 1.0:
-        raise AcanetError(f"threshold is {threshold}; a cosine, from -1 to 1, is expected")
-    if prior is not None and not 0.0 < prior < 1.0:
-        raise AcanetError(f"prior is {prior}; a share between 0 and 1 is expected")
-    if threshold is not None and prior is not None:
-        raise AcanetError("threshold and prior are two ways to decide; give one of them")
-
-
-def _network(bundle: Bundle, threads: int | None, device: str) -> Network:
-    if threads is not None and threads < 1:
-        raise AcanetError(f"threads is {threads}; 1 or more are needed")
-    if bundle.config.onnx is not None:
-        from acanet.runtime.network import Network as OnnxNetwork
-
-        bundle.verify_files()  # a damaged model gives scores that look like any others
-        return OnnxNetwork(bundle, threads=threads, device=device)
-    try:
-        from acanet.models.inference import TorchNetwork, load_model
-    except ModuleNotFoundError as error:
-        if error.name != "torch":
-            raise
-        raise MissingExtra("torch", "train") from None
-    model = load_model(bundle.name, bundle.config.model, bundle.weights())
-    return TorchNetwork(model, threads=threads, device=device)

@@ -25,7 +25,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from acanet.audio.containers import MOST_PACKETS, demuxer_for
-from acanet.audio.recording import channel_count, content_hash, decode
+from acanet.audio.recording import channel_count, content_hash, read_audio
 from acanet.errors import BadAudio, MissingExtra
 from support.commands import acanet
 from support.damage import refusals
@@ -137,7 +137,7 @@ def lag(waveform: np.ndarray, source: np.ndarray) -> int:
 
 def refusal(source: Any, **piece: float) -> str:
     with pytest.raises(BadAudio) as caught:
-        decode(source, **piece)
+        read_audio(source, **piece)
     return caught.value.reason
 
 
@@ -157,19 +157,19 @@ def test_lossless_samples_are_exact(kind: Kind, channels: int, tmp_path: Path) -
     sound = speech_like(30_123, channels)
     want = as_float(quantised(sound, kind.samples)).astype(np.float32).mean(axis=0)
     data = write(kind, sound)
-    waveform, rate = decode(data)
+    waveform, rate = read_audio(data)
     assert (rate, waveform.dtype, waveform.shape) == (kind.rate, np.float32, (30_123,))
     np.testing.assert_allclose(waveform, want, rtol=0, atol=0 if channels == 1 else 1e-7)
     path = tmp_path / "recording.wav"  # the name decides nothing
     path.write_bytes(data)
-    np.testing.assert_array_equal(decode(path)[0], waveform)
+    np.testing.assert_array_equal(read_audio(path)[0], waveform)
     assert channel_count(path) == channels
 
 
 @pytest.mark.parametrize(("kind", "more"), LOSSY, ids=str)
 def test_lossy_samples_lie_where_they_lay(kind: Kind, more: int) -> None:
     sound = speech_like(20 * 1024 + 123)[0]
-    waveform, rate = decode(write(kind, sound[None]))
+    waveform, rate = read_audio(write(kind, sound[None]))
     assert rate == kind.rate
     assert len(waveform) - len(sound) == more
     assert lag(waveform, sound) == 0
@@ -177,7 +177,7 @@ def test_lossy_samples_lie_where_they_lay(kind: Kind, more: int) -> None:
 
 
 def test_opus_comes_at_48_khz_whatever_went_in() -> None:
-    waveform, rate = decode(write(Kind("libopus", "webm", "s16", 16000), speech_like(16_123)))
+    waveform, rate = read_audio(write(Kind("libopus", "webm", "s16", 16000), speech_like(16_123)))
     assert rate == 48000
     assert len(waveform) == 3 * 16_123
 
@@ -192,14 +192,14 @@ def test_opus_comes_at_48_khz_whatever_went_in() -> None:
 )
 def test_raw_streams_come_with_what_the_encoder_added(kind: Kind, later: int, more: int) -> None:
     sound = speech_like(20 * 1024 + 123)[0]
-    waveform, _ = decode(write(kind, sound[None]))
+    waveform, _ = read_audio(write(kind, sound[None]))
     assert abs(lag(waveform, sound) - later) <= 5
     assert len(waveform) - len(sound) == more
 
 
 def test_windows_media_is_read() -> None:
     sound = speech_like(44100)[0]
-    waveform, rate = decode(write(Kind("wmav2", "asf", "fltp", 44100, bit_rate=128_000), sound[None]))
+    waveform, rate = read_audio(write(Kind("wmav2", "asf", "fltp", 44100, bit_rate=128_000), sound[None]))
     assert rate == 44100
     assert abs(len(waveform) - 44100) <= 2 * 2048
     shift = lag(waveform, sound)
@@ -210,12 +210,12 @@ def test_windows_media_is_read() -> None:
 @pytest.mark.parametrize("kind", EVERY, ids=str)
 def test_a_piece_is_what_the_whole_has_there(kind: Kind) -> None:
     data = write(kind, speech_like(24_000))
-    whole, rate = decode(data)
+    whole, rate = read_audio(data)
     for start, duration in ((0.0, 0.05), (0.1, 0.15), (0.1, 1 / rate)):
         first, count = round(start * rate), round(duration * rate)
-        np.testing.assert_array_equal(decode(data, start=start, duration=duration)[0], whole[first : first + count])
-    np.testing.assert_array_equal(decode(data, start=0.2, duration=99)[0], whole[round(0.2 * rate) :])
-    np.testing.assert_array_equal(decode(data, start=0.2)[0], whole[round(0.2 * rate) :])
+        np.testing.assert_array_equal(read_audio(data, start=start, duration=duration)[0], whole[first : first + count])
+    np.testing.assert_array_equal(read_audio(data, start=0.2, duration=99)[0], whole[round(0.2 * rate) :])
+    np.testing.assert_array_equal(read_audio(data, start=0.2)[0], whole[round(0.2 * rate) :])
     assert f"only {len(whole) / rate:g} s" in refusal(data, start=len(whole) / rate)
 
 
@@ -229,7 +229,7 @@ def numbered() -> tuple[bytes, np.ndarray]:
 @given(start=st.integers(0, 19_999), count=st.integers(1, 20_000))
 def test_any_piece_of_a_lossless_file(numbered: tuple[bytes, np.ndarray], start: int, count: int) -> None:
     data, samples = numbered
-    waveform, _ = decode(data, start=start / 16000, duration=count / 16000)
+    waveform, _ = read_audio(data, start=start / 16000, duration=count / 16000)
     np.testing.assert_array_equal(waveform, samples[start : start + count])
 
 
@@ -240,15 +240,15 @@ def test_an_edit_list_cuts_in_the_middle_of_packets(kind: str) -> None:
     data = write(Kind(kind, "mov", samples, options=WHOLE_TICKS), sound)
     want = as_float(quantised(sound, samples))[0]
     for length, begin in ((47_000, 1000), (20_000, 0), (20_001, 3333)):
-        waveform, _ = decode(word(data, b"elst", 8, length, begin))
+        waveform, _ = read_audio(word(data, b"elst", 8, length, begin))
         np.testing.assert_array_equal(waveform, want[begin : begin + length])
 
 
 def test_an_edit_list_cuts_aac_too() -> None:
     sound = speech_like(48_000)
     data = write(Kind("aac", "mp4", "fltp", options=WHOLE_TICKS), sound)
-    whole, _ = decode(data)
-    waveform, _ = decode(word(data, b"elst", 8, 20_000, 1024 + 3000))
+    whole, _ = read_audio(data)
+    waveform, _ = read_audio(word(data, b"elst", 8, 20_000, 1024 + 3000))
     assert len(waveform) == 20_000
     assert lag(waveform, sound[0]) == -3000
     np.testing.assert_allclose(waveform[2048:], whole[5048:23_000], atol=1e-6)
@@ -258,15 +258,15 @@ def test_an_edit_list_in_coarse_ticks_loses_nothing() -> None:
     """10887 ms at 44.1 kHz are 6 samples less than there are; the packets know better."""
     data = write(Kind("aac", "mp4", "fltp", 44100), speech_like(480_123))
     assert struct.unpack_from(">I", data, data.index(b"elst") + 12) == (10887,)
-    assert len(decode(data)[0]) == 480_123
+    assert len(read_audio(data)[0]) == 480_123
 
 
 def test_a_recording_hashes_as_its_wav_does() -> None:
     sound = speech_like(16_000)
     buffer = io.BytesIO()
     soundfile.write(buffer, quantised(sound, "s16")[0], 16000, format="WAV")
-    alac = decode(write(Kind("alac", "ipod", "s16p"), sound))[0]
-    assert content_hash(alac) == content_hash(decode(buffer.getvalue())[0])
+    alac = read_audio(write(Kind("alac", "ipod", "s16p"), sound))[0]
+    assert content_hash(alac) == content_hash(read_audio(buffer.getvalue())[0])
 
 
 # Pictures
@@ -290,7 +290,7 @@ VIDEO = [bytes([0, 0, 1, 0xB6]) + os.urandom(10)] * 24 + [bytes(2**20)] * 25
 def test_the_sound_of_a_film(container: str) -> None:
     """The pictures are no pictures, so that decoding one would fail."""
     kind, sound = Kind("pcm_s16le", container, "s16"), speech_like(32_000)
-    np.testing.assert_array_equal(decode(write(kind, sound, VIDEO[:25]))[0], as_float(quantised(sound, "s16"))[0])
+    np.testing.assert_array_equal(read_audio(write(kind, sound, VIDEO[:25]))[0], as_float(quantised(sound, "s16"))[0])
 
 
 def test_pictures_are_not_read() -> None:
@@ -370,7 +370,7 @@ def test_a_browser_that_was_closed_leaves_a_recording() -> None:
     """Recorded as it comes, a webm file claims no length, so what there is, is all there is."""
     kind = Kind("libopus", "webm", "s16", 48000, {"live": "1"})
     data = write(kind, speech_like(96_000))
-    whole, part = decode(data)[0], decode(data[: len(data) // 2])[0]
+    whole, part = read_audio(data)[0], read_audio(data[: len(data) // 2])[0]
     assert 0.3 < len(part) / len(whole) < 0.7
     np.testing.assert_array_equal(part, whole[: len(part)])
 
@@ -396,7 +396,7 @@ def test_a_rate_that_makes_no_sense(rate: int) -> None:
 
 def test_a_title_in_another_alphabet_is_no_obstacle() -> None:
     data = write(Kind("alac", "ipod", "s16p"), speech_like(8000))
-    assert len(decode(data.replace(b"SoundHandler", b"\xff\xfe\xe4\xf6undHandl"))[0]) == 8000
+    assert len(read_audio(data.replace(b"SoundHandler", b"\xff\xfe\xe4\xf6undHandl"))[0]) == 8000
 
 
 @pytest.mark.parametrize("kind", EVERY, ids=str)
@@ -413,7 +413,7 @@ def test_an_mp4_header_that_claims_hours_is_not_believed() -> None:
     data = write(Kind("alac", "ipod", "s16p"), sound)
     hours = 6 * 3600 * 1000
     data = word(word(word(data, b"mvhd", 16, hours), b"mdhd", 16, 16 * hours), b"elst", 8, hours)
-    np.testing.assert_array_equal(decode(data)[0], as_float(quantised(sound, "s16p"))[0])
+    np.testing.assert_array_equal(read_audio(data)[0], as_float(quantised(sound, "s16p"))[0])
 
 
 @pytest.mark.parametrize(("hours", "reason"), [(6, "6.0 hours at 16000 Hz"), (2, "cut off: 16000 samples where")])
@@ -422,7 +422,7 @@ def test_a_matroska_header_that_claims_hours(hours: float, reason: str) -> None:
     at = data.index(b"\x44\x89\x88") + 3
     long = data[:at] + struct.pack(">d", hours * 3_600_000) + data[at + 8 :]
     assert reason in refusal(long)
-    assert len(decode(long, duration=0.5)[0]) == 8000
+    assert len(read_audio(long, duration=0.5)[0]) == 8000
 
 
 def bomb(data: bytes, packets: int) -> bytes:
@@ -486,7 +486,7 @@ def test_one_packet_that_is_listed_again_and_again(tmp_path: Path) -> None:
         from acanet.errors import BadAudio
         audio.MOST_SAMPLES = 2**23
         try:
-            audio.decode({str(path)!r})
+            audio.read_audio({str(path)!r})
         except BadAudio as error:
             print(error.reason)
         print(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0])
@@ -494,7 +494,7 @@ def test_one_packet_that_is_listed_again_and_again(tmp_path: Path) -> None:
     command = [sys.executable, "-c", textwrap.dedent(script)]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
     reason, kilobytes = done.stdout.splitlines()
-    assert reason.startswith("0.1 hours at 16000 Hz, to be held as a whole; cut it")
+    assert reason.startswith("0.2 hours at 16000 Hz, to be held as a whole; cut it")
     assert int(kilobytes) < 200_000
 
 
@@ -531,7 +531,7 @@ def test_without_the_extra_the_error_names_the_command(
     path.write_bytes(write(Kind("alac", "ipod", "s16p"), speech_like(16_000)))
     monkeypatch.setitem(sys.modules, "av", None)
     monkeypatch.delitem(sys.modules, "acanet.audio.media", raising=False)
-    for read in (decode, channel_count):
+    for read in (read_audio, channel_count):
         with pytest.raises(MissingExtra, match=r"PyAV to read .*phone\.m4a.*pip install '\.\[media\]'"):
             read(path)
     answer = acanet("embed", path, voices / "s000" / "000.wav", "-o", tmp_path / "out.npz", "-m", tiny_bundle)

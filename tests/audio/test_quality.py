@@ -7,22 +7,29 @@ import warnings
 import numpy as np
 import pytest
 
-from acanet.audio.quality import AudioWarning, clipped_share, is_narrow_band
-from acanet.audio.recording import load, resample
+from acanet.audio.quality import AudioWarning, Losses
+from acanet.audio.recording import load
+from acanet.audio.resample import resample
 
 
 def noise(samples: int, level: float = 0.1) -> np.ndarray:
     return (level * np.random.default_rng(0).standard_normal(samples)).astype(np.float32)
 
 
+def lost(waveform: np.ndarray, rate: int) -> Losses:
+    losses = Losses(rate)
+    losses.feed(waveform)
+    return losses
+
+
 def test_telephone_band_is_noticed() -> None:
     telephone = resample(resample(noise(32000), 16000, 8000), 8000, 16000)
-    assert is_narrow_band(telephone, 16000)
-    assert is_narrow_band(resample(telephone, 16000, 48000), 48000)
-    assert is_narrow_band(noise(8000), 8000)
-    assert not is_narrow_band(noise(32000), 16000)
-    assert not is_narrow_band(np.zeros(32000, np.float32), 16000)
-    assert not is_narrow_band(telephone[:100], 16000)
+    assert lost(telephone, 16000).narrow
+    assert lost(resample(telephone, 16000, 48000), 48000).narrow
+    assert lost(noise(8000), 8000).narrow
+    assert not lost(noise(32000), 16000).narrow
+    assert not lost(np.zeros(32000, np.float32), 16000).narrow
+    assert not lost(telephone[:100], 16000).narrow
     for source, rate in ((telephone, 16000), (noise(8000), 8000)):
         with pytest.warns(AudioWarning, match=r"<array .*above 4 kHz"):
             load(source, 16000, source_rate=rate)
@@ -37,8 +44,8 @@ def test_a_telephone_model_wants_telephone_speech() -> None:
 def test_clipping_is_noticed() -> None:
     wide = noise(16000, level=0.2)
     clipped = wide.clip(-0.3, 0.3)
-    assert clipped_share(wide) == 0
-    assert clipped_share(np.zeros(100, np.float32)) == 0
+    assert lost(wide, 16000).clipped == 0
+    assert lost(np.zeros(100, np.float32), 16000).clipped == 0
     with pytest.warns(AudioWarning, match="clipped"):
         load(clipped, 16000, source_rate=16000)
 
@@ -48,4 +55,4 @@ def test_the_clipped_share_counts_whole_runs() -> None:
     waveform[0:5] = 0.9
     waveform[30:33] = -0.9
     waveform[50:52] = 0.9
-    assert clipped_share(waveform) == pytest.approx(0.08)
+    assert lost(waveform, 16000).clipped == pytest.approx(0.08)

@@ -20,7 +20,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from acanet.audio.quality import AudioWarning
-from acanet.audio.recording import MOST_SAMPLES, channel_count, content_hash, decode, describe, load, resample
+from acanet.audio.recording import MOST_SAMPLES, channel_count, content_hash, describe, load, read_audio
+from acanet.audio.resample import resample
 from acanet.errors import BadAudio
 from support.damage import refusals
 
@@ -57,7 +58,7 @@ def wav_header(data_bytes: int, rate: int = 16000, channels: int = 1) -> bytes:
 
 def refusal(source: Any, rate: int | None = None, **piece: float) -> str:
     with pytest.raises(BadAudio) as caught:
-        decode(source, rate, **piece)
+        read_audio(source, rate, **piece)
     assert caught.value.source == describe(source)
     assert str(caught.value).startswith(describe(source))
     return caught.value.reason
@@ -71,23 +72,23 @@ def test_formats_come_back_from_files_and_bytes(name: str, tmp_path: Path) -> No
     sound = tone(440, 16000)
     path = tmp_path / f"tone.{name}"
     path.write_bytes(encode(sound, 16000, *FORMATS[name]))
-    waveform, rate = decode(path)
+    waveform, rate = read_audio(path)
     assert (rate, waveform.dtype, waveform.shape) == (16000, np.float32, sound.shape)
     middle = slice(4000, 12000)
     assert np.sqrt(np.mean(waveform[middle] ** 2)) == pytest.approx(0.5 / np.sqrt(2), rel=0.05)
     assert np.abs(np.fft.rfft(waveform)).argmax() == 440
     for same in (str(path), path.read_bytes()):
-        np.testing.assert_array_equal(decode(same)[0], waveform)
+        np.testing.assert_array_equal(read_audio(same)[0], waveform)
 
 
 def test_wav_samples_are_exact() -> None:
     pcm = np.array([0, 1, -1, 16384, -32768, 32767], np.int16)
-    np.testing.assert_array_equal(decode(encode(pcm))[0], pcm.astype(np.float32) / 32768)
+    np.testing.assert_array_equal(read_audio(encode(pcm))[0], pcm.astype(np.float32) / 32768)
 
 
 @pytest.mark.parametrize("rate", [8000, 22050, 44100, 48000])
 def test_any_rate_comes_in_as_one_rate(rate: int) -> None:
-    waveform, have = decode(encode(noise(rate), rate))
+    waveform, have = read_audio(encode(noise(rate), rate))
     assert have == rate
     assert waveform.shape == (rate,)
     with warnings.catch_warnings():
@@ -99,29 +100,29 @@ def test_any_rate_comes_in_as_one_rate(rate: int) -> None:
 def test_channels_are_averaged(channels: int) -> None:
     sound = noise(3000 * channels).reshape(3000, channels)
     want = sound.mean(axis=1)
-    np.testing.assert_allclose(decode(encode(sound, subtype="FLOAT"))[0], want, atol=1e-7)
-    np.testing.assert_allclose(decode(sound, 16000)[0], want, atol=1e-7)
-    np.testing.assert_allclose(decode(sound.T, 16000)[0], want, atol=1e-7)
+    np.testing.assert_allclose(read_audio(encode(sound, subtype="FLOAT"))[0], want, atol=1e-7)
+    np.testing.assert_allclose(read_audio(sound, 16000)[0], want, atol=1e-7)
+    np.testing.assert_allclose(read_audio(sound.T, 16000)[0], want, atol=1e-7)
 
 
 def test_blocks_join_without_a_seam() -> None:
     sound = noise(2**20 + 12345)
-    np.testing.assert_array_equal(decode(encode(sound, subtype="FLOAT"))[0], sound)
+    np.testing.assert_array_equal(read_audio(encode(sound, subtype="FLOAT"))[0], sound)
 
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_a_piece_is_what_the_whole_has_there(name: str) -> None:
     data = encode(noise(32000), 16000, *FORMATS[name])
-    whole, piece = decode(data)[0], decode(data, start=0.5, duration=0.25)[0]
+    whole, piece = read_audio(data)[0], read_audio(data, start=0.5, duration=0.25)[0]
     assert piece.shape == (4000,)
     difference = piece - whole[8000:12000]
     assert np.sqrt(np.mean(difference**2)) < (0.05 if name in ("opus", "mp3") else 1e-6) * 0.1
-    assert decode(data, start=1.5, duration=99)[0].shape == (8000,)
+    assert read_audio(data, start=1.5, duration=99)[0].shape == (8000,)
 
 
 def test_a_piece_of_an_array() -> None:
     sound = noise(16000)
-    np.testing.assert_array_equal(decode(sound, 16000, start=0.5, duration=0.25)[0], sound[8000:12000])
+    np.testing.assert_array_equal(read_audio(sound, 16000, start=0.5, duration=0.25)[0], sound[8000:12000])
 
 
 INTEGERS = ["int8", "uint8", "int16", "uint16", "int32", "uint32", "int64"]
@@ -144,7 +145,7 @@ def test_arrays_of_every_type_mean_the_same(dtype: str, samples: int, channels: 
     else:
         half = 2.0 ** (8 * kind.itemsize - 1)
         array, step = (want * half + (half if kind.kind == "u" else 0)).astype(kind), 2 / half
-    waveform, have = decode(array if channels > 1 else array[0], rate)
+    waveform, have = read_audio(array if channels > 1 else array[0], rate)
     assert have == rate
     assert waveform.dtype == np.float32
     np.testing.assert_allclose(waveform, want.mean(axis=0), atol=step + 1e-6)
@@ -177,11 +178,11 @@ def test_the_same_rate_is_the_same_waveform() -> None:
 
 def test_a_wav_and_its_flac_have_one_hash() -> None:
     stereo = (noise(4000).reshape(2000, 2) * 32768).astype(np.int16)
-    wav, flac = (content_hash(decode(encode(stereo, 44100, format))[0]) for format in ("WAV", "FLAC"))
+    wav, flac = (content_hash(read_audio(encode(stereo, 44100, format))[0]) for format in ("WAV", "FLAC"))
     assert wav == flac
     assert len(wav) == 16
     assert int(wav, 16) >= 0
-    changed = decode(encode(stereo, 44100))[0]
+    changed = read_audio(encode(stereo, 44100))[0]
     changed[7] += 2 / 32768
     assert content_hash(changed) != wav
 
@@ -248,7 +249,7 @@ def test_a_flac_that_claims_hours_is_not_believed() -> None:
 def test_a_length_left_open_by_a_pipe_is_no_lie() -> None:
     sound = encode(noise(1600))[44:]
     for size in (0xFFFFFFFF, 0x7FFFF000):
-        assert decode(wav_header(size) + sound)[0].shape == (1600,)
+        assert read_audio(wav_header(size) + sound)[0].shape == (1600,)
 
 
 def test_huge_sparse_files_cost_nothing(tmp_path: Path) -> None:
@@ -261,7 +262,7 @@ def test_huge_sparse_files_cost_nothing(tmp_path: Path) -> None:
     tracemalloc.start()
     assert "not a recording" in refusal(zeros)
     assert "18.6 hours" in refusal(hours)
-    assert decode(hours, start=3600, duration=2)[0].shape == (32000,)
+    assert read_audio(hours, start=3600, duration=2)[0].shape == (32000,)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 2**22
@@ -273,7 +274,7 @@ def test_many_channels_are_mixed_block_by_block(tmp_path: Path) -> None:
     path.write_bytes(wav_header(size - 44, channels=64))
     os.truncate(path, size)
     tracemalloc.start()
-    waveform, _ = decode(path)
+    waveform, _ = read_audio(path)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert waveform.shape == ((size - 44) // 128,)
@@ -311,7 +312,7 @@ def test_samples_on_another_scale() -> None:
     assert "divide them by 32768" in refusal(encode(loud, subtype="FLOAT"))
     assert "int16" in refusal(loud.astype(np.int64), 16000)
     assert "not finite" in refusal(np.full(10, 1e300), 16000)
-    assert decode(noise(1000, level=0.5).clip(-1.3, 1.3), 16000)[0].shape == (1000,)
+    assert read_audio(noise(1000, level=0.5).clip(-1.3, 1.3), 16000)[0].shape == (1000,)
 
 
 @pytest.mark.parametrize("rate", [0, -16000, 3999, 384_001])
@@ -391,7 +392,7 @@ def test_plain_nist_files_need_no_program(tmp_path: Path, monkeypatch: pytest.Mo
     sound = noise(3200)
     path = tmp_path / "011a0101.wv1"
     path.write_bytes(nist(sound, channels=channels))
-    waveform, rate = decode(path)
+    waveform, rate = read_audio(path)
     assert rate == 16000
     np.testing.assert_allclose(waveform, sound.reshape(-1, channels).mean(axis=1), atol=1e-4)
     assert channel_count(path) == channels
@@ -402,12 +403,12 @@ def test_shortened_nist_files_go_through_sph2pipe(sph2pipe: Path, tmp_path: Path
     (sph2pipe.parent / "expanded").write_bytes(encode(sound))
     path = tmp_path / "-a b.wv1"
     path.write_bytes(nist(sound[:100], SHORTEN, channels=2))
-    waveform, rate = decode(path)
+    waveform, rate = read_audio(path)
     assert rate == 16000
     np.testing.assert_allclose(waveform, sound, atol=1e-4)
     assert (sph2pipe.parent / "called").read_text().splitlines() == ["-f", "wav", str(path)]
-    np.testing.assert_array_equal(decode(path, start=0.05, duration=0.1)[0], waveform[800:2400])
-    np.testing.assert_array_equal(decode(path.read_bytes())[0], waveform)
+    np.testing.assert_array_equal(read_audio(path, start=0.05, duration=0.1)[0], waveform[800:2400])
+    np.testing.assert_array_equal(read_audio(path.read_bytes())[0], waveform)
     assert channel_count(path) == 2
 
 

@@ -19,7 +19,7 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from acanet.audio.recording import resample
+from acanet.audio.resample import resample
 from acanet.encoder import Encoder
 from acanet.errors import AcanetError, BadAudio, NoSpeech, TooLong, TooShort
 from support.commands import acanet

@@ -14,7 +14,7 @@ from scipy.signal import spectrogram
 
 from acanet.data.synthetic import SyntheticVoice, _resonator, synthesise, write_corpus
 from acanet.errors import BadConfig
-from acanet.speech.segments import speech_seconds
+from acanet.speech.detector import find_speech
 
 
 def test_same_seed_same_voice_and_recording() -> None:
@@ -115,7 +115,7 @@ def test_there_are_pauses_and_speech() -> None:
 def test_the_speech_detector_hears_speech() -> None:
     for speaker in range(8):
         waveform = synthesise(SyntheticVoice.draw(1, speaker), 3.0, speaker)
-        assert 1.8 < speech_seconds(waveform, 16000) <= 3.0
+        assert 1.8 < find_speech(waveform, 16000).seconds <= 3.0
 
 
 def test_faster_than_real_time() -> None:

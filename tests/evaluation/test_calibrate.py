@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from sklearn.linear_model import LogisticRegression
 
-from acanet.audio.recording import decode
+from acanet.audio.recording import read_audio
 from acanet.cli.calibration import card_section
 from acanet.data.lists.sides import find_sides
 from acanet.data.lists.trials import Trials, read_trials
@@ -42,7 +42,7 @@ from acanet.evaluation.figures.metrics import cllr, min_cllr
 from acanet.runtime.bundle import BUNDLES, Bundle
 from acanet.scoring.calibrate import FalseAccepts, Ratio, fit, quality
 from acanet.scoring.operating_point import OperatingPoint
-from acanet.speech.segments import speech_seconds
+from acanet.speech.detector import find_speech
 from support.calibrations import calibration
 from support.commands import acanet
 from support.embedders import Spectrum
@@ -601,8 +601,8 @@ def test_the_shipped_calibration_is_cautious_about_short_speech(shared):
     long, speakers = [], []
     for utterance, speaker in zip(sides.utterances, sides.speakers, strict=True):
         if len(speakers) < 20 and speakers.count(speaker) < 2:
-            waveform = decode(utterance.path)[0]
-            if speech_seconds(waveform, encoder.rate) >= 3:
+            waveform = read_audio(utterance.path)[0]
+            if find_speech(waveform, encoder.rate).seconds >= 3:
                 long.append(waveform)
                 speakers.append(speaker)
     half = encoder.rate // 2
@@ -611,7 +611,7 @@ def test_the_shipped_calibration_is_cautious_about_short_speech(shared):
     target = np.array(speakers)[one] == np.array(speakers)[other]
     llrs = []
     for waveforms in (short, long):
-        seconds = np.array([speech_seconds(waveform, encoder.rate) for waveform in waveforms])
+        seconds = np.array([find_speech(waveform, encoder.rate).seconds for waveform in waveforms])
         embeddings = encoder.embed_waveforms(waveforms)
         scores = np.sum(embeddings[one] * embeddings[other], axis=1)
         llrs.append(encoder.calibration.llr(scores, seconds[one], seconds[other]))

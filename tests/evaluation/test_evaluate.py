@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from acanet.audio.recording import content_hash, decode
+from acanet.audio.recording import content_hash, read_audio
 from acanet.errors import BadAudio, BadTrials, SeenInTraining, TooShort
 from acanet.evaluation import embedding
 from acanet.evaluation.evaluate import evaluate
@@ -62,7 +62,7 @@ def test_each_score_is_that_of_its_own_pair(corpus: Path) -> None:
     result = evaluate(encoder, corpus / LIST, manifest=corpus / "test.jsonl", replicates=5)
     for row in (0, 7, 40, 65):
         one, other = (result.trials.names[side[row]] for side in (result.trials.enrol, result.trials.test))
-        a, b = encoder.embed_waveforms([decode(corpus / one)[0], decode(corpus / other)[0]])
+        a, b = encoder.embed_waveforms([read_audio(corpus / one)[0], read_audio(corpus / other)[0]])
         assert result.scores[row] == pytest.approx(float(a @ b), abs=1e-6)
 
 
@@ -113,13 +113,13 @@ def test_speakers_of_the_training_are_refused_before_decoding(corpus: Path) -> N
 
 
 def test_audio_of_the_training_is_refused(corpus: Path) -> None:
-    heard = content_hash(decode(corpus / "cleo/1.wav")[0])
+    heard = content_hash(read_audio(corpus / "cleo/1.wav")[0])
     with pytest.raises(SeenInTraining, match=r"cleo/1\.wav"):
         evaluate(Spectrum(training_audio=frozenset({heard})), corpus / LIST, audio_root=corpus)
 
 
 def test_seen_data_can_be_reported_and_the_card_says_so(corpus: Path) -> None:
-    heard = content_hash(decode(corpus / "cleo/1.wav")[0])
+    heard = content_hash(read_audio(corpus / "cleo/1.wav")[0])
     encoder = Spectrum(training_speakers=frozenset({"bo"}), training_audio=frozenset({heard}))
     card = evaluate(encoder, corpus / LIST, manifest=corpus / "test.jsonl", seen=True, replicates=5).card
     assert card.seen

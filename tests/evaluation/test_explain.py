@@ -9,11 +9,13 @@ import pytest
 import soundfile
 
 from acanet.data.lists.manifest import Utterance
+from acanet.encoder import Encoder
 from acanet.errors import AcanetError, NoSpeech, TooShort
-from acanet.evaluation import explain as module
 from acanet.evaluation.explain import Attended, Explainer, Explanation, Shares, log_mel, mel
-from acanet.runtime.bundle import BUNDLES
+from acanet.runtime.bundle import BUNDLES, Bundle
 from acanet.runtime.front_end import FrontEndConfig
+from acanet.runtime.stream import RecordedStream
+from acanet.speech.speech import Speech
 from support.commands import acanet
 
 RATE = 16000
@@ -21,6 +23,8 @@ RATE = 16000
 
 class Looking:
     """A network whose latents look at the loud frames alone; one frame for every two of the features."""
+
+    rate, dim = RATE, 1
 
     def attention(self, waveform):
         frames = 1 + (len(waveform) - 400) // 160
@@ -40,9 +44,8 @@ def explainer() -> Explainer:
 @pytest.fixture
 def looking(monkeypatch) -> Explainer:
     """Speech is from 1 s to 2 s."""
-    monkeypatch.setattr(module, "speech_segments", lambda *_: [(1.0, 2.0)])
-    monkeypatch.setattr(module, "require_segments", lambda *_: [(1.0, 2.0)])
-    return Explainer(Looking(), FrontEndConfig(), 0.5)
+    monkeypatch.setattr(RecordedStream, "speech", lambda *_: Speech([(1.0, 2.0)]))
+    return Explainer(Encoder(Bundle.load(), Looking()), FrontEndConfig())
 
 
 def test_shares_by_hand():

@@ -18,7 +18,7 @@ from acanet.export import export as module
 from acanet.export.export import LENGTHS, compare, export
 from acanet.models.registry import model_names
 from acanet.runtime.bundle import Bundle, BundleConfig, Golden, Provenance, write_bundle
-from acanet.runtime.network import Network, check
+from acanet.runtime.onnx import OnnxNetwork, check
 from support.commands import acanet
 from support.networks import small, waveforms
 
@@ -116,7 +116,7 @@ def test_graphs_say_what_they_are_and_not_where_they_were_made(exported):
 
 @pytest.mark.parametrize("chunk", [10, 64])
 def test_stages_give_the_whole(exported, chunk):
-    network = Network(exported.bundle)
+    network = OnnxNetwork(exported.bundle)
     (waveform,) = waveforms([30000])
     with network.in_pieces(piece=chunk) as piecewise:
         piecewise.feed(waveform)
@@ -134,7 +134,7 @@ def test_golden_recordings_are_replayed(exported):
 
 
 def test_other_embeddings_are_refused(exported, tiny_bundle):
-    network = Network(exported.bundle)
+    network = OnnxNetwork(exported.bundle)
     given = waveforms([8000, 9000, 16000])
     expected = network.embed_waveforms(given)
     assert max(compare(network, given, expected)) < 1e-5
@@ -210,7 +210,7 @@ def test_every_model_can_be_exported(name, tmp_path):
     assert max(done.alone, done.padded) < 1e-5
     assert check(done.bundle) < 1e-5
     assert json.loads((done.bundle.folder / "config.json").read_text())["onnx"]["origin"] == source.fingerprint
-    network = Network(done.bundle)
+    network = OnnxNetwork(done.bundle)
     if (piecewise := network.in_pieces(piece=40)) is not None:
         (waveform,) = waveforms([30000])
         with piecewise:

@@ -17,7 +17,7 @@ from acanet.export import precision as twins
 from acanet.export.export import export
 from acanet.export.precision import ErrorRates, TrialList, Twin, compare, convert
 from acanet.runtime.bundle import Bundle, Golden
-from acanet.runtime.network import Network, check
+from acanet.runtime.onnx import OnnxNetwork, check
 from acanet.scoring.measure import Measure
 from support.commands import acanet
 from support.networks import waveforms
@@ -132,18 +132,18 @@ def test_a_twin_is_a_bundle_with_a_fingerprint_of_its_own(made, plain, precision
 def test_its_embeddings_are_close_and_not_the_same(made, plain, precision):
     done = made[precision]
     golden = Golden.load(plain)
-    found = Network(done.bundle).embed_waveforms(golden.waveforms)
+    found = OnnxNetwork(done.bundle).embed_waveforms(golden.waveforms)
     assert 1e-6 < np.abs(found - golden.embeddings).max() <= done.twin.difference
     assert done.bundle.graphs.allowed == pytest.approx(max(2 * done.twin.difference, 1e-4))
     assert (found * golden.embeddings).sum(axis=1).min() >= done.twin.cosine - 1e-6
     assert 0.98 <= done.twin.cosine < 1
-    attention = Network(done.bundle).attention(golden.waveforms[2])
-    np.testing.assert_allclose(attention, Network(plain).attention(golden.waveforms[2]), rtol=0, atol=0.02)
+    attention = OnnxNetwork(done.bundle).attention(golden.waveforms[2])
+    np.testing.assert_allclose(attention, OnnxNetwork(plain).attention(golden.waveforms[2]), rtol=0, atol=0.02)
 
 
 @pytest.mark.parametrize(("precision", "allowed"), [("int8", 1e-6), ("fp16", 1e-4)])
 def test_company_changes_no_embedding(made, precision, allowed):
-    network = Network(made[precision].bundle)
+    network = OnnxNetwork(made[precision].bundle)
     loud, short, equal = waveforms([24000, 9000, 9000])
     together = network.embed_waveforms([loud, 0.01 * short, equal])
     alone = np.concatenate([network.embed_waveforms([each]) for each in (loud, 0.01 * short, equal)])
@@ -199,7 +199,7 @@ def test_error_rates_are_told_with_intervals():
 
 
 def test_a_twin_that_is_too_far_from_its_original_is_not_written(made, quick, tiny_bundle, tmp_path, monkeypatch):
-    network = Network(made["int8"].bundle)
+    network = OnnxNetwork(made["int8"].bundle)
     given = waveforms([9000, 16000])
     expected = network.embed_waveforms(given)
     assert compare(network, given, expected) == (pytest.approx(1, abs=1e-6), pytest.approx(0, abs=1e-6))

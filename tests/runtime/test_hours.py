@@ -19,8 +19,9 @@ from acanet.audio.quality import AudioWarning
 from acanet.data.synthetic import SyntheticVoice, synthesise
 from acanet.encoder import Encoder
 from acanet.errors import AcanetError, BadAudio, NoSpeech, TooLong, TooShort
-from acanet.runtime import network as runtime
-from acanet.runtime import pieces as pieces_module
+from acanet.runtime import onnx as runtime
+from acanet.runtime import spill
+from acanet.runtime import stream as stream_module
 from acanet.runtime.bundle import BUNDLES, SHIPPED, Pieces
 from acanet.runtime.pieces import Piecewise
 
@@ -46,19 +47,19 @@ def talk():
 @pytest.fixture
 def long_from_a_second(monkeypatch):
     """Recordings beyond 1 s go in pieces."""
-    monkeypatch.setattr(module, "WHOLE_SECONDS", 1.0)
+    monkeypatch.setattr(stream_module, "WHOLE_SECONDS", 1.0)
 
 
 def in_one(encoder, waveform):
     """The embedding by the graph of the whole."""
-    return encoder._network.run("whole", waveforms=waveform[None], lengths=np.array([len(waveform)]))[0][0]
+    return encoder.network.run("whole", waveforms=waveform[None], lengths=np.array([len(waveform)]))[0][0]
 
 
 @pytest.mark.parametrize("seconds", [1, 10, 60, pytest.param(600, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("piece", [10, 333, 3000])
 def test_in_pieces_as_in_one(shipped, talk, seconds, piece):
     waveform = np.resize(talk, seconds * RATE)
-    with shipped._network.in_pieces(piece=piece, memory=2**16) as piecewise:
+    with shipped.network.in_pieces(piece=piece, memory=2**16) as piecewise:
         piecewise.feed(waveform)
         found = piecewise.embedding()
     assert found.dtype == np.float32
@@ -66,7 +67,7 @@ def test_in_pieces_as_in_one(shipped, talk, seconds, piece):
 
 
 def test_an_embedding_on_the_way_changes_nothing_after_it(encoder, talk):
-    with encoder._network.in_pieces(piece=100) as piecewise:
+    with encoder.network.in_pieces(piece=100) as piecewise:
         piecewise.feed(talk[:50000])
         on_the_way = piecewise.embedding(rest=talk[50000:50700])
         piecewise.feed(talk[50000:90000])
@@ -77,9 +78,9 @@ def test_an_embedding_on_the_way_changes_nothing_after_it(encoder, talk):
 
 
 def test_less_than_a_window_has_no_embedding(encoder):
-    with encoder._network.in_pieces() as piecewise:
+    with encoder.network.in_pieces() as piecewise:
         piecewise.feed(np.zeros(399, np.float32))
-        with pytest.raises(ValueError, match="399 samples are less"):
+        with pytest.raises(AcanetError, match="399 samples are less"):
             piecewise.embedding()
 
 
@@ -87,13 +88,13 @@ def test_more_than_a_minute_goes_in_pieces(encoder, talk, monkeypatch):
     waveform = np.resize(talk, 61 * RATE)
     whole = in_one(encoder, waveform)
     np.testing.assert_allclose(encoder.embed_waveforms([waveform])[0], whole, rtol=0, atol=1e-4 / 2)
-    monkeypatch.setattr(encoder, "embed_waveforms", None)
+    monkeypatch.setattr(encoder.network, "embed_waveforms", None)
     np.testing.assert_allclose(encoder.embed(waveform), whole, rtol=0, atol=1e-4 / 2)
 
 
 @pytest.mark.parametrize("rate", [8000, 16000, 44100])
 def test_any_source_and_rate(encoder, talk, rate, tmp_path, long_from_a_second, monkeypatch):
-    from acanet.audio.recording import resample
+    from acanet.audio.resample import resample
 
     samples = resample(talk[: 5 * RATE], RATE, rate)
     path = tmp_path / "talk.flac"
@@ -104,7 +105,7 @@ def test_any_source_and_rate(encoder, talk, rate, tmp_path, long_from_a_second, 
         warnings.simplefilter("ignore", AudioWarning)
         found = [encoder.embed(source, rate=given) for source, given in sources]
         many = list(encoder.embed_many([path, path.read_bytes(), talk[:14400], path]))
-        monkeypatch.setattr(module, "WHOLE_SECONDS", 60.0)
+        monkeypatch.setattr(stream_module, "WHOLE_SECONDS", 60.0)
         whole, short = encoder.embed(path), encoder.embed(talk[:14400])
     np.testing.assert_allclose(found, [whole] * 3, rtol=0, atol=1e-5)
     np.testing.assert_allclose(many, [whole, whole, short, whole], rtol=0, atol=1e-5)
@@ -113,7 +114,7 @@ def test_any_source_and_rate(encoder, talk, rate, tmp_path, long_from_a_second, 
 def test_verify_answers_alike(encoder, talk, long_from_a_second, monkeypatch):
     sides = talk[: 4 * RATE], talk[4 * RATE : 30 * RATE]
     found = encoder.verify(*sides)
-    monkeypatch.setattr(module, "WHOLE_SECONDS", 60.0)
+    monkeypatch.setattr(stream_module, "WHOLE_SECONDS", 60.0)
     whole = encoder.verify(*sides)
     assert found.score == pytest.approx(whole.score, abs=1e-5)
     assert (found.enrolment_speech, found.test_speech) == pytest.approx((whole.enrolment_speech, whole.test_speech))
@@ -179,9 +180,9 @@ def test_waveforms_that_are_long_go_in_pieces_among_others(encoder, talk, monkey
     whole = encoder.embed_waveforms(waveforms)
     monkeypatch.setattr(runtime, "WHOLE_SECONDS", 3.0)
     asked = []
-    run = encoder._network.run
+    run = encoder.network.run
     monkeypatch.setattr(
-        encoder._network, "run", lambda stage, **given: asked.append((stage, given)) or run(stage, **given)
+        encoder.network, "run", lambda stage, **given: asked.append((stage, given)) or run(stage, **given)
     )
     np.testing.assert_allclose(encoder.embed_waveforms(waveforms), whole, rtol=0, atol=1e-5)
     assert [given["lengths"].tolist() for stage, given in asked if stage == "whole"] == [[2 * RATE, 2 * RATE]]
@@ -213,8 +214,8 @@ def test_a_mean_that_is_not_removed_is_not_removed():
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/dev/full is a disk without room")
 def test_a_disk_without_room_is_told(encoder, talk, monkeypatch):
-    monkeypatch.setattr(pieces_module.tempfile, "SpooledTemporaryFile", lambda **_: io.FileIO("/dev/full", "r+"))
-    with encoder._network.in_pieces(piece=100) as piecewise, pytest.raises(AcanetError, match="TMPDIR"):
+    monkeypatch.setattr(spill.tempfile, "SpooledTemporaryFile", lambda **_: io.FileIO("/dev/full", "r+"))
+    with encoder.network.in_pieces(piece=100) as piecewise, pytest.raises(AcanetError, match="TMPDIR"):
         piecewise.feed(talk)
 
 
@@ -233,8 +234,8 @@ def test_ten_minutes_take_no_more_memory_than_three(talk):
         for minutes in (3, 10):
             with encoder.stream(memory=2**20) as stream:
                 for start in range(0, minutes * 960000, 16000):
-                    stream._piecewise.feed(samples[start : start + 16000] / np.float32(2**15))
-                stream._piecewise.embedding()
+                    stream._kept.feed(samples[start : start + 16000] / np.float32(2**15))
+                stream._kept.embedding()
             peaks.append(int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]))
         print(peaks[1] - peaks[0])
     """

@@ -13,14 +13,14 @@ import pytest
 from acanet.encoder import Encoder
 from acanet.errors import AcanetError, ExportMismatch
 from acanet.runtime.bundle import BUNDLES, Bundle
-from acanet.runtime.network import Network, check, largest_difference
+from acanet.runtime.onnx import OnnxNetwork, check, largest_difference
 from support.commands import acanet
 from support.networks import waveforms
 
 
 @pytest.fixture(scope="module")
 def network():
-    return Network(Bundle.load())
+    return OnnxNetwork(Bundle.load())
 
 
 @pytest.fixture
@@ -81,7 +81,7 @@ def test_a_model_without_attention_says_so(copy):
     config["onnx"]["stages"].remove("attention")
     path.write_text(json.dumps(config))
     with pytest.raises(AcanetError, match="no asymmetric cross attention"):
-        Network(Bundle.load(copy)).attention(waveforms([16000])[0])
+        OnnxNetwork(Bundle.load(copy)).attention(waveforms([16000])[0])
 
 
 def test_devices():

@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from acanet.audio.quality import AudioWarning
-from acanet.audio.recording import resample
+from acanet.audio.resample import resample
 from acanet.data.synthetic import SyntheticVoice, synthesise
 from acanet.encoder import Encoder
 from acanet.errors import AcanetError, BadAudio, NoSpeech, TooShort
-from acanet.speech.segments import speech_seconds
+from acanet.speech.detector import find_speech
 from support.blocks import cut
 
 RATE = 16000
@@ -94,7 +94,7 @@ def test_speech_is_counted_as_it_comes(encoder, talk):
             counted.append(stream.speech_seconds)
         stream.end()
         assert counted == sorted(counted)
-        assert stream.speech_seconds == pytest.approx(speech_seconds(talk, RATE), abs=0.5)
+        assert stream.speech_seconds == pytest.approx(find_speech(talk, RATE).seconds, abs=0.5)
 
 
 def test_too_little_speech_has_no_embedding(encoder, talk):

@@ -10,14 +10,18 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from acanet.audio import recording as audio
+from acanet.audio import soundfiles
 from acanet.audio.quality import AudioWarning
-from acanet.audio.recording import load, resample
+from acanet.audio.recording import load
+from acanet.audio.resample import resample
 from acanet.encoder import Encoder
 from acanet.errors import AcanetError, BadAudio, NoSpeech, TooShort
+from acanet.runtime import stream
 from acanet.runtime import windows as module
-from acanet.runtime.windows import SpeechFinder, cover, embed_spans, find_speech, speech_within
-from acanet.speech.segments import speech_segments
+from acanet.runtime.stream import RecordedStream
+from acanet.runtime.windows import cover, embed_spans
+from acanet.speech.detector import find_speech
+from acanet.speech.speech import Speech
 from support.commands import acanet
 
 RATE = 16000
@@ -76,9 +80,9 @@ def test_paths_bytes_and_other_rates(conversation, tmp_path):
 
 def test_speech_adds_up(conversation):
     found = Encoder.load().embed_windows(conversation, 1.0, 1.0)
-    assert found.segments == speech_segments(conversation, RATE)
+    assert found.segments == find_speech(conversation, RATE).segments
     whole = sum(end - start for start, end in found.segments)
-    overlap = speech_within(found.segments, found.starts[-1:], found.ends[-2:-1])[0]  # the last window ends at the end
+    overlap = Speech(found.segments).within(found.starts[-1:], found.ends[-2:-1])[0]  # the last window ends at the end
     assert found.speech.sum() - overlap == pytest.approx(whole)
 
 
@@ -91,7 +95,6 @@ def test_a_recording_shorter_than_a_window_is_one(conversation):
 
 def test_progress_rises_to_one(conversation, monkeypatch):
     monkeypatch.setattr(module, "_BLOCK", 2)
-    monkeypatch.setattr(module, "_SPEECH_BLOCK", 3.2)
     told = []
     Encoder.load().embed_windows(conversation, 1.0, 0.5, progress=told.append)
     assert len(told) > 5
@@ -113,48 +116,6 @@ def test_windows_cover_everything(start, length, window, hop):
     assert firsts == sorted(set(firsts))
     assert all((first - start) % hop == 0 for first in firsts[:-1])
     assert len(spans) == 1 + max(0, -(-(length - window) // hop))
-
-
-@given(st.lists(st.integers(1, 30), min_size=2, max_size=20), st.integers(0, 100), st.integers(0, 100))
-@settings(deadline=None)
-def test_speech_within_counts(steps, one, other):
-    edges = np.cumsum(steps[: len(steps) // 2 * 2])
-    segments = [(float(start), float(end)) for start, end in edges.reshape(-1, 2)]
-    start, end = sorted((one, other))
-    spoken = np.zeros(1000, bool)
-    for first, last in edges.reshape(-1, 2):
-        spoken[first:last] = True
-    found = speech_within(segments, np.array([float(start)]), np.array([float(end)]))
-    assert found[0] == pytest.approx(spoken[start:end].sum())
-
-
-def test_long_recordings_are_searched_block_by_block(conversation, monkeypatch):
-    """As in one: stretches over the border of blocks are whole."""
-    long = np.tile(conversation, 3)
-    whole = speech_segments(long, RATE)
-    monkeypatch.setattr(module, "_SPEECH_BLOCK", 3.2)
-    lengths = []
-    search = module.speech_segments
-    monkeypatch.setattr(module, "speech_segments", lambda part, rate: lengths.append(len(part)) or search(part, rate))
-    found = find_speech(long, RATE, 0.5, "x")
-    assert max(lengths) == 3.2 * RATE
-    assert sum(lengths) == len(long)
-    places = np.arange(int(len(long) / RATE * 100)) / 100
-    differ = inside(whole, places) != inside(found, places)
-    assert differ.mean() < 0.05
-    assert len(found) <= len(whole) + 2
-
-
-@given(st.lists(st.integers(0, 60000), min_size=1, max_size=12))
-@settings(deadline=None, max_examples=10)
-def test_speech_is_the_same_however_it_is_fed(conversation, sizes):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "_SPEECH_BLOCK", 3.2)
-        finder = SpeechFinder(RATE)
-        for block in np.split(conversation, np.cumsum(sizes)):
-            finder.feed(block)
-        assert finder.samples == len(conversation)
-        assert finder.finish(0.5, "x") == find_speech(conversation, RATE, 0.5, "x")
 
 
 class Echo:
@@ -211,14 +172,14 @@ def test_long_recordings_have_the_windows_of_short_ones(conversation, tmp_path, 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", AudioWarning)
         whole = load(path, RATE)
-        monkeypatch.setattr(audio, "_BLOCK", 5000)
-        monkeypatch.setattr(module, "_SPEECH_BLOCK", 9.6)
+        for reader in (soundfiles, stream):
+            monkeypatch.setattr(reader, "BLOCK", 5000)
         monkeypatch.setattr(module, "_HELD", 4.0)
         found = encoder.embed_windows(path, 1.5, 0.5)
     spans = np.array(cover(0, len(whole), round(1.5 * RATE), RATE // 2))
     np.testing.assert_array_equal(np.stack([found.starts, found.ends], axis=1), spans / RATE)
-    np.testing.assert_allclose(found.segments, find_speech(whole, RATE, 0.5, "x"), rtol=0, atol=0.0321)
-    expected = embed_spans(encoder, [whole], spans[found.embedded])
+    assert found.segments == find_speech(whole, RATE).segments
+    expected = embed_spans(encoder.network, [whole], spans[found.embedded])
     np.testing.assert_allclose(found.embeddings[found.embedded], expected, rtol=0, atol=1e-4)
     assert 5 < found.embedded.sum() < len(found)
 
@@ -228,18 +189,6 @@ def test_warnings_are_those_of_embed(conversation):
     with pytest.warns(AudioWarning, match="clipped") as told:
         Encoder.load().embed_windows(loud)
     assert len(told) == 1
-
-
-def test_a_file_that_becomes_shorter_is_an_error(conversation, tmp_path):
-    path = tmp_path / "talk.wav"
-    soundfile.write(path, conversation, RATE)
-
-    def shorten(share):
-        if share == 0.5:
-            soundfile.write(path, conversation[: 2 * RATE], RATE)
-
-    with pytest.raises(BadAudio, match="shorter while it was read"):
-        Encoder.load().embed_windows(path, 1.0, 0.5, progress=shorten)
 
 
 def inside(segments, times):
@@ -271,7 +220,7 @@ def test_what_has_no_windows_says_why(tmp_path, conversation):
 
 
 def test_where_no_window_holds_enough_all_are_marked(conversation, monkeypatch):
-    monkeypatch.setattr(module, "speech_segments", lambda *_: [(1.0, 1.3), (4.0, 4.3)])
+    monkeypatch.setattr(RecordedStream, "speech", lambda *_: Speech([(1.0, 1.3), (4.0, 4.3)]))
     found = Encoder.load().embed_windows(conversation, 2.0, 1.0)
     assert not found.embedded.any()
     assert found.embeddings.shape == (len(found), 51)

@@ -14,7 +14,7 @@ from acanet.errors import AcanetError, NoSpeech, NotCalibrated
 from acanet.runtime.bundle import Bundle
 from acanet.scoring.calibrate import Ratio
 from acanet.scoring.decide import Verification, in_words
-from acanet.speech.segments import speech_seconds
+from acanet.speech.detector import RecordingDetector, find_speech
 from support.calibrations import RATIO, calibration
 from support.commands import acanet
 
@@ -125,7 +125,7 @@ def test_speech_is_measured_on_both_sides(models, pair):
     import soundfile
 
     result = Encoder.load(models["calibrated"]).verify(*pair)
-    measured = [speech_seconds(soundfile.read(path, dtype="float32")[0], RATE) for path in pair]
+    measured = [find_speech(soundfile.read(path, dtype="float32")[0], RATE).seconds for path in pair]
     assert [result.enrolment_speech, result.test_speech] == pytest.approx(measured)
     turned = Encoder.load(models["calibrated"]).verify(*pair[::-1])
     assert (turned.llr, turned.threshold) == pytest.approx((result.llr, result.threshold))
@@ -149,8 +149,12 @@ def test_a_threshold_has_its_ratio(models, pair):
 
 
 def test_without_a_calibration_speech_is_not_measured(models, pair, monkeypatch):
-    monkeypatch.setattr("acanet.encoder.require_segments", lambda *_: pytest.fail("the whole map costs time"))
+    wanted, search = [], RecordingDetector._search
+    monkeypatch.setattr(
+        RecordingDetector, "_search", lambda self, enough, told: wanted.append(enough) or search(self, enough, told)
+    )
     result = Encoder.load(models["plain"]).verify(*pair, threshold=0.0)
+    assert wanted == [0.5, 0.5]  # seconds that are needed; the whole would cost time
     assert (result.llr, result.meaning, result.enrolment_speech, result.test_speech) == (None, None, None, None)
 
 

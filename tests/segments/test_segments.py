@@ -17,11 +17,13 @@ from acanet.encoder import Encoder
 from acanet.errors import AcanetError, BadAudio, MissingExtra, NoSpeech, NotCalibrated, TooShort
 from acanet.evaluation.figures.der import DiarizationError, diarization_error
 from acanet.runtime.bundle import BUNDLES
+from acanet.runtime.stream import RecordedStream
 from acanet.segments import find
 from acanet.segments.cluster import closeness, cluster
 from acanet.segments.find import hear
 from acanet.segments.rttm import Turn, rttm
 from acanet.segments.timeline import turns_of
+from acanet.speech.speech import Speech
 from support.commands import acanet
 from support.paths import BENCHMARKS as FOLDER
 
@@ -247,7 +249,7 @@ def test_what_cannot_be_heard_says_why(talk, tmp_path, monkeypatch):
     monkeypatch.setattr(find, "MOST", 5)
     with pytest.raises(AcanetError, match="cut the recording"):
         hear(encoder, talk[0])
-    monkeypatch.setattr(find, "find_speech", lambda *_, **__: [(1.0, 1.3), (2.0, 2.4)])
+    monkeypatch.setattr(RecordedStream, "speech", lambda *_: Speech([(1.0, 1.3), (2.0, 2.4)]))
     with pytest.raises(TooShort, match=r"0\.40 s of speech"):
         hear(encoder, talk[0])
 

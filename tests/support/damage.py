@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from acanet.audio.recording import decode
+from acanet.audio.recording import read_audio
 from acanet.errors import BadAudio
 
 
@@ -16,7 +16,7 @@ def refusals(data: bytes, tries: int = 40) -> int:
         for position in rng.integers(0, len(data), 8):
             broken[position] ^= int(rng.integers(1, 256))
         try:
-            assert np.isfinite(decode(bytes(broken[: rng.integers(1, len(data))]))[0]).all()
+            assert np.isfinite(read_audio(bytes(broken[: rng.integers(1, len(data))]))[0]).all()
         except BadAudio:
             refused += 1
     return refused

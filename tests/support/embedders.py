@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from acanet.audio.recording import Waveform
+from acanet.audio.blocks import Waveform
 
 
 @dataclass

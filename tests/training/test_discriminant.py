@@ -32,7 +32,7 @@ from acanet.models.folded import fold
 from acanet.models.inference import embed_waveforms, load_model
 from acanet.models.registry import build_model, model_config, register_model
 from acanet.runtime.bundle import Bundle, Pieces
-from acanet.runtime.network import Network
+from acanet.runtime.onnx import OnnxNetwork
 from acanet.runtime.pieces import Piecewise
 from acanet.scoring.cosine import cosine
 from acanet.scoring.plda import Plda
@@ -510,7 +510,7 @@ def test_an_export_gives_the_same_embeddings(trained, voices, tmp_path):
     assert (light.dim, light.fingerprint) == (3, original.fingerprint)
     path = voices / "s004" / "000.wav"
     np.testing.assert_allclose(light.embed(path), original.embed(path), rtol=0, atol=1e-5)
-    network = Network(Bundle.load(tmp_path / "bundle"))
+    network = OnnxNetwork(Bundle.load(tmp_path / "bundle"))
     (waveform,) = waveforms([30000])
     with network.in_pieces(piece=40) as piecewise:
         piecewise.feed(waveform)

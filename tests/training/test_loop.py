@@ -17,7 +17,7 @@ import torch
 import yaml
 from rich.console import Console
 
-from acanet.audio.recording import decode
+from acanet.audio.recording import read_audio
 from acanet.data.augment.effects import Augment
 from acanet.data.prepare.manifests import prepare
 from acanet.encoder import Encoder
@@ -429,7 +429,7 @@ def test_noise_and_music_come_from_their_folders(tiny_recipe, voices, tmp_path):
     assert len(banks.noise) == len(banks.music) == 3
     assert banks.rooms is None
     first = sorted((voices / "s005").glob("*.wav"))[0]
-    np.testing.assert_allclose(banks.noise.read(0, 0, 8000), decode(first)[0][:8000], atol=2e-5)
+    np.testing.assert_allclose(banks.noise.read(0, 0, 8000), read_audio(first)[0][:8000], atol=2e-5)
 
 
 @pytest.mark.slow

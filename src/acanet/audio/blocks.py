@@ -1,162 +1,117 @@
-"""Recordings in blocks: what `acanet.audio.recording` does with a whole waveform, done while it comes."""
+"""A recording in blocks, as every reader gives it, and what is refused whatever reads it."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from dataclasses import dataclass
+from numbers import Real
 
 import numpy as np
-import soxr
+from numpy.typing import NDArray
 
-from acanet.audio.quality import energies, is_telephone_band, samples_in_runs, warn_of_losses
-from acanet.audio.recording import Source, Waveform, check_scale, describe, open_blocks, resample
 from acanet.errors import BadAudio
 
-_CONTEXT = 0.5
-"""Seconds that the end of a resampled recording depends on; soxr holds back up to 0.1 s."""
-_WINDOWS, _FIRST_WINDOWS = 8, 64
-"""Windows a second whose energy tells the bandwidth, and how many there are in the first second."""
-_STEP = 2.0**-15
+Waveform = NDArray[np.float32]
+
+LOWEST_RATE, HIGHEST_RATE = 4000, 384_000
+MOST_CHANNELS = 64
+LOUDEST = 8.0
+"""Floating-point samples beyond this are not on the scale of [-1, 1]."""
+BLOCK = 2**20
+"""Samples of all channels together that a reader decodes at a time."""
 
 
-class Checks:
-    """Whether a recording can be used, and what it lost: the checks of `acanet.audio.recording.load`."""
+@dataclass(frozen=True)
+class Recording:
+    """A recording that is open.
 
-    def __init__(self, rate: int, name: str) -> None:
-        """Of a recording with so many samples a second; the name is for errors and warnings."""
-        self.samples = 0
-        self._rate, self._name = rate, name
-        self._below = self._above = 0.0
-        self._windows = 0
-        self._peak, self._clipped = 0.0, 0
+    Attributes:
+        rate: samples a second.
+        claimed: samples that it has, if its header tells the truth; None: it does not say.
+        blocks: (samples,) each, float32, the mean of the channels; in order, once.
+    """
 
-    def feed(self, block: Waveform) -> None:
-        """Check the next samples, (samples,).
+    rate: int
+    claimed: int | None
+    blocks: Iterator[Waveform]
+
+    @property
+    def claimed_seconds(self) -> float | None:
+        """How long it is, if its header tells the truth; None: it does not say."""
+        return None if self.claimed is None else self.claimed / self.rate
+
+
+@dataclass(frozen=True)
+class Piece:
+    """The part of a recording that is wanted: `duration` seconds from `start` on, to the end where it is None."""
+
+    start: float = 0.0
+    duration: float | None = None
+
+    def check(self, name: str) -> None:
+        """Refuse times that make no sense.
 
         Raises:
-            BadAudio: when they are not finite, or far beyond 1.
+            BadAudio: naming the recording.
         """
-        if not len(block):
-            return
-        check_scale(block, self._name)
-        self.samples += len(block)
-        self._look_at_bands(block)
-        self._count_clipped(block)
+        if not (np.isfinite(self.start) and self.start >= 0):
+            raise BadAudio(name, f"start is {self.start}; it has to be 0 s or later")
+        if self.duration is not None and not (np.isfinite(self.duration) and self.duration > 0):
+            raise BadAudio(name, f"duration is {self.duration}; it has to be more than 0 s")
 
-    def finish(self, wanted: int) -> None:
-        """Warn as `acanet.audio.recording.load` does for a model that wants so many samples a second.
+    def first(self, rate: int) -> int:
+        """The first sample."""
+        return round(self.start * rate)
 
-        The bandwidth is that of some windows a second, and runs of clipped samples end where blocks do.
+    def count(self, total: int, rate: int, name: str) -> int:
+        """How many samples there are of it in a recording of `total` samples.
 
         Raises:
-            BadAudio: when there was not a single sample.
-
-        Warns:
-            AudioWarning: of telephone bandwidth and of clipping.
+            BadAudio: when the recording ends before the piece begins.
         """
-        if not self.samples:
-            raise BadAudio(self._name, "there are no samples")
-        narrow = wanted > 8000 and is_telephone_band(self._rate, self._below, self._above)
-        clipped = self._clipped / self.samples if self._peak >= 0.05 else 0.0
-        warn_of_losses(self._name, narrow, clipped)
-
-    def _look_at_bands(self, block: Waveform) -> None:
-        seconds = len(block) / self._rate
-        first = min(_FIRST_WINDOWS - self._windows, math.ceil(_FIRST_WINDOWS * seconds))
-        windows = max(math.ceil(_WINDOWS * seconds), first)
-        below, above = energies(block, self._rate, windows)
-        self._below, self._above, self._windows = self._below + below, self._above + above, self._windows + windows
-
-    def _count_clipped(self, block: Waveform) -> None:
-        """Add the samples in runs of three or more at the peak; a higher peak begins anew."""
-        peak = float(max(block.max(), -block.min()))
-        if peak >= self._peak + _STEP:
-            self._clipped = 0
-        self._peak = max(self._peak, peak)
-        if peak < self._peak - _STEP:
-            return
-        self._clipped += samples_in_runs(np.abs(block) >= np.float32(self._peak - _STEP))
+        left = total - self.first(rate)
+        if left <= 0:
+            raise BadAudio(name, f"start is {self.start:g} s, but the recording has only {total / rate:g} s")
+        return left if self.duration is None else min(left, max(1, round(self.duration * rate)))
 
 
-class Resampler:
-    """A recording at another rate: with its end, exactly what `acanet.audio.recording.resample` gives for the whole."""
-
-    def __init__(self, have: int, want: int) -> None:
-        """From `have` to `want` samples a second."""
-        self._have, self._want = have, want
-        self._stream = None if have == want else soxr.ResampleStream(have, want, 1, dtype="float32", quality="HQ")
-        self._aligned = have // math.gcd(have, want)  # samples that become a whole number of samples
-        self._recent, self._start = np.empty(0, np.float32), 0
-        self._given = 0
-
-    def feed(self, block: Waveform) -> Waveform:
-        """The next samples, (samples,) -> what they and those before make certain, (samples,)."""
-        if self._stream is None:
-            return block
-        self._keep(block)
-        resampled: Waveform = self._stream.resample_chunk(np.ascontiguousarray(block, np.float32))
-        self._given += len(resampled)
-        return resampled
-
-    def end(self) -> Waveform:
-        """The recording ends here: what is still to come, (samples,)."""
-        if self._stream is None:
-            return np.empty(0, np.float32)
-        resampled: Waveform = self._stream.resample_chunk(np.empty(0, np.float32), last=True)
-        return resampled
-
-    def rest(self) -> Waveform:
-        """What `end` would give if the recording ended here, to rounding; it may go on afterwards."""
-        if self._stream is None:
-            return np.empty(0, np.float32)
-        return resample(self._recent, self._have, self._want)[self._given - self._start * self._want // self._have :]
-
-    def _keep(self, block: Waveform) -> None:
-        """Remember the last samples, from a place on that both rates have."""
-        recent = np.concatenate([self._recent, block])
-        surplus = len(recent) - math.ceil(_CONTEXT * self._have)
-        dropped = max(0, surplus // self._aligned * self._aligned)
-        self._recent, self._start = recent[dropped:].copy(), self._start + dropped
-
-
-def resampled(blocks: Iterable[Waveform], have: int, want: int) -> Iterator[Waveform]:
-    """Blocks of a recording at another rate, with its very end."""
-    resampler = Resampler(have, want)
-    for block in blocks:
-        yield resampler.feed(block)
-    yield resampler.end()
-
-
-@contextmanager
-def open_checked(source: Source, source_rate: int | None, rate: int) -> Iterator[Iterator[Waveform]]:
-    """Blocks of a recording at a rate, checked; once all are read, what it lost is warned of.
-
-    Args:
-        source: as in `acanet.audio.recording.decode`.
-        source_rate: samples a second of an array.
-        rate: samples a second to give.
+def checked_rate(rate: float, name: str) -> int:
+    """Samples a second, if they are a whole number in range; one in floating point is as good.
 
     Raises:
-        BadAudio, MissingExtra: as `acanet.audio.recording.load`.
-
-    Warns:
-        AudioWarning: as `acanet.audio.recording.load`.
+        BadAudio: when they are not.
     """
-    with open_blocks(source, source_rate) as recording:
-        checks = Checks(recording.rate, describe(source))
-
-        def blocks() -> Iterator[Waveform]:
-            for block in recording.blocks:
-                checks.feed(block)
-                yield block
-
-        yield resampled(blocks(), recording.rate, rate)
-    checks.finish(rate)
+    if not isinstance(rate, Real) or not LOWEST_RATE <= rate <= HIGHEST_RATE or rate != int(rate):
+        raise BadAudio(
+            name, f"{rate} samples a second; a whole number from {LOWEST_RATE} to {HIGHEST_RATE} can be used"
+        )
+    return int(rate)
 
 
-@contextmanager
-def open_again(source: Source, source_rate: int | None, rate: int) -> Iterator[Iterator[Waveform]]:
-    """Blocks of a recording that was checked before; arguments as in `open_checked`."""
-    with open_blocks(source, source_rate) as recording:
-        yield resampled(recording.blocks, recording.rate, rate)
+def check_channels(channels: int, name: str) -> None:
+    """Refuse more channels than make sense.
+
+    Raises:
+        BadAudio: naming the recording.
+    """
+    if channels > MOST_CHANNELS:
+        raise BadAudio(name, f"{channels} channels; at most {MOST_CHANNELS} make sense")
+
+
+def check_scale(waveform: Waveform, name: str) -> None:
+    """Refuse samples, one at least, that are not finite, or on another scale than [-1, 1].
+
+    Raises:
+        BadAudio: naming the recording.
+    """
+    peak = max(waveform.max(), -waveform.min())
+    if not np.isfinite(peak):
+        bad = int((~np.isfinite(waveform)).sum())
+        raise BadAudio(name, f"{bad} samples are not finite (NaN or infinite)")
+    if peak > LOUDEST:
+        raise BadAudio(name, f"samples reach {peak:g}, far beyond 1: if they are 16-bit values, divide them by 32768")
+
+
+def mono(block: NDArray[np.float32]) -> Waveform:
+    """The mean of the channels, (samples, channels) -> (samples,)."""
+    return block[:, 0] if block.shape[1] == 1 else block.mean(axis=1)

@@ -20,6 +20,8 @@ from av.audio.stream import AudioStream
 from av.stream import Discard
 from numpy.typing import NDArray
 
+from acanet.audio.blocks import BLOCK, Piece, Recording, Waveform, check_channels, checked_rate, mono
+from acanet.audio.containers import check_claims
 from acanet.errors import BadAudio
 
 CODECS = (
@@ -35,7 +37,70 @@ _MOVIE_TICK = Fraction(1, 600)
 """Seconds: the coarsest clock that edit lists are usually written in."""
 _FINE_TICK = 2
 """Samples: a clock of packets that is coarser does not tell where the last one ends."""
+_UNCOUNTED = 0.2
+"""Seconds that a container may count which are no samples: an encoder's priming and padding."""
 _FULL_SCALE = {"u8": 2.0**7, "s16": 2.0**15, "s32": 2.0**31, "flt": 1.0, "dbl": 1.0}
+
+
+@contextmanager
+def open_media(stream: BinaryIO, demuxer: str, piece: Piece, name: str) -> Iterator[Recording]:
+    """The first audio stream of a container as a recording.
+
+    Args:
+        stream: the whole file, at its beginning.
+        demuxer: FFmpeg's name of the container; no other is tried.
+        piece: what is wanted of it.
+        name: of the recording, for errors.
+
+    Raises:
+        BadAudio: when it cannot be read; while blocks are read, when it breaks or was cut off.
+    """
+    with _opened(stream, demuxer, name) as file:
+        rate = checked_rate(file.rate, name)
+        check_channels(file.channels, name)
+        claimed = None if file.claimed is None else file.claimed - piece.first(rate)
+        if claimed is not None and piece.duration is not None:
+            claimed = min(claimed, round(piece.duration * rate))
+        yield Recording(rate, claimed, _mono_blocks(file, piece, name))
+
+
+def count_channels(stream: BinaryIO, demuxer: str, name: str) -> int:
+    """The number of channels at the beginning; arguments and errors as in `open_media`."""
+    with _opened(stream, demuxer, name) as file:
+        return file.channels
+
+
+def _opened(stream: BinaryIO, demuxer: str, name: str) -> MediaFile:
+    """The file, after a look at what it claims."""
+    check_claims(stream, demuxer, name)
+    return MediaFile(stream, demuxer, name)
+
+
+def _mono_blocks(file: MediaFile, piece: Piece, name: str) -> Iterator[Waveform]:
+    """The samples of a piece, so many at a time that together with the other channels they are a `BLOCK`."""
+    first = piece.first(file.rate)
+    end = None if piece.duration is None else first + max(1, round(piece.duration * file.rate))
+    read, gathered, size = 0, [], 0
+    for block in file.blocks():
+        wanted = block[max(0, first - read) : None if end is None else max(0, end - read)]
+        gathered.append(mono(wanted))
+        read, size = read + len(block), size + len(wanted)
+        if end is not None and read >= end:
+            break
+        if size * file.channels >= BLOCK:
+            yield np.concatenate(gathered)
+            gathered, size = [], 0
+    else:
+        _check_claimed(file, read, name)
+    piece.count(read, file.rate, name)
+    yield np.concatenate([*gathered, np.empty(0, np.float32)])
+
+
+def _check_claimed(file: MediaFile, read: int, name: str) -> None:
+    """Refuse a file that ends before the samples that it claims."""
+    missing = (file.claimed or 0) - read
+    if missing > max(0.05 * read, _UNCOUNTED * file.rate):
+        raise BadAudio(name, f"cut off: {read} samples where the header promises {file.claimed}")
 
 
 class MediaFile:

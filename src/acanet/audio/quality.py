@@ -2,36 +2,95 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 
 import numpy as np
 from numpy.typing import NDArray
+
+from acanet.audio.blocks import Waveform
+
+_WINDOWS, _FIRST_WINDOWS = 8, 64
+"""Windows a second whose energy tells the bandwidth, and how many there are in the first second."""
+_EDGE = 4200
+"""Hz that a telephone does not pass."""
+_QUIET = 0.05
+"""A peak below this is not clipped."""
+_STEP = 2.0**-15
 
 
 class AudioWarning(UserWarning):
     """A recording that can be used, but lost something that speaker verification needs."""
 
 
-def warn_of_losses(name: str, narrow: bool, clipped: float) -> None:
-    """Warn of a recording of telephone bandwidth, and of one with more than 0.1 % of its samples clipped."""
-    if narrow:
+class Losses:
+    """The bandwidth and the clipping of a recording that comes in blocks."""
+
+    def __init__(self, rate: int) -> None:
+        """Of a recording with so many samples a second."""
+        self._rate, self._samples = rate, 0
+        self._below = self._above = 0.0
+        self._windows = 0
+        self._peak, self._clipped = 0.0, 0
+
+    def feed(self, block: Waveform) -> None:
+        """Look at the next samples, (samples,), one at least."""
+        self._samples += len(block)
+        self._look_at_bands(block)
+        self._count_clipped(block)
+
+    @property
+    def narrow(self) -> bool:
+        """Whether the recording so far has the bandwidth of a telephone, at whatever rate it is stored.
+
+        So has every recording at up to 8 kHz, and one at 16 kHz or more whose energy above 4.2 kHz is more than 50 dB
+        under that below. The energy is that of some windows a second.
+        """
+        return self._rate <= 8000 or self._above < 1e-5 * self._below
+
+    @property
+    def clipped(self) -> float:
+        """The share of samples so far that lie in runs of three or more at the very peak; runs end where blocks do."""
+        return self._clipped / self._samples if self._peak >= _QUIET else 0.0
+
+    def _look_at_bands(self, block: Waveform) -> None:
+        seconds = len(block) / self._rate
+        first = min(_FIRST_WINDOWS - self._windows, math.ceil(_FIRST_WINDOWS * seconds))
+        windows = max(math.ceil(_WINDOWS * seconds), first)
+        below, above = _energies(block, self._rate, windows)
+        self._below, self._above, self._windows = self._below + below, self._above + above, self._windows + windows
+
+    def _count_clipped(self, block: Waveform) -> None:
+        """Add the samples in runs of three or more at the peak; a higher peak begins anew."""
+        peak = float(max(block.max(), -block.min()))
+        if peak >= self._peak + _STEP:
+            self._clipped = 0
+        self._peak = max(self._peak, peak)
+        if peak < self._peak - _STEP:
+            return
+        self._clipped += _in_runs(np.abs(block) >= np.float32(self._peak - _STEP))
+
+
+def warn_of_losses(losses: Losses, wanted: int, name: str) -> None:
+    """Warn of a recording of telephone bandwidth, and of one with more than 0.1 % of its samples clipped.
+
+    Args:
+        losses: of the recording.
+        wanted: samples a second that a model wants; one for telephones misses nothing.
+        name: of the recording.
+
+    Warns:
+        AudioWarning: for each.
+    """
+    if wanted > 8000 and losses.narrow:
         message = f"{name}: nothing above 4 kHz (telephone band); expect more errors"
         warnings.warn(message, AudioWarning, stacklevel=3)
-    if clipped > 0.001:
-        message = f"{name}: {clipped:.1%} of the samples are clipped; record at a lower level"
+    if losses.clipped > 0.001:
+        message = f"{name}: {losses.clipped:.1%} of the samples are clipped; record at a lower level"
         warnings.warn(message, AudioWarning, stacklevel=3)
 
 
-def is_narrow_band(waveform: NDArray[np.float32], rate: int) -> bool:
-    """Whether a waveform, (samples,), has the bandwidth of a telephone, at whatever rate it is stored.
-
-    So is every waveform at up to 8 kHz, and one at 16 kHz or more whose energy above 4.2 kHz is more than
-    50 dB under that below. The energy is that of at most 128 windows, spread evenly.
-    """
-    return is_telephone_band(rate, *energies(waveform, rate, 128))
-
-
-def energies(waveform: NDArray[np.float32], rate: int, most: int) -> tuple[float, float]:
+def _energies(waveform: Waveform, rate: int, most: int) -> tuple[float, float]:
     """The energy of a waveform, (samples,), below 4.2 kHz and above, in up to `most` windows spread evenly."""
     size = round(rate * 0.032)
     if rate < 16000 or len(waveform) < size:
@@ -39,24 +98,11 @@ def energies(waveform: NDArray[np.float32], rate: int, most: int) -> tuple[float
     starts = np.linspace(0, len(waveform) - size, min(most, 2 * len(waveform) // size)).astype(int)
     windows = np.stack([waveform[at : at + size] for at in starts]) * np.hanning(size).astype(np.float32)
     power = np.square(np.abs(np.fft.rfft(windows))).sum(axis=0)
-    edge = round(4200 * size / rate)
+    edge = round(_EDGE * size / rate)
     return float(power[:edge].sum()), float(power[edge:].sum())
 
 
-def is_telephone_band(rate: int, below: float, above: float) -> bool:
-    """Whether a recording at this rate with these `energies` has the bandwidth of a telephone."""
-    return rate <= 8000 or above < 1e-5 * below
-
-
-def clipped_share(waveform: NDArray[np.float32]) -> float:
-    """The share of samples of a waveform, (samples,), that lie in runs of three or more at its very peak."""
-    peak = max(waveform.max(), -waveform.min())
-    if peak < 0.05:
-        return 0.0
-    return samples_in_runs(np.abs(waveform) >= peak - 2**-15) / len(waveform)
-
-
-def samples_in_runs(marked: NDArray[np.bool_]) -> int:
+def _in_runs(marked: NDArray[np.bool_]) -> int:
     """How many of the marked samples, (samples,), lie in runs of three or more."""
     runs = marked[:-2] & marked[1:-1] & marked[2:]
     starts = int(np.count_nonzero(runs[:1])) + int(np.count_nonzero(runs[1:] & ~runs[:-1]))

@@ -93,7 +93,7 @@ def check(
 ) -> None:
     """Replay the golden recordings of an exported bundle, and check its files."""
     from acanet.runtime.bundle import Bundle
-    from acanet.runtime.network import check as check_bundle
+    from acanet.runtime.onnx import check as check_bundle
 
     difference = check_bundle(Bundle.load(bundle), threads=threads, device=device.value)
     out.print(f"largest difference from the export: {difference:.1e}")

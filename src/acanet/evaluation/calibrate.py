@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import Progress
 
-from acanet.audio.recording import Waveform
+from acanet.audio.blocks import Waveform
 from acanet.data.lists.sides import Sides, find_sides
 from acanet.data.lists.trials import Trials, read_trials
 from acanet.errors import AcanetError, BadTrials, require

@@ -14,11 +14,13 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from acanet.audio.recording import Waveform, content_hash, decode, resample
+from acanet.audio.blocks import Waveform
+from acanet.audio.recording import content_hash, read_audio
+from acanet.audio.resample import resample
 from acanet.data.lists.manifest import Utterance
 from acanet.errors import AcanetError, SeenInTraining, TooShort, few
 from acanet.scoring.calibrate import Calibration
-from acanet.speech.segments import speech_segments
+from acanet.speech.detector import find_speech
 
 BATCH_SECONDS = 120.0
 DECODE_AHEAD = 16  # utterances
@@ -124,7 +126,7 @@ def embed_utterances(
 
     def read(index: int) -> Waveform:
         utterance = utterances[index]
-        waveform, rate = decode(utterance.path, start=utterance.start, duration=utterance.duration)
+        waveform, rate = read_audio(utterance.path, start=utterance.start, duration=utterance.duration)
         if forbidden and content_hash(waveform) in forbidden:
             raise SeenInTraining(f"{encoder.name} was trained on {utterance.path}")
         waveform = resample(waveform, rate, encoder.rate)
@@ -134,7 +136,7 @@ def embed_utterances(
         if seconds[index] < encoder.needed_seconds:
             raise TooShort(str(utterance.path), seconds[index], encoder.needed_seconds)
         if speech is not None:
-            speech[index] = sum(end - start for start, end in speech_segments(waveform, encoder.rate))
+            speech[index] = sum(end - start for start, end in find_speech(waveform, encoder.rate).segments)
         return waveform
 
     parts = []

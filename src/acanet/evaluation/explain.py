@@ -2,37 +2,32 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pydantic import Field
 
-from acanet.audio.recording import Source, Waveform, decode, describe, load, resample
+from acanet.audio.blocks import Waveform
+from acanet.audio.recording import Source, describe
 from acanet.config.strict import Strict
 from acanet.data.lists.manifest import Utterance
+from acanet.encoder import Encoder
 from acanet.evaluation.names import without_folder
 from acanet.runtime.bundle import Bundle
 from acanet.runtime.front_end import FrontEndConfig
-from acanet.speech.segments import require_segments, speech_segments
+from acanet.speech.speech import Speech, Stretch
 
 Floats = NDArray[np.float32]
-Segments = list[tuple[float, float]]
 
 COLUMNS = 3000
 """Of a spectrogram, at most about so many."""
 DYNAMICS = 80.0
 """Decibels that a spectrogram shows."""
-
-
-class Attending(Protocol):
-    """A model whose attention can be looked at, such as `acanet.runtime.network.Network`."""
-
-    def attention(self, waveform: Waveform) -> Floats:
-        """(samples,) -> (latents, frames); rows add up to one."""
 
 
 class Shares(Strict):
@@ -78,7 +73,7 @@ class Explanation:
     front_end: FrontEndConfig
     attention: Floats
     times: NDArray[np.float64]
-    segments: Segments
+    segments: Sequence[Stretch]
 
     @property
     def seconds(self) -> float:
@@ -110,18 +105,16 @@ class Explainer:
     """A model that shows what it attends to.
 
     Attributes:
-        network: the model.
+        encoder: the model.
         front_end: of the model.
-        needed_seconds: of speech, without which it gives no embedding.
     """
 
-    network: Attending
+    encoder: Encoder
     front_end: FrontEndConfig
-    needed_seconds: float
 
     @classmethod
     def load(cls, model: str | Path = "default") -> Self:
-        """Open an exported bundle.
+        """An exported bundle, opened.
 
         Args:
             model: `default` or `small` (the models that ship), or the folder of a bundle.
@@ -129,16 +122,13 @@ class Explainer:
         Raises:
             AcanetError: when there is no exported bundle there, or it is damaged.
         """
-        from acanet.runtime.network import Network
-
-        bundle = Bundle.load(model)
-        bundle.verify_files()
-        network = Network(bundle)
+        encoder = Encoder.load(model)
+        bundle = encoder.bundle
         front_end = FrontEndConfig.parse(bundle.config.model["front_end"], bundle.folder / "config.json")
-        return cls(network, front_end, bundle.config.needed_speech_seconds)
+        return cls(encoder, front_end)
 
     def recording(self, source: Source) -> Explanation:
-        """Look at a recording that the model would embed.
+        """The attention over a recording that the model would embed.
 
         Args:
             source: a path, the bytes of a file, or an array of samples at the model's rate.
@@ -148,11 +138,10 @@ class Explainer:
             NoSpeech, TooShort: when there is no or too little speech in it.
             AcanetError: when the model has no asymmetric cross attention.
         """
-        rate = self.front_end.rate
-        waveform = load(source, rate, source_rate=rate if isinstance(source, np.ndarray) else None)
-        segments = require_segments(waveform, rate, self.needed_seconds, describe(source))
+        with self.encoder.recording(source) as recording:
+            speech, waveform = recording.require_speech(math.inf), recording.waveform
         name = Path(source).name if isinstance(source, str | Path) else describe(source)
-        return self._explain(waveform, name, segments)
+        return self._explain(waveform, name, speech)
 
     def utterances(self, utterances: Sequence[Utterance], *, most: int = 20) -> list[Explanation]:
         """Look at utterances of an evaluation, which need not hold speech.
@@ -172,18 +161,18 @@ class Explainer:
         return [found.pop(middle), *found]
 
     def _utterance(self, utterance: Utterance) -> Explanation:
-        waveform, rate = decode(utterance.path, start=utterance.start, duration=utterance.duration)
-        waveform = resample(waveform, rate, self.front_end.rate)
-        return self._explain(waveform, without_folder(utterance.id), speech_segments(waveform, self.front_end.rate))
+        start, duration = utterance.start, utterance.duration
+        with self.encoder.recording(utterance.path, start=start, duration=duration) as recording:
+            return self._explain(recording.waveform, without_folder(utterance.id), recording.speech())
 
-    def _explain(self, waveform: Waveform, name: str, segments: Segments) -> Explanation:
+    def _explain(self, waveform: Waveform, name: str, speech: Speech) -> Explanation:
         config = self.front_end
-        attention = self.network.attention(waveform)
+        attention = self.encoder.network.attention(waveform)
         frames = attention.shape[1]
         # A network with strides has fewer frames than its features.
         stride = max(1, round(len(waveform) / (config.hop * frames)))
         times = (np.arange(frames) * stride * config.hop + config.window / 2) / config.rate
-        return Explanation(name, waveform, config, attention, times, segments)
+        return Explanation(name, waveform, config, attention, times, speech.segments)
 
 
 def explain_list(model: str | Path, utterances: Sequence[Utterance]) -> list[Explanation]:

@@ -41,7 +41,7 @@ from acanet.runtime.bundle import (
     to_16_bit,
     write_files,
 )
-from acanet.runtime.network import Network, largest_difference
+from acanet.runtime.onnx import OnnxNetwork, largest_difference
 
 OPSET = 20
 LENGTHS = tuple(round(0.5 * 120 ** (i / 9), 3) for i in range(10))
@@ -116,7 +116,7 @@ def export(
     with tempfile.TemporaryDirectory(prefix="acanet-export-") as scratch:
         trial = write_files(Path(scratch) / "trial", config, files, source.provenance, "")
         expected = np.concatenate([embed_waveforms(original, [waveform]) for waveform in waveforms])
-        alone, padded = compare(Network(trial), waveforms, expected)
+        alone, padded = compare(OnnxNetwork(trial), waveforms, expected)
         golden = Golden(waveforms[:_GOLDEN], expected[:_GOLDEN])
         calibration = {}
         if precision == "float32":
@@ -124,7 +124,7 @@ def export(
             calibration = _calibration(source)
         else:
             smaller = _twin(trial, precision, Path(scratch) / "twin")
-            network = Network(smaller)
+            network = OnnxNetwork(smaller)
             golden = Golden(golden.waveforms, network.embed_waveforms(golden.waveforms))
             twin = _measured(trial, network, waveforms, expected, trials)
             config, files = _allowing(smaller.config, 2 * twin.difference), _contents(smaller)
@@ -134,7 +134,7 @@ def export(
 
 
 def compare(
-    network: Network, waveforms: Sequence[NDArray[np.float32]], expected: NDArray[np.float32]
+    network: OnnxNetwork, waveforms: Sequence[NDArray[np.float32]], expected: NDArray[np.float32]
 ) -> tuple[float, float]:
     """The parity gate: largest differences from what torch gives each recording alone.
 
@@ -167,7 +167,7 @@ def compare(
     return found[0], found[1]
 
 
-def _batches(network: Network, waveforms: Sequence[NDArray[np.float32]]) -> list[list[int]]:
+def _batches(network: OnnxNetwork, waveforms: Sequence[NDArray[np.float32]]) -> list[list[int]]:
     """Neighbours in length; of equal lengths where padding changes the model's embeddings."""
     order = sorted(range(len(waveforms)), key=lambda i: len(waveforms[i]))
     if network.bundle.graphs.exact_when_padded:
@@ -236,7 +236,7 @@ def _twin(plain: Bundle, precision: Precision, folder: Path) -> Bundle:
 
 def _measured(
     plain: Bundle,
-    network: Network,
+    network: OnnxNetwork,
     waveforms: Sequence[NDArray[np.float32]],
     expected: NDArray[np.float32],
     trials: TrialList | None,
@@ -252,7 +252,7 @@ def _measured(
         cosine=cosine,
         difference=difference,
         megabytes=(sizes[0], sizes[1]),
-        milliseconds=speed(Network(plain), network, max(waveforms, key=len)),
+        milliseconds=speed(OnnxNetwork(plain), network, max(waveforms, key=len)),
         rates=None if trials is None else error_rates(plain, twin, trials),
     )
 

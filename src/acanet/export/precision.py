@@ -34,7 +34,7 @@ from acanet.errors import AcanetError
 from acanet.evaluation.evaluate import evaluate
 from acanet.evaluation.figures.intervals import differences
 from acanet.runtime.bundle import Bundle, Precision
-from acanet.runtime.network import Network, largest_difference
+from acanet.runtime.onnx import OnnxNetwork, largest_difference
 from acanet.scoring.measure import Measure
 
 LEAST_COSINE = 0.98
@@ -133,7 +133,7 @@ def convert(model: onnx.ModelProto, precision: Precision) -> onnx.ModelProto:
 
 
 def compare(
-    network: Network, waveforms: Sequence[NDArray[np.float32]], expected: NDArray[np.float32]
+    network: OnnxNetwork, waveforms: Sequence[NDArray[np.float32]], expected: NDArray[np.float32]
 ) -> tuple[float, float]:
     """The gate of a twin: how far its embeddings are from the original's.
 
@@ -163,7 +163,7 @@ def compare(
 
 
 def speed(
-    plain: Network, twin: Network, waveform: NDArray[np.float32], rounds: int = _ROUNDS
+    plain: OnnxNetwork, twin: OnnxNetwork, waveform: NDArray[np.float32], rounds: int = _ROUNDS
 ) -> dict[int, tuple[float, float]]:
     """Milliseconds for a recording of each of `SECONDS`, of both: medians, taken in turns.
 
@@ -189,7 +189,9 @@ def speed(
 def error_rates(plain: Bundle, twin: Bundle, trials: TrialList) -> ErrorRates:
     """EER of both on a trial list; errors as `acanet.evaluation.evaluate`."""
     ours, theirs = (
-        evaluate(Encoder(bundle, Network(bundle)), trials.path, manifest=trials.manifest, audio_root=trials.audio_root)
+        evaluate(
+            Encoder(bundle, OnnxNetwork(bundle)), trials.path, manifest=trials.manifest, audio_root=trials.audio_root
+        )
         for bundle in (plain, twin)
     )
     scored, speakers = ours.trials, ours.sides.speakers

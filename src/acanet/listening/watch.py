@@ -8,10 +8,10 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from acanet.encoder import Encoder, Heard
+from acanet.encoder import Encoder
 from acanet.errors import NoSpeech
 from acanet.runtime.stream import NAME
-from acanet.scoring.decide import Verification
+from acanet.scoring.decide import Heard, Verification
 
 _SPACING = 0.05
 """Decisions lie at least this share of what was heard apart: each costs as much as all that was heard is long, and

@@ -13,6 +13,7 @@ from acanet.errors import AcanetError
 from acanet.models.registry import build_model, model_config
 from acanet.models.weights import load_exactly
 from acanet.runtime.batching import batches, pad
+from acanet.runtime.spill import MEMORY
 
 _BATCH_SECONDS = 60.0
 
@@ -31,7 +32,7 @@ def load_model(name: str, config: Mapping[str, Any], weights: Mapping[str, NDArr
 
 
 class TorchNetwork:
-    """A torch model as `acanet.encoder.Encoder` runs it: what a training run has, which nobody exported."""
+    """A torch model as an encoder runs it: what a training run has, which nobody exported."""
 
     def __init__(self, model: Any, *, threads: int | None = None, device: str = "cpu") -> None:
         """Threads are torch's own, of the whole process; None: as they are.
@@ -48,8 +49,23 @@ class TorchNetwork:
         self.model = model.to(device)
         self.rate, self.dim = int(model.front_end.config.rate), int(model.dim)
 
-    def in_pieces(self, **_: int) -> None:
-        """None: exporting is what cuts a model into stages."""
+    @property
+    def only_whole(self) -> str:
+        """The reason why it cannot embed a recording in pieces."""
+        return "the model runs on torch, as a whole (`acanet export` makes a bundle of it)"
+
+    def in_pieces(self, *, memory: int = MEMORY) -> None:
+        """Never in pieces: exporting is what cuts a model into stages."""
+
+    def attention(self, waveform: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The attention of the last ACA layer, which only an exported model tells.
+
+        Raises:
+            AcanetError: always.
+        """
+        raise AcanetError(
+            "this is not an exported bundle, which alone tells what it attends to; make one with `acanet export`"
+        )
 
     def embed_waveforms(self, waveforms: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
         """See `embed_waveforms` of this module."""

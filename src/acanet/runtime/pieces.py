@@ -11,7 +11,6 @@ recording goes on. `acanet.export.stages` says what each stage computes, and how
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterable, Iterator
 from typing import Any, Protocol, Self
 
@@ -21,8 +20,7 @@ from numpy.typing import NDArray
 from acanet.errors import AcanetError
 from acanet.runtime.bundle import Pieces
 from acanet.runtime.front_end import FrontEndConfig
-
-Floats = NDArray[np.float32]
+from acanet.runtime.spill import MEMORY, Floats, Spill
 
 WHOLE_SECONDS = 60.0
 """What is longer is embedded in pieces, where the model can. Pieces are as quick; a minute as a whole takes some 50 MB,
@@ -30,9 +28,6 @@ and every further minute as much again."""
 PIECE = 3000
 """Frames of features in a piece: half a minute of speech. Shorter pieces take longer, for what a frame sees around them
 is computed twice; longer ones are no quicker, and take more memory."""
-MEMORY = 2**24
-"""Bytes of features, and as many of frames, that stay in memory; what is more goes to a temporary file. 16 MiB are nine
-minutes of 80 features."""
 
 
 class Run(Protocol):
@@ -62,7 +57,7 @@ class Piecewise:
         self._piece = -(-piece // pieces.stride) * pieces.stride
         self._pending: list[Floats] = []  # samples of features to come
         self._waiting = 0
-        self._features = _Rows(memory)
+        self._features = Spill(memory=memory)
         self._sum: NDArray[np.float64] = np.zeros(front_end.mels)
         self._removes_mean = front_end.remove_mean
 
@@ -103,8 +98,8 @@ class Piecewise:
             (dim,), of unit length.
 
         Raises:
-            ValueError: when that is less than a window.
-            AcanetError: here, and while it is fed, when there is no room for the temporary file.
+            AcanetError: when that is less than a window; here, and while it is fed, when there is no room for the
+                temporary file.
         """
         count = self._features.count
         try:
@@ -125,23 +120,23 @@ class Piecewise:
             total = total + features[0].sum(axis=0, dtype=np.float64)
             samples = samples[len(features[0]) * self._hop :]
         if not self._features.count:
-            raise ValueError(f"{len(samples)} samples are less than a window of {self._window}")
+            raise AcanetError(f"{len(samples)} samples are less than a window of {self._window}")
         return total
 
     def _attend(self, mean: Floats) -> Floats:
         """All passes, and the readout."""
         latents, queries = self._run("latents-0")
-        with _Rows(self._memory) as spilled:
+        with Spill(memory=self._memory) as spilled:
             frames: Iterable[Floats] = self._frames(mean, spilled if self._pieces.passes > 1 else None)
             for number in range(1, self._pieces.passes + 1):
                 means = dict(zip(("mean", "square"), self._heard(queries, frames), strict=False))
                 latents, *more = self._run(f"latents-{number}", before=latents, **means)
                 queries = more[0] if more else queries
-                frames = (piece[None] for piece in spilled.pieces(self._piece // self._pieces.stride))
+                frames = (piece[None] for piece in spilled.blocks(self._piece // self._pieces.stride))
         embedding: Floats = self._run("readout", latents=latents)[0][0]
         return embedding
 
-    def _frames(self, mean: Floats, spilled: _Rows | None) -> Iterator[Floats]:
+    def _frames(self, mean: Floats, spilled: Spill | None) -> Iterator[Floats]:
         """Frames in pieces, (1, frames, channels), each computed with the features around it, which it sees."""
         count, reach, stride = self._features.count, self._pieces.reach, self._pieces.stride
         before = -(-reach // stride) * stride
@@ -170,50 +165,3 @@ class Piecewise:
             highest = higher
         means: Floats = (sums / total).astype(np.float32)
         return means
-
-
-class _Rows:
-    """Rows of float32, (count, columns), in memory or, beyond some bytes, in a temporary file; a context manager.
-
-    The file is read and written, not mapped: pages of a map would count as this process's memory.
-    """
-
-    def __init__(self, memory: int) -> None:
-        self.count = 0
-        self._file = tempfile.SpooledTemporaryFile(max_size=memory)  # noqa: SIM115
-        self._columns = 0
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        self._file.close()
-
-    def append(self, rows: Floats) -> None:
-        self._columns = rows.shape[1]
-        try:
-            self._file.seek(4 * self.count * self._columns)
-            self._file.write(np.ascontiguousarray(rows, np.float32).tobytes())
-        except OSError as error:
-            raise AcanetError(
-                f"a long recording needs a temporary file, some 210 MB an hour, and there is none to be had: {error}; "
-                "name a folder with room in TMPDIR"
-            ) from None
-        self.count += len(rows)
-
-    def truncate(self, count: int) -> None:
-        """Forget the rows from `count` on."""
-        self.count = count
-
-    def read(self, start: int, end: int) -> Floats:
-        """Rows from `start` to `end`, (rows, columns)."""
-        self._file.seek(4 * start * self._columns)
-        held = self._file.read(4 * (end - start) * self._columns)
-        return np.frombuffer(held, np.float32).reshape(-1, self._columns)
-
-    def pieces(self, size: int) -> Iterator[Floats]:
-        """All rows, so many at a time."""
-        return (self.read(start, min(start + size, self.count)) for start in range(0, self.count, size))

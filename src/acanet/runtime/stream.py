@@ -1,24 +1,48 @@
-"""Speech as it comes -> its embedding so far, at any time: `Encoder.stream` makes one."""
+"""The road that every recording takes, from its samples to its embedding.
+
+    samples -> Intake (checked, resampled) -> SpeechDetector: is there enough speech?
+                                           -> Kept: the embedding of all of it
+
+`Stream` is a recording that is still going on; `RecordedStream` one that is fed to its end and kept, so that it can be
+heard again: at its own level, in windows, without its pauses.
+"""
 
 from __future__ import annotations
 
-from typing import Any, Self
+import math
+from collections.abc import Iterator
+from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from acanet.audio.blocks import Checks, Resampler
-from acanet.audio.recording import Waveform, check_scale
-from acanet.errors import AcanetError, BadAudio, NoSpeech, TooShort
-from acanet.runtime.pieces import Piecewise
-from acanet.speech.meter import Level, SpeechMeter
-from acanet.speech.segments import RATE
+from acanet.audio.blocks import BLOCK, Waveform
+from acanet.audio.intake import Intake
+from acanet.audio.recording import check_holdable
+from acanet.errors import AcanetError
+from acanet.runtime.network import Network
+from acanet.runtime.pieces import WHOLE_SECONDS
+from acanet.runtime.spill import Floats, Spill
+from acanet.speech.detector import Progress, RecordingDetector, SpeechDetector
+from acanet.speech.speech import Speech
 
 NAME = "<stream>"
 """What errors call one that has no name of its own."""
-_BLOCK_SECONDS = 1.0
 _TELLING_SECONDS = 10.0
 """Before that a vowel may look like a telephone."""
+
+
+class Kept(Protocol):
+    """What is kept of a recording for its embedding: `acanet.runtime.pieces.Piecewise`, or all samples."""
+
+    def feed(self, waveform: Waveform) -> None:
+        """Take the next samples, (samples,), at the model's rate."""
+
+    def embedding(self, rest: Waveform | None = None) -> Floats:
+        """The embedding, (dim,), of what was fed and, for this time only, of the `rest` that comes after it."""
+
+    def close(self) -> None:
+        """Remove temporary files."""
 
 
 class Stream:
@@ -32,23 +56,16 @@ class Stream:
     differ by little, and by more where it begins with silence or gets much louder.
     """
 
-    def __init__(self, piecewise: Piecewise, rate: int, wanted: int, needed: float, name: str) -> None:
+    def __init__(self, intake: Intake, detector: SpeechDetector, kept: Kept, needed: float) -> None:
         """Use `Encoder.stream`.
 
         Args:
-            piecewise: a new one, of the model.
-            rate: samples a second that are fed.
-            wanted: samples a second that the model wants.
+            intake: what checks the samples and gives them at the model's rate.
+            detector: what finds speech in them.
+            kept: what makes an embedding of them.
             needed: seconds of speech without which there is no embedding.
-            name: what errors and warnings call it.
         """
-        self._name = name
-        self._piecewise, self._rate, self._wanted, self._needed = piecewise, rate, wanted, needed
-        self._checks = Checks(rate, name)
-        self._resampler, self._to_meter = Resampler(rate, wanted), Resampler(wanted, RATE)
-        self._level, self._meter = Level(), SpeechMeter()
-        self._pending: list[Waveform] = []
-        self._fed = self._taken = 0
+        self._intake, self._detector, self._kept, self._needed = intake, detector, kept, needed
         self._told = self._ended = self._closed = False
 
     def __enter__(self) -> Self:
@@ -60,7 +77,12 @@ class Stream:
     def close(self) -> None:
         """Remove the temporary file, if there is one: from here on only `seconds` is known."""
         self._closed = True
-        self._piecewise.close()
+        self._kept.close()
+
+    @property
+    def name(self) -> str:
+        """What errors and warnings call it."""
+        return self._intake.name
 
     def feed(self, samples: NDArray[Any]) -> None:
         """Hear what comes next.
@@ -74,15 +96,8 @@ class Stream:
         """
         self._check_open()
         if self._ended:
-            raise AcanetError(f"{self._name} has ended, so nothing can be fed; make another with `Encoder.stream`")
-        waveform = _as_waveform(samples, self._name)
-        if not len(waveform):
-            return
-        check_scale(waveform, self._name)
-        self._pending.append(waveform)
-        self._fed += len(waveform)
-        if self._fed - self._taken >= _BLOCK_SECONDS * self._rate:
-            self._take()
+            raise AcanetError(f"{self.name} has ended, so nothing can be fed; make another with `Encoder.stream`")
+        self._take(self._intake.feed(samples))
 
     def end(self) -> None:
         """Nothing comes after what was fed: from here on `embedding()` is exactly that of the whole recording.
@@ -93,16 +108,14 @@ class Stream:
         if self._ended:
             return
         self._check_open()
-        self._take()
+        self._take(self._intake.end())
+        self._detector.end()
         self._ended = True
-        self._hear(self._resampler.end())
-        self._meter.feed(self._to_meter.end(), self._level.gain)
-        self._meter.finish()
 
     @property
     def seconds(self) -> float:
         """Of audio so far."""
-        return self._fed / self._rate
+        return self._intake.samples / self._intake.rate
 
     @property
     def speech_seconds(self) -> float:
@@ -111,9 +124,38 @@ class Stream:
         Raises:
             AcanetError: after `close`.
         """
+        return self.speech().seconds
+
+    def speech(self, enough: float = math.inf, progress: Progress | None = None) -> Speech:
+        """The speech so far.
+
+        Args:
+            enough: seconds of speech after which nothing more need be looked for.
+            progress: told the share that is done, where it takes long.
+
+        Raises:
+            AcanetError: after `close`.
+        """
         self._check_open()
-        self._take()
-        return self._meter.seconds
+        if not self._ended:
+            self._take(self._intake.flush())
+        return self._detector.speech(enough, progress)
+
+    def require_speech(self, enough: float = 0.0, progress: Progress | None = None) -> Speech:
+        """The speech so far, when it is as much as an embedding needs; arguments as in `speech`.
+
+        Raises:
+            NoSpeech: when nobody has talked.
+            TooShort: when there was less speech than the model needs.
+            AcanetError: after `close`.
+
+        Warns:
+            AudioWarning: of telephone bandwidth and of clipping; once, after ten seconds or at the end.
+        """
+        speech = self.speech(max(enough, self._needed), progress)
+        self._tell()
+        speech.require(self._needed, self.seconds, self.name)
+        return speech
 
     def embedding(self) -> NDArray[np.float32]:
         """The embedding of all that was fed so far.
@@ -125,54 +167,90 @@ class Stream:
             (dim,) float32, of unit length.
 
         Raises:
-            NoSpeech: when nobody has talked.
-            TooShort: when there was less speech than the model needs.
-            AcanetError: after `close`.
+            NoSpeech, TooShort, AcanetError: as `require_speech`.
 
         Warns:
-            AudioWarning: of telephone bandwidth and of clipping; once, after ten seconds or at the end.
+            AudioWarning: as `require_speech`.
         """
-        speech = self.speech_seconds
-        if self.seconds < self._needed:
-            raise TooShort(self._name, self.seconds, self._needed)
-        if not speech:
-            raise NoSpeech(self._name, self.seconds)
-        if speech < self._needed:
-            raise TooShort(self._name, speech, self._needed)
+        self.require_speech()
+        return self._kept.embedding(None if self._ended else self._intake.rest())
+
+    def _tell(self) -> None:
+        """Warn, once, of what the recording has lost."""
         if not self._told and (self._ended or self.seconds >= _TELLING_SECONDS):
             self._told = True
-            self._checks.finish(self._wanted)
-        return self._piecewise.embedding(None if self._ended else self._resampler.rest())
+            self._intake.tell()
 
     def _check_open(self) -> None:
         if self._closed:
             raise AcanetError(
-                f"{self._name} is closed, and its samples are gone; use it, and take its embedding, inside the `with`"
+                f"{self.name} is closed, and its samples are gone; use it, and take its embedding, inside the `with`"
             )
 
-    def _take(self) -> None:
-        """Work on what was fed since the last time."""
-        if not self._pending:
-            return
-        block = np.concatenate(self._pending)
-        self._pending, self._taken = [], self._fed
-        self._checks.feed(block)
-        self._hear(self._resampler.feed(block))
-
-    def _hear(self, waveform: Waveform) -> None:
-        """(samples,) at the model's rate."""
-        self._level.feed(waveform)
-        self._piecewise.feed(waveform)
-        self._meter.feed(self._to_meter.feed(waveform), self._level.gain)
+    def _take(self, waveform: Waveform) -> None:
+        """Work on the next samples at the model's rate."""
+        if len(waveform):
+            self._detector.feed(waveform)
+            self._kept.feed(waveform)
 
 
-def _as_waveform(samples: NDArray[Any], name: str) -> Waveform:
-    if not isinstance(samples, np.ndarray) or samples.ndim != 1:
-        found = f"an array {samples.shape}" if isinstance(samples, np.ndarray) else type(samples).__name__
-        raise BadAudio(name, f"{found}; samples of one channel are expected, (samples,)")
-    if samples.dtype == np.int16:
-        return samples.astype(np.float32) / np.float32(2**15)
-    if samples.dtype.kind == "f":
-        with np.errstate(over="ignore"):
-            return samples.astype(np.float32)
-    raise BadAudio(name, f"samples are {samples.dtype}; floating-point numbers or int16 are expected")
+class RecordedStream(Stream):
+    """A recording whose samples are kept: in memory while they are few, else in a temporary file."""
+
+    def __init__(self, intake: Intake, network: Network, needed: float) -> None:
+        """Use `Encoder.recording`, which feeds it.
+
+        Args:
+            intake: what checks the samples and gives them at the model's rate.
+            network: the model.
+            needed: seconds of speech without which there is no embedding.
+        """
+        self._samples = Spill()
+        detector = RecordingDetector(network.rate, self.blocks)
+        super().__init__(intake, detector, _AllSamples(self._samples, network), needed)
+
+    @property
+    def samples(self) -> int:
+        """How many there are at the model's rate."""
+        return self._samples.count
+
+    @property
+    def waveform(self) -> Waveform:
+        """All of it, (samples,), at the model's rate.
+
+        Raises:
+            BadAudio: when it is too long to be held as a whole.
+            AcanetError: after `close`.
+        """
+        self._check_open()
+        check_holdable(self.samples, self._intake.wanted, self.name)
+        return self._samples.read(0, self.samples)
+
+    def blocks(self) -> Iterator[Waveform]:
+        """All of it in blocks, (samples,) each, at the model's rate, from the beginning."""
+        return self._samples.blocks(BLOCK)
+
+
+class _AllSamples:
+    """The samples of a recording: embedded as a whole up to a minute, and in pieces beyond."""
+
+    def __init__(self, samples: Spill, network: Network) -> None:
+        self._samples, self._network = samples, network
+
+    def feed(self, waveform: Waveform) -> None:
+        self._samples.append(waveform)
+
+    def close(self) -> None:
+        self._samples.close()
+
+    def embedding(self, rest: Waveform | None = None) -> Floats:
+        pieces = self._network.in_pieces() if self._samples.count > WHOLE_SECONDS * self._network.rate else None
+        parts = [] if rest is None else [rest]
+        if pieces is None:
+            whole = np.concatenate([self._samples.read(0, self._samples.count), *parts])
+            embedding: Floats = self._network.embed_waveforms([whole])[0]
+            return embedding
+        with pieces:
+            for block in (*self._samples.blocks(BLOCK), *parts):
+                pieces.feed(block)
+            return pieces.embedding()

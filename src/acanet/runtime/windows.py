@@ -1,57 +1,30 @@
-"""Embeddings over time: a recording in windows that overlap.
+"""Embeddings over time: windows over a recording, and its speech in each of them.
 
-once      checks, speech
-again     windows with enough of it -> the network, in batches of equal lengths
-
-The recording is decoded in blocks, twice, so that it may have any length. A window goes through the whole network, as
-`embed` would have it: the mean of the features is that of the window. Sharing the log-mel features among windows would
-save little of the time (`benchmarks/windows.py` measures it), and only exported models with stages could.
+Each window goes through the whole network, so a window is exactly what `embed` gives of its samples. Sharing the
+log-mel features among windows would save little of the time (`benchmarks/windows.py` measures it), and only exported
+models with stages could.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from acanet.audio.blocks import open_again, open_checked
-from acanet.audio.recording import Source, Waveform, claimed_seconds, describe
-from acanet.errors import AcanetError, BadAudio, NoSpeech, TooShort
-from acanet.speech.segments import CHUNK, LONGEST_GAP, RATE, speech_segments
-
-Segments = list[tuple[float, float]]
-Progress = Callable[[float], object]
-"""Called with the share of the work that is done, from 0 to 1."""
+from acanet.audio.blocks import Waveform
+from acanet.errors import AcanetError
+from acanet.runtime.network import Network
+from acanet.runtime.stream import RecordedStream
+from acanet.speech.detector import Progress
+from acanet.speech.speech import Stretch
 
 SHORTEST_HOP = 0.01
-_SPEECH_BLOCK = 300.0
-"""Seconds in which speech is looked for at a time; a multiple of the detector's chunks."""
 _BLOCK = 64
 """Windows that are embedded between two reports of progress."""
 _HELD = 300.0
 """Seconds from the first to the last sample of several windows that are embedded together."""
-
-
-class Embedder(Protocol):
-    """What windows ask of a model: `acanet.Encoder`."""
-
-    @property
-    def rate(self) -> int:
-        """Samples a second."""
-
-    @property
-    def dim(self) -> int:
-        """Numbers in an embedding."""
-
-    @property
-    def needed_seconds(self) -> float:
-        """Seconds of speech without which there is no embedding."""
-
-    def embed_waveforms(self, waveforms: Sequence[Waveform]) -> NDArray[np.float32]:
-        """(samples,) each -> (waveforms, dim)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +43,7 @@ class Windows:
     ends: NDArray[np.float64]
     embeddings: NDArray[np.float32]
     speech: NDArray[np.float64]
-    segments: Segments
+    segments: Sequence[Stretch]
 
     def __len__(self) -> int:
         return len(self.starts)
@@ -104,51 +77,31 @@ def check_windows(window: float, hop: float, needed: float) -> None:
 
 
 def embed_windows(
-    embedder: Embedder,
-    source: Source,
-    source_rate: int | None,
-    window: float,
-    hop: float,
-    *,
-    progress: Progress | None = None,
+    recording: RecordedStream, network: Network, window: float, hop: float, needed: float, progress: Progress
 ) -> Windows:
-    """What `acanet.Encoder.embed_windows` does, in memory that grows with the window but not with the recording.
+    """The embeddings of windows over a recording, as `Encoder.embed_windows` tells.
 
     Args:
-        embedder: the model.
-        source: as in `acanet.audio.recording.decode`.
-        source_rate: samples a second of an array.
-        window, hop: as `check_windows` allows them.
+        recording: which has ended.
+        network: the model.
+        window, hop: seconds, as `check_windows` allows them.
+        needed: seconds of speech in a window without which it has no embedding.
         progress: told what is done.
 
     Raises:
-        BadAudio, MissingExtra: as `acanet.audio.recording.load`; also when a file has become shorter while it was read.
-        NoSpeech, TooShort: as `find_speech`.
-
-    Warns:
-        AudioWarning: as `acanet.audio.recording.load`.
+        NoSpeech, TooShort: as `RecordedStream.require_speech`.
     """
-    rate, tell = embedder.rate, progress or (lambda share: None)
-    claimed = claimed_seconds(source, source_rate)
-    finder = SpeechFinder(rate)
-    with open_checked(source, source_rate, rate) as blocks:
-        for block in blocks:
-            finder.feed(block)
-            if claimed:
-                tell(min(0.5, finder.samples / rate / claimed / 2))
-    segments = finder.finish(embedder.needed_seconds, describe(source))
-    tell(0.5)
-    spans = np.array(cover(0, finder.samples, round(window * rate), round(hop * rate)))
+    rate = network.rate
+    speech = recording.require_speech(np.inf, lambda share: progress(share / 2))
+    spans = np.array(cover(0, recording.samples, round(window * rate), round(hop * rate)))
     starts, ends = spans.T / rate
-    speech = speech_within(segments, starts, ends)
-    enough = np.flatnonzero(speech >= embedder.needed_seconds)
-    embeddings = np.full((len(spans), embedder.dim), np.nan, np.float32)
-    with open_again(source, source_rate, rate) as blocks:
-        embedded = embed_spans(embedder, blocks, spans[enough], progress=lambda share: tell((1 + share) / 2))
-    if len(embedded) < len(enough):
-        raise BadAudio(describe(source), "it has become shorter while it was read; try again once it is complete")
-    embeddings[enough] = embedded
-    return Windows(starts, ends, embeddings, speech, segments)
+    spoken = speech.within(starts, ends)
+    enough = spoken >= needed
+    embeddings = np.full((len(spans), network.dim), np.nan, np.float32)
+    embeddings[enough] = embed_spans(
+        network, recording.blocks(), spans[enough], progress=lambda share: progress((1 + share) / 2)
+    )
+    return Windows(starts, ends, embeddings, spoken, speech.segments)
 
 
 def cover(start: int, end: int, window: int, hop: int) -> list[tuple[int, int]]:
@@ -172,23 +125,23 @@ def cover(start: int, end: int, window: int, hop: int) -> list[tuple[int, int]]:
 
 
 def embed_spans(
-    embedder: Embedder, blocks: Iterable[Waveform], spans: NDArray[np.intp], *, progress: Progress | None = None
+    network: Network, blocks: Iterable[Waveform], spans: NDArray[np.intp], *, progress: Progress | None = None
 ) -> NDArray[np.float32]:
-    """Embed stretches of a recording as it comes, some at a time.
+    """The embeddings of stretches of a recording as it comes, some at a time.
 
     Args:
-        embedder: the model.
+        network: the model.
         blocks: (samples,) each, at its rate, in order.
-        spans: (stretches, 2) first sample and end of each, both in order, at least `needed_seconds` long.
+        spans: (stretches, 2) first sample and end of each, both in order, long enough for the model.
         progress: told what is done.
 
     Returns:
         (stretches, dim), in their order; fewer, where the recording ends before they do.
     """
-    embedded = [np.empty((0, embedder.dim), np.float32)]
+    embedded = [np.empty((0, network.dim), np.float32)]
     done = 0
-    for waveforms in _stretches(blocks, spans, round(_HELD * embedder.rate)):
-        embedded.append(embedder.embed_waveforms(waveforms))
+    for waveforms in _stretches(blocks, spans, round(_HELD * network.rate)):
+        embedded.append(network.embed_waveforms(waveforms))
         done += len(waveforms)
         if progress is not None:
             progress(done / len(spans))
@@ -217,102 +170,3 @@ def _slide(held: Waveform, start: int, blocks: Iterator[Waveform], wanted: int, 
         reached += len(block)
     joined = parts[0] if len(parts) == 1 else np.concatenate(parts)
     return joined[max(0, len(joined) - (reached - wanted)) :] if reached > wanted else joined[:0]
-
-
-class SpeechFinder:
-    """Where somebody talks in a recording that may last hours: `speech_segments`, block by block.
-
-    Stretches on both sides of the border of two blocks are one if they would be within a block.
-
-    Attributes:
-        samples: that it was fed.
-    """
-
-    def __init__(self, rate: int) -> None:
-        """In a recording with so many samples a second."""
-        self.samples = 0
-        self._rate, self._size = rate, round(_SPEECH_BLOCK * rate)
-        self._gathered: list[Waveform] = []
-        self._searched = 0
-        self._segments: Segments = []
-
-    def feed(self, waveform: Waveform) -> None:
-        """The next samples, (samples,), float32."""
-        while self.samples + len(waveform) >= self._searched + self._size:
-            missing = self._searched + self._size - self.samples
-            self._gather(waveform[:missing])
-            self._search()
-            waveform = waveform[missing:]
-        self._gather(waveform)
-
-    def finish(self, needed: float, name: str) -> Segments:
-        """Start and end of each stretch of speech, in seconds; the recording ends here.
-
-        Args:
-            needed: seconds of speech.
-            name: of the recording, for errors.
-
-        Raises:
-            NoSpeech, TooShort: as `acanet.speech.segments.require_segments`.
-        """
-        total = self.samples / self._rate
-        if total < needed:
-            raise TooShort(name, total, needed)
-        self._search()
-        if not self._segments:
-            raise NoSpeech(name, total)
-        spoken = sum(end - start for start, end in self._segments)
-        if spoken < needed:
-            raise TooShort(name, spoken, needed)
-        return self._segments
-
-    def _gather(self, waveform: Waveform) -> None:
-        if len(waveform):
-            self._gathered.append(waveform)
-            self.samples += len(waveform)
-
-    def _search(self) -> None:
-        """Look at what was gathered."""
-        if not self._gathered:
-            return
-        border, segments = self._searched / self._rate, self._segments
-        block = np.concatenate(self._gathered)
-        self._gathered, self._searched = [], self.samples
-        for start, end in speech_segments(block, self._rate):
-            start, end = start + border, end + border
-            at_border = border > 0 and segments and segments[-1][1] <= border <= start
-            if at_border and start - segments[-1][1] <= (LONGEST_GAP + 0.5) * CHUNK / RATE:
-                segments[-1] = (segments[-1][0], end)
-            else:
-                segments.append((start, end))
-
-
-def find_speech(
-    waveform: Waveform, rate: int, needed: float, name: str, *, progress: Progress | None = None
-) -> Segments:
-    """What `SpeechFinder` finds in a whole recording.
-
-    Args:
-        waveform: (samples,), float32.
-        rate: samples a second.
-        needed: seconds of speech.
-        name: of the recording, for errors.
-        progress: told what is done.
-
-    Raises:
-        NoSpeech, TooShort: as `acanet.speech.segments.require_segments`.
-    """
-    finder, size = SpeechFinder(rate), round(_SPEECH_BLOCK * rate)
-    for first in range(0, len(waveform), size):
-        finder.feed(waveform[first : first + size])
-        if progress is not None:
-            progress(finder.samples / len(waveform))
-    return finder.finish(needed, name)
-
-
-def speech_within(segments: Segments, starts: NDArray[np.float64], ends: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Seconds of speech in each stretch, (stretches,); `segments` as from `find_speech`."""
-    edges = np.array(segments).reshape(-1)
-    spoken = np.cumsum(np.diff(edges, prepend=edges[0]) * (np.arange(len(edges)) % 2))
-    within: NDArray[np.float64] = np.interp(ends, edges, spoken) - np.interp(starts, edges, spoken)
-    return within

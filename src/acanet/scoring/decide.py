@@ -5,7 +5,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from acanet.errors import NotCalibrated
+import numpy as np
+from numpy.typing import NDArray
+
+from acanet.errors import AcanetError, NotCalibrated
 
 MOST = 1000.0
 """The largest ratio that is told as a number: beyond it no calibration has data."""
@@ -69,3 +72,35 @@ def in_words(llr: float) -> str:
         return "as likely if it is one voice as if it is two"
     one, other = ("one voice", "two") if llr > 0 else ("two voices", "one")
     return f"{told} times likelier if it is {one} than if it is {other}"
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What `Encoder.compare` needs to know of a recording.
+
+    Attributes:
+        embedding: (dim,) float32, of unit length.
+        speech: seconds of speech, looked for up to the longest that the calibration tells apart (`Stream` counts all);
+            None: not measured, for without a calibration nobody asks.
+    """
+
+    embedding: NDArray[np.float32]
+    speech: float | None
+
+
+def check_decision(threshold: float | None, prior: float | None) -> None:
+    """Make sure that there is at most one way to decide, and that it can be.
+
+    Args:
+        threshold: cosine from which on two recordings count as the same voice.
+        prior: how often they are one voice.
+
+    Raises:
+        AcanetError: for a threshold or prior out of range, or both.
+    """
+    if threshold is not None and not -1.0 <= threshold <= 1.0:
+        raise AcanetError(f"threshold is {threshold}; a cosine, from -1 to 1, is expected")
+    if prior is not None and not 0.0 < prior < 1.0:
+        raise AcanetError(f"prior is {prior}; a share between 0 and 1 is expected")
+    if threshold is not None and prior is not None:
+        raise AcanetError("threshold and prior are two ways to decide; give one of them")

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from acanet.audio.recording import Source, Waveform, describe, load
+from acanet.audio.blocks import Waveform
+from acanet.audio.recording import Source
 from acanet.encoder import Encoder
 from acanet.errors import AcanetError, NotCalibrated, TooShort
-from acanet.runtime.windows import Progress, Segments, cover, embed_spans, find_speech
+from acanet.runtime.windows import cover, embed_spans
 from acanet.segments.cluster import closeness, cluster
 from acanet.segments.rttm import Turn
 from acanet.segments.timeline import turns_of
+from acanet.speech.detector import Progress
+from acanet.speech.speech import Speech, Stretch
 
 WINDOW, HOP, THRESHOLD = 2.0, 1.0, 0.5
 """Seconds of a window and from one to the next, and the mean log-likelihood ratio from which on clusters are joined:
@@ -40,7 +44,7 @@ class Conversation:
     name: str
     waveform: Waveform
     rate: int
-    segments: Segments
+    segments: Sequence[Stretch]
     starts: NDArray[np.float64]
     ends: NDArray[np.float64]
     close: NDArray[np.float64]
@@ -113,24 +117,27 @@ def hear(
         TooShort: when no stretch of speech is as long as the model needs.
         AcanetError: when there is more speech than can be compared.
     """
-    name, tell = describe(source), progress or (lambda share: None)
-    if isinstance(source, np.ndarray) and rate is None:
-        rate = encoder.rate
-    waveform = load(source, encoder.rate, source_rate=rate)
-    needed = encoder.needed_seconds
-    segments = find_speech(waveform, encoder.rate, needed, name, progress=lambda share: tell(share / 2))
-    spans = _spans(segments, encoder.rate, window, hop, needed)
+    tell = progress or (lambda share: None)
+    with encoder.recording(source, rate=rate) as recording:
+        speech = recording.require_speech(np.inf, lambda share: tell(share / 2))
+        spans = _spans(speech.segments, encoder.rate, window, hop, encoder.needed_seconds)
+        _check_spans(spans, speech, hop, encoder.needed_seconds, recording.name)
+        waveform = recording.waveform
+    embeddings = embed_spans(encoder.network, [waveform], spans, progress=lambda share: tell((1 + share) / 2))
+    starts, ends = spans.T / encoder.rate
+    close, calibrated = closeness(embeddings, ends - starts, encoder.calibration), encoder.calibration is not None
+    return Conversation(recording.name, waveform, encoder.rate, speech.segments, starts, ends, close, calibrated)
+
+
+def _check_spans(spans: NDArray[np.intp], speech: Speech, hop: float, needed: float, name: str) -> None:
+    """Make sure that there are windows, and not more than can be compared."""
     if not len(spans):
-        raise TooShort(name, max(end - start for start, end in segments), needed)
+        raise TooShort(name, max(end - start for start, end in speech.segments), needed)
     if len(spans) > MOST:
         raise AcanetError(
             f"{name}: {len(spans) * hop / 60:.0f} minutes of speech; at most {MOST * hop / 60:.0f} can be compared "
             "with each other, so cut the recording into parts"
         )
-    embeddings = embed_spans(encoder, [waveform], spans, progress=lambda share: tell((1 + share) / 2))
-    starts, ends = spans.T / encoder.rate
-    close = closeness(embeddings, ends - starts, encoder.calibration)
-    return Conversation(name, waveform, encoder.rate, segments, starts, ends, close, encoder.calibration is not None)
 
 
 def file_name(source: str | Path) -> str:
@@ -138,7 +145,7 @@ def file_name(source: str | Path) -> str:
     return Path(source).stem
 
 
-def _spans(segments: Segments, rate: int, window: float, hop: float, needed: float) -> NDArray[np.intp]:
+def _spans(segments: Sequence[Stretch], rate: int, window: float, hop: float, needed: float) -> NDArray[np.intp]:
     """(windows, 2) first sample and end of the windows over stretches of speech that are as long as is needed."""
     sizes = round(window * rate), round(hop * rate)
     stretches = [(round(start * rate), round(end * rate)) for start, end in segments]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,7 +14,7 @@ STEP = 0.01
 
 
 def turns_of(
-    segments: list[tuple[float, float]],
+    segments: Sequence[tuple[float, float]],
     starts: NDArray[np.float64],
     ends: NDArray[np.float64],
     labels: NDArray[np.intp],

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from acanet.audio.recording import Waveform
+from acanet.audio.blocks import Waveform
 from acanet.data.augment.chain import Chain
 from acanet.data.augment.functions import change_speed
 from acanet.data.feed.batches import TrainingBatches

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from acanet.audio.recording import content_hash, decode
+from acanet.audio.recording import content_hash, read_audio
 from acanet.data.feed import cache as module
 from acanet.data.feed.cache import build_cache
 from acanet.data.lists.manifest import Utterance
@@ -50,7 +50,7 @@ def test_what_is_read_is_what_was_recorded(utterances, tmp_path, workers):
         assert waveform.dtype == np.float32
         np.testing.assert_array_equal(pcm(waveform), ramp(number, length))
         np.testing.assert_array_equal(pcm(audio.read(number, 100, 50)), ramp(number, length)[100:150])
-        assert audio.hashes[number] == content_hash(decode(utterances[number].path)[0])
+        assert audio.hashes[number] == content_hash(read_audio(utterances[number].path)[0])
 
 
 def test_an_utterance_that_ends_begins_again(utterances, tmp_path):

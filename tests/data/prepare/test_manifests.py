@@ -12,7 +12,7 @@ import pytest
 import soundfile
 from rich.console import Console
 
-from acanet.audio.recording import content_hash, decode
+from acanet.audio.recording import content_hash, read_audio
 from acanet.data.corpora import LAYOUTS, Layout, LeftOut, Part
 from acanet.data.corpora.folder import read_folder
 from acanet.data.lists.manifest import Utterance, read_manifest
@@ -72,7 +72,7 @@ def test_folder(corpus: Path, tmp_path: Path) -> None:
     first = train[0]
     assert first.id == f"{first.speaker}/2.flac"
     assert (first.path, first.start, first.duration) == (corpus / first.id, 0.0, 2.0)
-    assert first.fields == {"audio_hash": content_hash(decode(first.path)[0])}
+    assert first.fields == {"audio_hash": content_hash(read_audio(first.path)[0])}
 
 
 def test_lhotse_reads_the_same(corpus: Path, tmp_path: Path) -> None:
@@ -87,7 +87,7 @@ def test_lhotse_reads_the_same(corpus: Path, tmp_path: Path) -> None:
         assert cut.supervisions[0].speaker == utterance.speaker
         assert cut.audio_hash == utterance.fields["audio_hash"]
         assert cut.recording.num_samples == Recording.from_file(utterance.path).num_samples
-        np.testing.assert_allclose(cut.load_audio()[0], decode(utterance.path)[0], atol=1e-4)
+        np.testing.assert_allclose(cut.load_audio()[0], read_audio(utterance.path)[0], atol=1e-4)
 
 
 @pytest.mark.parametrize("channels", [1, 2])
@@ -182,7 +182,7 @@ def test_jsonl_keeps_what_is_known_and_cuts_pieces(tmp_path: Path) -> None:
     assert (first.fields["gender"], first.fields["age"]) == ("f", 9)
     assert (second.id, second.start, second.duration) == ("a2", 2.5, 1.5)
     assert (third.id, third.speaker) == ("audio/b.wav", "b")
-    piece = decode(first.path, start=0.0, duration=1.5)[0]
+    piece = read_audio(first.path, start=0.0, duration=1.5)[0]
     assert first.fields["audio_hash"] == content_hash(piece)
 
     again = prepare("jsonl", tmp_path / "out/train.jsonl", tmp_path / "again", dev=0, workers=1)

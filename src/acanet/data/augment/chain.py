@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from acanet.audio.recording import Waveform
+from acanet.audio.blocks import Waveform
 from acanet.data.augment import functions as augment
 from acanet.data.augment.codecs import opus, telephone
 from acanet.data.augment.effects import Augment, Music, Noise

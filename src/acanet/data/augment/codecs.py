@@ -12,7 +12,8 @@ import soundfile
 from numpy.typing import NDArray
 from scipy.signal import firwin, oaconvolve
 
-from acanet.audio.recording import Waveform, resample
+from acanet.audio.blocks import Waveform
+from acanet.audio.resample import resample
 from acanet.errors import BadConfig
 
 TELEPHONE_RATE = 8000

@@ -12,7 +12,7 @@ import soxr
 from numpy.typing import NDArray
 from scipy import fft
 
-from acanet.audio.recording import Waveform
+from acanet.audio.blocks import Waveform
 
 _QUIETEST = 1e-8  # mean power under which a signal counts as silence
 

@@ -11,7 +11,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from acanet.audio.recording import Waveform
+from acanet.audio.blocks import Waveform
 
 _SCALES = ((0, 2, 4, 5, 7, 9, 11), (0, 2, 3, 5, 7, 8, 10))  # semitones of major and of minor
 _BEATS = 4  # in a bar

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 
-from acanet.audio.recording import HIGHEST_RATE, LOWEST_RATE, Waveform
+from acanet.audio.blocks import HIGHEST_RATE, LOWEST_RATE, Waveform
 from acanet.data.parallel import spread
 from acanet.errors import BadConfig, MissingExtra
 

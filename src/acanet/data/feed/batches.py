@@ -14,7 +14,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from acanet.audio.recording import Waveform
+from acanet.audio.blocks import Waveform
 from acanet.data.augment.chain import Banks, Chain, random_crop
 from acanet.data.augment.effects import Augment
 from acanet.data.augment.functions import change_speed, samples_at_speed

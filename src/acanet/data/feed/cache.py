@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 
-from acanet.audio.recording import Waveform, content_hash, decode, resample
+from acanet.audio.blocks import Waveform
+from acanet.audio.recording import content_hash, read_audio
+from acanet.audio.resample import resample
 from acanet.data.lists.manifest import Utterance
 from acanet.data.parallel import spread
 from acanet.errors import AcanetError
@@ -99,7 +101,7 @@ class AudioFiles:
         """
         whole, length = self.utterances[utterance], self.lengths[utterance]
         first, count = (start, samples) if start + samples <= length else (0, length)
-        waveform, have = decode(whole.path, start=whole.start + first / self.rate, duration=count / self.rate)
+        waveform, have = read_audio(whole.path, start=whole.start + first / self.rate, duration=count / self.rate)
         # Rounding to the file's own samples may lose the last one.
         piece: Waveform = np.resize(resample(waveform, have, self.rate), count)
         return piece if count == samples else piece[np.arange(start, start + samples) % length]
@@ -126,10 +128,10 @@ def build_cache(utterances: Sequence[Utterance], folder: Path, rate: int, worker
     """Decode utterances into one file in `folder`, or find the file that an earlier call made of the same ones.
 
     Args:
-        utterances: what to decode.
+        utterances: what to read_audio.
         folder: where caches live; each is named by a hash of what is in it.
         rate: samples a second to keep.
-        workers: processes to decode with; 0 or 1: this one.
+        workers: processes to read_audio with; 0 or 1: this one.
 
     Raises:
         BadAudio: when a file cannot be decoded; nothing is left behind.
@@ -163,7 +165,7 @@ def _decode_all(utterances: Sequence[Utterance], rate: int, workers: int, audio:
 
 
 def _decode(utterance: Utterance, rate: int) -> tuple[NDArray[np.int16], str]:
-    waveform, have = decode(utterance.path, start=utterance.start, duration=utterance.duration)
+    waveform, have = read_audio(utterance.path, start=utterance.start, duration=utterance.duration)
     scaled = np.rint(resample(waveform, have, rate) * _SCALE)
     return np.clip(scaled, -_SCALE, _SCALE - 1).astype("<i2"), content_hash(waveform)
 

@@ -1,6 +1,6 @@
 """Recordings of any layout -> manifests to train, choose and test on, and a report of what was kept and left out.
 
-Layout (`corpora`) -> split (`splits`) -> decode each file once, in parallel -> sift -> draw dev -> files.
+Layout (`corpora`) -> split (`splits`) -> read_audio each file once, in parallel -> sift -> draw dev -> files.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 
-from acanet.audio.recording import Waveform, channel_count, content_hash, decode
+from acanet.audio.blocks import Waveform
+from acanet.audio.recording import channel_count, content_hash, read_audio
 from acanet.data.corpora import LAYOUTS, LeftOut, Part, Split
 from acanet.data.lists.manifest import Utterance
 from acanet.data.parallel import spread
@@ -75,7 +76,7 @@ def prepare(
         dev: share of the speakers of train for `dev.jsonl`, where neither the corpus nor a list has a dev set; drawn
             among those with at least two utterances, at least two of them; 0: no dev split.
         seed: of that draw.
-        workers: processes that decode; 1: this one.
+        workers: processes that read_audio; 1: this one.
         progress: show a bar on standard error.
 
     Returns:
@@ -213,7 +214,7 @@ def _measure_file(path: Path, pieces: Sequence[Piece]) -> list[Finding]:
         One finding a piece.
     """
     try:
-        waveform, rate = decode(path)
+        waveform, rate = read_audio(path)
     except BadAudio as error:
         return [Unfit("unreadable", error.reason)] * len(pieces)
     channels = channel_count(path)

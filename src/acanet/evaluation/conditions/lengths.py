@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 
-from acanet.audio.recording import Waveform, decode, resample
+from acanet.audio.blocks import Waveform
+from acanet.audio.recording import read_audio
+from acanet.audio.resample import resample
 from acanet.data.augment.degrade import generator
 from acanet.data.lists.manifest import Utterance
 from acanet.data.lists.sides import Sides
@@ -176,7 +178,7 @@ def _embed(
 
 
 def _read(utterance: Utterance, rate: int) -> Waveform:
-    return resample(*decode(utterance.path, start=utterance.start, duration=utterance.duration), rate)
+    return resample(*read_audio(utterance.path, start=utterance.start, duration=utterance.duration), rate)
 
 
 def _cut(waveforms: Sequence[Waveform], seconds: float, rate: int) -> list[Waveform]:

@@ -1,0 +1,37 @@
+"""A bundle -> what runs it; onnxruntime and torch are loaded here, with a model, not before."""
+
+from __future__ import annotations
+
+from acanet.errors import AcanetError, MissingExtra
+from acanet.runtime.bundle import Bundle
+from acanet.runtime.network import Network
+
+
+def load_network(bundle: Bundle, *, threads: int | None = None, device: str = "cpu") -> Network:
+    """A network that is ready to run: on onnxruntime where the bundle is exported, else on torch.
+
+    Args:
+        bundle: the model.
+        threads: that work on one recording; None: one. With torch they are those of the whole process; None: as they
+            are.
+        device: `cpu` or `cuda`.
+
+    Raises:
+        AcanetError: for threads or a device that there are not, or a bundle that is damaged.
+        MissingExtra: when what runs it is not installed.
+    """
+    if threads is not None and threads < 1:
+        raise AcanetError(f"threads is {threads}; 1 or more are needed")
+    if bundle.config.onnx is not None:
+        from acanet.runtime.onnx import OnnxNetwork
+
+        bundle.verify_files()  # a damaged model gives scores that look like any others
+        return OnnxNetwork(bundle, threads=threads, device=device)
+    try:
+        from acanet.models.inference import TorchNetwork, load_model
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise MissingExtra("torch", "train") from None
+    model = load_model(bundle.name, bundle.config.model, bundle.weights())
+    return TorchNetwork(model, threads=threads, device=device)

@@ -1,0 +1,83 @@
+"""Rows of numbers that stay in memory while they are few, and go to a temporary file when there are more."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from acanet.errors import AcanetError
+
+Floats = NDArray[np.float32]
+
+MEMORY = 2**24
+"""Bytes that stay in memory. 16 MiB are four minutes of samples at 16 kHz, or nine of 80 features."""
+
+
+class Spill:
+    """Rows of float32, (count, *shape); a context manager, which removes the temporary file.
+
+    The file is read and written, not mapped: pages of a map would count as this process's memory.
+
+    Attributes:
+        count: rows that there are.
+    """
+
+    def __init__(self, *, memory: int = MEMORY) -> None:
+        """There are no rows yet; with the first ones comes their shape.
+
+        Args:
+            memory: bytes that stay in memory.
+        """
+        self.count = 0
+        self._file = tempfile.SpooledTemporaryFile(max_size=memory)  # noqa: SIM115
+        self._shape: tuple[int, ...] = ()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Remove the temporary file."""
+        self._file.close()
+
+    def append(self, rows: Floats) -> None:
+        """Add rows, (rows, *shape), at the end.
+
+        Raises:
+            AcanetError: when there is no room for the temporary file.
+        """
+        self._shape = rows.shape[1:]
+        try:
+            self._file.seek(self.count * self._size)
+            self._file.write(np.ascontiguousarray(rows, np.float32).tobytes())
+        except OSError as error:
+            raise AcanetError(
+                f"a long recording needs a temporary file, some 450 MB an hour, and there is none to be had: {error}; "
+                "name a folder with room in TMPDIR"
+            ) from None
+        self.count += len(rows)
+
+    def truncate(self, count: int) -> None:
+        """Forget the rows from `count` on."""
+        self.count = count
+
+    def read(self, start: int, end: int) -> Floats:
+        """Rows from `start` to `end`, (rows, *shape)."""
+        self._file.seek(start * self._size)
+        held = self._file.read((end - start) * self._size)
+        return np.frombuffer(held, np.float32).reshape(-1, *self._shape)
+
+    def blocks(self, size: int) -> Iterator[Floats]:
+        """All rows, up to `size` at a time."""
+        return (self.read(start, min(start + size, self.count)) for start in range(0, self.count, size))
+
+    @property
+    def _size(self) -> int:
+        """Bytes of a row."""
+        return 4 * int(np.prod(self._shape, dtype=int))
