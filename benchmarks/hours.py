@@ -58,7 +58,7 @@ def make(path: Path, seconds: float) -> None:
 def measure(path: Path, way: str, model: str, parts: bool) -> dict[str, Any]:
     """Peak memory (MB) and seconds of one way to embed a recording, and of its parts."""
     from acanet import Encoder
-    from acanet.audio.recording import claimed_seconds
+    from acanet.audio.recording import open_recording
 
     encoder = Encoder.load(model, threads=1)
     loaded = peak()
@@ -69,7 +69,8 @@ def measure(path: Path, way: str, model: str, parts: bool) -> dict[str, Any]:
     if parts:
         spent["the rest"] = wall - sum(spent.values())
     figures = {"loaded_mb": loaded, "peak_mb": peak(), "wall": wall, "parts": spent}
-    return {"seconds": claimed_seconds(path)} | figures
+    with open_recording(path) as recording:
+        return {"seconds": recording.claimed_seconds} | figures
 
 
 def stream(encoder: Any, path: Path) -> None:
@@ -85,10 +86,12 @@ def stream(encoder: Any, path: Path) -> None:
 
 
 def timed(encoder: Any) -> dict[str, float]:
-    """Seconds spent in each stage of the model, in speech detection, and in `acanet.audio.blocks`, as they pass."""
-    from acanet.audio import blocks
-    from acanet.audio.recording import _mono_blocks
-    from acanet.speech import meter as speech_meter
+    """Seconds spent in each stage of the model, in speech detection, and on the way there, as they pass."""
+    from acanet.audio import quality, resample, soundfiles
+    from acanet.runtime import spill
+    from acanet.speech import detector, silero
+
+    read = soundfiles._blocks
 
     spent: dict[str, float] = defaultdict(float)
 
@@ -102,20 +105,20 @@ def timed(encoder: Any) -> dict[str, float]:
 
         return run
 
-    def decoded(file: Any, count: int) -> Iterator[Any]:
-        found = _mono_blocks(file, count)
+    def decoded(*arguments: Any) -> Iterator[Any]:
+        found = read(*arguments)
         while (block := around(next, lambda *_: "decode")(found, None)) is not None:
             yield block
 
-    import acanet.audio.recording
-
-    acanet.audio.recording._mono_blocks = decoded  # type: ignore[assignment]
-    encoder._network.run = around(encoder._network.run, lambda stage: stage)
+    soundfiles._blocks = decoded  # type: ignore[assignment]
+    encoder.network.run = around(encoder.network.run, lambda stage: stage)
     for owner, method, name in (
-        (speech_meter.SpeechMeter, "feed", "speech"),
-        (speech_meter.Level, "feed", "level"),
-        (blocks.Checks, "feed", "checks"),
-        (blocks.Resampler, "feed", "resampling"),
+        (detector._Chunks, "feed", "speech"),
+        (silero.Level, "feed", "level"),
+        (quality.Losses, "feed", "losses"),
+        (resample.Resampler, "feed", "resampling"),
+        (spill.Spill, "append", "spill"),
+        (spill.Spill, "read", "spill"),
     ):
         setattr(owner, method, around(getattr(owner, method), lambda *_, name=name: name))
     return spent

@@ -23,7 +23,6 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
-from acanet.speech.segments import _level, require_speech
 from numpy.typing import NDArray
 
 from acanet import Encoder
@@ -33,9 +32,8 @@ from acanet.audio.resample import resample
 from acanet.data.augment.music import music
 from acanet.data.lists.manifest import Utterance, read_manifest
 from acanet.data.synthetic import SyntheticVoice, synthesise
-from acanet.errors import NoSpeech, TooShort
 from acanet.speech.detector import find_speech
-from acanet.speech.silero import RATE
+from acanet.speech.silero import RATE, exact_gain
 
 NEEDED = 0.5
 LENGTHS = (3, 10, 60)
@@ -53,11 +51,7 @@ Floats = NDArray[np.floating]
 
 
 def quick(waveform: Waveform) -> bool:
-    try:
-        require_speech(waveform, RATE, NEEDED, "")
-    except (NoSpeech, TooShort):
-        return False
-    return True
+    return find_speech(waveform, RATE, enough=NEEDED).seconds >= NEEDED
 
 
 def whole(waveform: Waveform) -> bool:
@@ -70,7 +64,7 @@ def webrtc() -> Detector:
     detector, size = webrtcvad.Vad(3), 480
 
     def holds_speech(waveform: Waveform) -> bool:
-        pcm = np.rint(np.clip(_level(waveform), -1, 1) * 32767).astype(np.int16)
+        pcm = np.rint(np.clip(exact_gain(waveform) * waveform, -1, 1) * 32767).astype(np.int16)
         frames = pcm[: len(pcm) // size * size].reshape(-1, size)
         return sum(detector.is_speech(frame.tobytes(), RATE) for frame in frames) * size >= NEEDED * RATE
 
@@ -86,8 +80,8 @@ def spread_of_levels(waveform: Waveform) -> bool:
 
 
 def detectors() -> dict[str, Detector]:
-    """By name; the first two are what `acanet.speech.segments` does."""
-    every: dict[str, Detector] = {"require_speech": quick, "the whole map": whole}
+    """By name; the first two are what `acanet.speech.detector` does."""
+    every: dict[str, Detector] = {"up to what is needed": quick, "the whole map": whole}
     if find_spec("webrtcvad"):
         every["WebRTC, mode 3"] = webrtc()
     return every | {"spread of levels": spread_of_levels}

@@ -1,0 +1,72 @@
+"""`embed` and `verify` ask the same question of speech: what one refuses, the other does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from acanet.data.synthetic import SyntheticVoice, synthesise
+from acanet.encoder import Encoder
+from acanet.errors import NoSpeech, TooShort
+
+RATE = 16000
+
+
+@pytest.fixture(scope="module")
+def voices() -> list[np.ndarray]:
+    return [synthesise(SyntheticVoice.draw(5, number), 6.0, [5, number]) for number in range(8)]
+
+
+def clips(voices: list[np.ndarray], count: int) -> Iterator[np.ndarray]:
+    """Random cuts of voices with silence around them, at random levels, in random noise: much of it on the border."""
+    rng = np.random.default_rng(3)
+    for _ in range(count):
+        voice = voices[rng.integers(len(voices))]
+        length = int(RATE * rng.uniform(0.1, 1.5))
+        start = rng.integers(len(voice) - length)
+        before, after = (int(RATE * rng.choice([0.0, rng.uniform(0, 1)])) for _ in range(2))
+        clip = np.pad(voice[start : start + length], (before, after))
+        noise = rng.standard_normal(len(clip)) * np.std(clip) * 10 ** (-rng.uniform(-5, 40) / 20)
+        yield ((clip + noise) * 10 ** (-rng.uniform(0, 50) / 20)).clip(-1, 1).astype(np.float32)
+
+
+def verdict(encoder: Encoder, clip: np.ndarray, enough: float) -> str:
+    """The error that a clip is refused with, when so many seconds of speech are looked for."""
+    with encoder.recording(clip) as recording:
+        try:
+            recording.require_speech(enough)
+        except (NoSpeech, TooShort) as error:
+            return str(error)
+    return ""
+
+
+@pytest.mark.parametrize("count", [300, pytest.param(10_000, marks=pytest.mark.slow)])
+@pytest.mark.filterwarnings("ignore::acanet.audio.quality.AudioWarning")
+def test_what_embed_refuses_verify_refuses(voices: list[np.ndarray], count: int) -> None:
+    encoder = Encoder.load()
+    assert encoder.calibration is not None
+    verdicts = []
+    for clip in clips(voices, count):
+        verdicts.append(verdict(encoder, clip, encoder.needed_seconds))
+        assert verdicts[-1] == verdict(encoder, clip, encoder.calibration.ratio.longest)
+    refused = sum(map(bool, verdicts))
+    assert count / 10 < refused < 9 * count / 10
+
+
+def test_the_two_answer_alike(voices: list[np.ndarray]) -> None:
+    """Through the whole of `embed` and `verify`."""
+    encoder = Encoder.load()
+    said = []
+    for clip in clips(voices, 40):
+        answers = []
+        for ask in (encoder.embed, lambda clip: encoder.verify(clip, clip)):
+            try:
+                ask(clip)
+                answers.append("")
+            except (NoSpeech, TooShort) as error:
+                answers.append(str(error))
+        assert answers[0] == answers[1]
+        said.append(answers[0])
+    assert 4 < sum(map(bool, said)) < 36
