@@ -39,6 +39,7 @@ class Room:
 ROOMS = {
     "errors": Room(),
     "config.settings": Room("acanet.errors yaml"),
+    "config.files": Room(),
     "config": Room("acanet.errors pydantic pydantic_core"),
     "audio.media": Room("acanet.errors acanet.audio av numpy"),
     "audio": Room("acanet.errors numpy soundfile soxr"),
@@ -68,7 +69,7 @@ ROOMS = {
         "acanet.evaluation.figures accelerate lhotse numpy pydantic rich safetensors torch yaml"
     ),
     "segments": Room(
-        "acanet.errors acanet.audio acanet.speech acanet.runtime acanet.encoder acanet.scoring numpy",
+        "acanet.errors acanet.config.files acanet.audio acanet.speech acanet.runtime acanet.encoder acanet.scoring numpy",
         inside="scipy",
     ),
     "evaluation": Room(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 
 import numpy as np
@@ -95,7 +96,7 @@ def test_a_bundle_that_cannot_be_written_leaves_the_old_one(tmp_path, monkeypatc
 
 def test_when_the_last_move_fails_the_old_bundle_comes_back(tmp_path, monkeypatch):
     old = write(tmp_path / "model")
-    replace, moves = module.os.replace, []
+    replace, moves = os.replace, []
 
     def second_fails(source, target):
         moves.append(target)
@@ -103,7 +104,7 @@ def test_when_the_last_move_fails_the_old_bundle_comes_back(tmp_path, monkeypatc
             raise OSError("the disk went away")
         replace(source, target)
 
-    monkeypatch.setattr(module.os, "replace", second_fails)
+    monkeypatch.setattr(os, "replace", second_fails)
     with pytest.raises(OSError, match="went away"):
         write(tmp_path / "model", weights={"a": np.zeros(1)})
     assert Bundle.load(tmp_path / "model").fingerprint == old.fingerprint

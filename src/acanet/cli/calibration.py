@@ -5,7 +5,6 @@ What it finds goes into the bundle's `calibration.json`, and in words into its m
 
 from __future__ import annotations
 
-import os
 import re
 import textwrap
 from pathlib import Path
@@ -45,8 +44,8 @@ def calibrate(
 ) -> None:
     """Turn scores into log-likelihood ratios and decisions: fit them to a trial list, keep them in the bundle."""
     import shutil
-    import tempfile
 
+    from acanet.config.files import written_folder
     from acanet.encoder import Encoder
     from acanet.evaluation.calibrate import calibrate as calibrate_model
     from acanet.evaluation.figures.words import shown
@@ -78,10 +77,9 @@ def calibrate(
     if output is None:
         _keep(encoder.bundle, made)
     else:
-        with tempfile.TemporaryDirectory(dir=output.absolute().parent, prefix=f".{output.name}-") as scratch:
-            copy = Path(shutil.copytree(kept, Path(scratch) / output.name))
+        with written_folder(output) as copy:
+            shutil.copytree(kept, copy, dirs_exist_ok=True)
             _keep(Bundle(copy, encoder.bundle.config), made)
-            os.replace(copy, output)
         kept = output
 
     cllr, least, accepts, rejects = (
@@ -150,10 +148,10 @@ def _keep(bundle: Bundle, made: Calibration) -> None:
 
 def _tell(card: Path, made: Calibration) -> None:
     """Put the calibration into a model card, in place of an earlier one's section, or at its end."""
+    from acanet.config.files import write_text
+
     text = card.read_text(encoding="utf-8") if card.exists() else ""
     parts = SECTION.split(text, maxsplit=1)
     before, after = parts if len(parts) == 2 else (text, "")
     told = "\n\n".join(part for part in (before.rstrip(), card_section(made).rstrip(), after.rstrip()) if part)
-    scratch = card.with_name(card.name + ".part")
-    scratch.write_text(told + "\n", encoding="utf-8")
-    os.replace(scratch, card)
+    write_text(card, told + "\n")

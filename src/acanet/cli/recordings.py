@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -257,7 +256,7 @@ def _save(output: Path, **arrays: Any) -> None:
     """Write an .npz file, complete before it takes its place."""
     import numpy as np
 
-    scratch = output.with_name(output.name + ".part")
-    with scratch.open("wb") as stream:
-        np.savez(stream, **arrays)
-    os.replace(scratch, output)
+    from acanet.config.files import written
+
+    with written(output) as file:
+        np.savez(file, **arrays)

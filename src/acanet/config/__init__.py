@@ -1,1 +1,1 @@
-"""What files say: strict configs, and settings laid over them."""
+"""What programs and people share in files: strict configs, settings laid over them, files that appear whole."""

@@ -10,7 +10,6 @@ What a speaker keeps is in `SyntheticVoice`; content, room, background and level
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ import soundfile
 from numpy.typing import NDArray
 from scipy.signal import fftconvolve, lfilter, sosfilt
 
+from acanet.config.files import written
 from acanet.errors import BadConfig
 
 Floats = NDArray[np.float64]
@@ -159,9 +159,8 @@ def write_corpus(
         lengths = np.random.default_rng([seed, speaker, 1]).uniform(*seconds, utterances)
         for number, length in enumerate(lengths):
             waveform = synthesise(voice, float(length), (seed, speaker, 2 + number))
-            temporary = home / f".{number:03d}.wav"
-            soundfile.write(temporary, waveform, 16000, subtype="PCM_16")
-            os.replace(temporary, home / f"{number:03d}.wav")
+            with written(home / f"{number:03d}.wav") as file:
+                soundfile.write(file, waveform, 16000, format="WAV", subtype="PCM_16")
     return folder
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
 from pydantic import Field
 
+from acanet.config.files import write_text
 from acanet.config.strict import Strict
 from acanet.errors import BadConfig
 from acanet.evaluation.figures.intervals import Paired
@@ -100,9 +100,7 @@ class RunCard(Strict):
 
     def write(self, path: Path) -> None:
         """Write it, complete before it takes its place."""
-        scratch = path.with_name(path.name + ".part")
-        scratch.write_text(self.as_json(), encoding="utf-8")
-        os.replace(scratch, path)
+        write_text(path, self.as_json())
 
 
 def by_seeds(cards: Iterable[RunCard]) -> list[list[RunCard]]:

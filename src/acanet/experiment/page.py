@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 
+from acanet.config.files import write_text
 from acanet.errors import BadConfig, nearest
 from acanet.evaluation.figures.intervals import Paired
 from acanet.evaluation.report.plots.learning import learning_svg
@@ -70,9 +70,7 @@ def write_page(
         parts += [f"## {section.title}", *([section.cards[0].about.strip()] if section.cards[0].about else [])]
         parts += [measured_table(section, speed), paired_table(section), _ratios_table(section), _seeds_table(section)]
         parts += [*_pictures(section, speed, path), _budget_table(section), _origin_table(section)]
-    scratch = path.with_name(path.name + ".part")
-    scratch.write_text("\n\n".join(part for part in parts if part) + "\n", encoding="utf-8")
-    os.replace(scratch, path)
+    write_text(path, "\n\n".join(part for part in parts if part) + "\n")
 
 
 def experiment_section(cards: Sequence[RunCard]) -> Section:

@@ -21,8 +21,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
-import tempfile
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -34,6 +32,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
+from acanet.config.files import write_text, written_folder
 from acanet.config.strict import Strict
 from acanet.errors import AcanetError, BadConfig, MissingExtra
 from acanet.scoring.calibrate import Calibration
@@ -226,10 +225,7 @@ class Bundle:
 
     def with_calibration(self, calibration: Calibration) -> Bundle:
         """This bundle with another `calibration.json`, written to its folder."""
-        path = self.folder / CALIBRATION
-        scratch = path.with_name(path.name + ".part")
-        scratch.write_text(calibration.as_json(), encoding="utf-8")
-        os.replace(scratch, path)
+        write_text(self.folder / CALIBRATION, calibration.as_json())
         return Bundle(self.folder, self.config)
 
     def trainable(self) -> Bundle:
@@ -352,21 +348,10 @@ def write_files(
 ) -> Bundle:
     """Write a bundle of these files; arguments otherwise as in `write_bundle`."""
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as scratch:
-        fresh = Path(scratch) / "new"
-        fresh.mkdir()
+    with written_folder(folder, replace=True) as fresh:
         (fresh / "config.json").write_text(config.as_json(), encoding="utf-8")
         for name, content in files.items():
             (fresh / name).write_bytes(content)
         (fresh / "provenance.json").write_text(provenance.as_json(), encoding="utf-8")
         (fresh / "README.md").write_text(card, encoding="utf-8")
-        old = Path(scratch) / "old"
-        if folder.exists():
-            os.replace(folder, old)
-        try:
-            os.replace(fresh, folder)
-        except OSError:
-            if old.exists():
-                os.replace(old, folder)
-            raise
     return Bundle(folder, config)

@@ -9,7 +9,6 @@ follows is `acanet.scoring.two_covariance`.
 from __future__ import annotations
 
 import json
-import os
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, PositiveInt
 
+from acanet.config.files import written
 from acanet.config.strict import Strict
 from acanet.errors import AcanetError, BadConfig, ModelMismatch
 from acanet.scoring.cosine import unit
@@ -109,10 +109,9 @@ class Plda:
     def save(self, path: Path) -> None:
         """Write an `.npz` file; it appears whole, or what is there stays."""
         about = json.dumps(self.origin.model_dump(mode="json") | {"speakers": sorted(self.origin.speakers)})
-        scratch = path.with_name(path.name + ".part")
-        with scratch.open("wb") as stream:
+        with written(path) as file:
             np.savez(
-                stream,
+                file,
                 about=np.array(about),
                 centre=self.centre,
                 projection=self.projection,
@@ -120,7 +119,6 @@ class Plda:
                 between=self.model.between,
                 within=self.model.within,
             )
-        os.replace(scratch, path)
 
     @classmethod
     def load(cls, path: Path, fingerprint: str) -> Self:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
+
+from acanet.config.files import write_text
 
 
 class Turn(NamedTuple):
@@ -36,6 +37,4 @@ def rttm(turns: Iterable[Turn], name: str) -> str:
 
 def write_rttm(path: Path, turns: Iterable[Turn], name: str) -> None:
     """Write `rttm` to a file, complete before it takes its place."""
-    scratch = path.with_name(path.name + ".part")
-    scratch.write_text(rttm(turns, name), encoding="utf-8")
-    os.replace(scratch, path)
+    write_text(path, rttm(turns, name))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
+
+from acanet.config.files import written
 
 
 @dataclass
@@ -32,21 +33,19 @@ class State:
 
 
 def save_state(state: State, path: Path) -> None:
-    """Write beside, flush to the disk, then rename: a kill at any moment leaves the old file or the new one."""
-    scratch = path.with_name(path.name + ".part")
+    """Write a state to a file: a kill at any moment leaves the old one or the new one.
+
+    Raises:
+        OSError: when it cannot be written.
+    """
     plain = {**vars(state), "history": [asdict(row) for row in state.history]}
-    try:
-        with scratch.open("wb") as file:
+    with written(path) as file:
+        try:
             torch.save(plain, file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(scratch, path)
-    except RuntimeError as error:
-        if isinstance(error.__context__, KeyboardInterrupt):  # torch's archive writer fails as it is closed half-way
-            raise error.__context__ from None
-        raise
-    finally:
-        scratch.unlink(missing_ok=True)
+        except RuntimeError as error:  # of torch's archive writer, as it is closed half-way
+            if isinstance(error.__context__, KeyboardInterrupt | OSError):
+                raise error.__context__ from None
+            raise
 
 
 def load_state(path: Path) -> State:

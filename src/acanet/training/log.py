@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
+from acanet.config.files import write_text, written_text
 from acanet.training.checkpoint import DevRow
 
 _COLUMNS = ("step", "loss", "accuracy", "rate", "margin", "utterances_per_second", "waiting_share", "seconds")
@@ -98,12 +98,10 @@ class Log:
 
     def dev(self, history: Sequence[DevRow]) -> None:
         """Take note of a look at the dev set, the last of all so far."""
-        scratch = self.folder / "dev.csv.part"
-        with scratch.open("w", newline="", encoding="utf-8") as file:
+        with written_text(self.folder / "dev.csv", newline="") as file:
             rows = csv.writer(file, lineterminator="\n")
             rows.writerow(("step", "eer"))
             rows.writerows((row.step, row.eer) for row in history)
-        os.replace(scratch, self.folder / "dev.csv")
         last, best = history[-1], min(row.eer for row in history)
         self._board.add_scalar("dev/eer", last.eer, last.step)
         self.console.print(
@@ -146,6 +144,4 @@ def _keep_rows(path: Path, last: int) -> None:
         return
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
     kept = [line for line in lines[1:] if line.endswith("\n") and int(line.split(",")[0]) <= last]
-    scratch = path.with_suffix(".part")
-    scratch.write_text("".join(lines[:1] + kept), encoding="utf-8")
-    os.replace(scratch, path)
+    write_text(path, "".join(lines[:1] + kept))

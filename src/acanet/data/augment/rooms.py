@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -24,6 +23,7 @@ from rich.console import Console
 from rich.progress import track
 
 from acanet.audio.blocks import HIGHEST_RATE, LOWEST_RATE, Waveform
+from acanet.config.files import write_text, written
 from acanet.data.parallel import spread
 from acanet.errors import BadConfig, MissingExtra
 
@@ -129,21 +129,15 @@ def _simulate_all(
     rate: int, count: int, t60: tuple[float, float], seed: int, workers: int, taps: Path, index: Path
 ) -> None:
     _pyroomacoustics()
-    scratch = taps.with_suffix(f".{os.getpid()}.part")
     offsets, asked = [0], []
     same = [[value] * count for value in (rate, t60, seed)]
-    try:
-        simulated = spread(_simulate, *same, range(count), workers=workers)
-        with scratch.open("wb") as file:
-            for response, seconds in track(simulated, "Simulating rooms", count, console=Console(stderr=True)):
-                file.write(response.tobytes())
-                offsets.append(offsets[-1] + len(response))
-                asked.append(seconds)
-        os.replace(scratch, taps)
-        scratch.write_text(json.dumps({"offsets": offsets, "t60": asked}), encoding="utf-8")
-        os.replace(scratch, index)
-    finally:
-        scratch.unlink(missing_ok=True)
+    simulated = spread(_simulate, *same, range(count), workers=workers)
+    with written(taps) as file:
+        for response, seconds in track(simulated, "Simulating rooms", count, console=Console(stderr=True)):
+            file.write(response.tobytes())
+            offsets.append(offsets[-1] + len(response))
+            asked.append(seconds)
+    write_text(index, json.dumps({"offsets": offsets, "t60": asked}))
 
 
 def _pyroomacoustics() -> Any:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import gzip
-import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from acanet.config.files import written
 from acanet.data.draw.trial_list import Drawn
 from acanet.data.lists.trials import WORDS
 from acanet.errors import AcanetError
@@ -88,11 +88,9 @@ def _is_one_field(name: str) -> bool:
 
 
 def _write(path: Path, lines: Iterable[str]) -> None:
-    scratch = path.with_name(path.name + ".part")
-    with scratch.open("wb") as file:
+    with written(path) as file:
         if path.suffix == ".gz":
             with gzip.GzipFile("", "wb", fileobj=file, mtime=0) as packed:
                 packed.writelines(line.encode() for line in lines)
         else:
             file.writelines(line.encode() for line in lines)
-    os.replace(scratch, path)

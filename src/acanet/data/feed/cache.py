@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,6 +18,7 @@ from rich.progress import track
 from acanet.audio.blocks import Waveform
 from acanet.audio.recording import content_hash, read_audio
 from acanet.audio.resample import resample
+from acanet.config.files import write_text, written
 from acanet.data.lists.manifest import Utterance
 from acanet.data.parallel import spread
 from acanet.errors import AcanetError
@@ -147,21 +147,15 @@ def build_cache(utterances: Sequence[Utterance], folder: Path, rate: int, worker
 
 
 def _decode_all(utterances: Sequence[Utterance], rate: int, workers: int, audio: Path, index: Path) -> None:
-    scratch = audio.with_suffix(f".{os.getpid()}.part")
     offsets, hashes = [0], []
     rates = [rate] * len(utterances)
-    try:
-        decoded = spread(_decode, utterances, rates, workers=workers)
-        with scratch.open("wb") as file:
-            for pcm, content in track(decoded, "Decoding", len(utterances), console=Console(stderr=True)):
-                file.write(pcm.tobytes())
-                offsets.append(offsets[-1] + len(pcm))
-                hashes.append(content)
-        os.replace(scratch, audio)
-        scratch.write_text(json.dumps({"offsets": offsets, "hashes": hashes}), encoding="utf-8")
-        os.replace(scratch, index)
-    finally:
-        scratch.unlink(missing_ok=True)
+    decoded = spread(_decode, utterances, rates, workers=workers)
+    with written(audio) as file:
+        for pcm, content in track(decoded, "Decoding", len(utterances), console=Console(stderr=True)):
+            file.write(pcm.tobytes())
+            offsets.append(offsets[-1] + len(pcm))
+            hashes.append(content)
+    write_text(index, json.dumps({"offsets": offsets, "hashes": hashes}))
 
 
 def _decode(utterance: Utterance, rate: int) -> tuple[NDArray[np.int16], str]:

@@ -9,7 +9,6 @@ import csv
 import json
 import math
 import os
-import shutil
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from rich.progress import track
 
 from acanet.audio.blocks import Waveform
 from acanet.audio.recording import channel_count, content_hash, read_audio
+from acanet.config.files import written_folder
 from acanet.data.corpora import LAYOUTS, LeftOut, Part, Split
 from acanet.data.lists.manifest import Utterance
 from acanet.data.parallel import spread
@@ -331,18 +331,12 @@ def _share(kept: Kept) -> Share:
 
 def _write(out: Path, splits: Mapping[Split, Kept], left_out: Sequence[LeftOut], report: Report) -> None:
     """All files into a folder beside `out`, which then takes its name."""
-    temporary = out.with_name(f".{out.name}.{os.getpid()}")
-    temporary.mkdir(parents=True)
-    try:
+    out.absolute().parent.mkdir(parents=True, exist_ok=True)
+    with written_folder(out) as fresh:
         for name, kept in splits.items():
-            write_manifest(temporary / f"{name}.jsonl", kept)
-        _write_left_out(temporary / "left_out.csv", left_out)
-        (temporary / "report.json").write_text(report.as_json(), encoding="utf-8")
-        if out.exists():
-            out.rmdir()
-        os.replace(temporary, out)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+            write_manifest(fresh / f"{name}.jsonl", kept)
+        _write_left_out(fresh / "left_out.csv", left_out)
+        (fresh / "report.json").write_text(report.as_json(), encoding="utf-8")
 
 
 def write_manifest(path: Path, utterances: Iterable[tuple[Utterance, Measured]]) -> None:

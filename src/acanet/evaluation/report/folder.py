@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import quote
@@ -12,6 +11,7 @@ from urllib.parse import quote
 import numpy as np
 from numpy.typing import NDArray
 
+from acanet.config.files import written_files
 from acanet.data.lists.manifest import Utterance
 from acanet.evaluation.compare import Comparison
 from acanet.evaluation.conditions.tables import Conditions
@@ -70,8 +70,7 @@ def write_report(
         MissingExtra: without matplotlib, SciPy or Jinja.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".writing-") as name:
-        draft = Path(name)
+    with written_files(folder, FILES) as draft:
         label, *labels = _labels([result.card, *(other.result.card for other in others)])
         contents = Contents(
             label=label,
@@ -95,11 +94,6 @@ def write_report(
         pictures = _draw(draft, result, contents, curves, explanations)
         links = _players(folder, result, contents.mistakes) if players else {}
         (draft / PAGE).write_text(render(contents, pictures, links), encoding="utf-8")
-        for file in FILES:
-            if (draft / file).exists():
-                os.replace(draft / file, folder / file)
-            else:
-                (folder / file).unlink(missing_ok=True)
 
 
 def summary(card: Card) -> list[str]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from acanet.config.files import written
 from acanet.errors import MissingExtra
 
 DPI = 150
@@ -35,9 +35,8 @@ def new_figure(width: float, height: float) -> Any:
 
 def save(figure: Any, path: Path) -> None:
     """Write a figure as a PNG file, complete before it takes its place."""
-    scratch = path.with_name(path.name + ".part")
-    figure.savefig(scratch, format="png", dpi=DPI)
-    os.replace(scratch, path)
+    with written(path) as file:
+        figure.savefig(file, format="png", dpi=DPI)
 
 
 def plain(text: str) -> str:

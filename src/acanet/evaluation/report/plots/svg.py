@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
+
+from acanet.config.files import written
 
 COLOURS = tuple(f"C{number}" for number in range(10))
 MARKERS = "osD^v<>Ph"
@@ -23,10 +24,8 @@ def save_svg(figure: Any, path: Path, title: str) -> None:
     """
     import matplotlib
 
-    scratch = path.with_name(path.name + ".part")
-    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "acanet"}):
-        figure.savefig(scratch, format="svg", metadata={"Title": title, "Date": None, "Creator": None})
-    os.replace(scratch, path)
+    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "acanet"}), written(path) as file:
+        figure.savefig(file, format="svg", metadata={"Title": title, "Date": None, "Creator": None})
 
 
 def look(number: int) -> dict[str, Any]:
