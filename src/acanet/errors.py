@@ -7,6 +7,7 @@ Each error knows the exit code that the command line answers with:
       BadManifest            2   a line of a manifest
       BadTrials              2   a line of a trial list
       BadConfig              2   a key or value of a configuration or recipe
+      BadArgument            2   an argument of a function that makes no sense, such as scores that are not finite
       UnknownModel           2   a model name that the registry does not have
       ModelMismatch          2   two things made by different models
       ExportMismatch         2   an exported model that does not give the embeddings of the original
@@ -99,6 +100,14 @@ class BadConfig(AcanetError):
     def __init__(self, source: str | Path, problems: Iterable[str]) -> None:
         self.source, self.problems = str(source), list(problems)
         super().__init__(f"{source}: " + "; ".join(self.problems))
+
+
+class BadArgument(AcanetError):
+    """An argument of a function that makes no sense, such as scores that are not finite; `argument` is its name."""
+
+    def __init__(self, argument: str, reason: str) -> None:
+        super().__init__(reason)
+        self.argument, self.reason = argument, reason
 
 
 class UnknownModel(AcanetError):

@@ -251,6 +251,17 @@ def test_embed_with_nothing_to_write_writes_nothing(spoilt, tiny_bundle, tmp_pat
     assert not list(tmp_path.iterdir())
 
 
+def test_embed_follows_no_planted_link_and_leaves_nothing_behind(pair, tiny_bundle, tmp_path):
+    (tmp_path / "victim").write_text("precious")
+    (tmp_path / "out.npz.part").symlink_to(tmp_path / "victim")
+    assert acanet("embed", pair[0], "-o", tmp_path / "out.npz", "-m", tiny_bundle).code == 0
+    assert (tmp_path / "victim").read_text() == "precious"
+    (tmp_path / "folder.npz").mkdir()
+    answer = acanet("embed", pair[0], "-o", tmp_path / "folder.npz", "-m", tiny_bundle)
+    assert (answer.code, answer.err) == (2, f"error: [Errno 21] Is a directory: '{tmp_path / 'folder.npz'}'")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["folder.npz", "out.npz", "out.npz.part", "victim"]
+
+
 @pytest.mark.parametrize(("output", "named"), [("out.txt", ".npz"), ("nowhere/out.npz", "nowhere")])
 def test_embed_says_where_it_cannot_write(pair, tiny_bundle, tmp_path, output, named):
     answer = acanet("embed", pair[0], "-o", tmp_path / output, "-m", tiny_bundle)

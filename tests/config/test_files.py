@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import errno
 import os
-import resource
 import secrets
 import stat
-import subprocess
-import sys
 import threading
 
 import pytest
 
 from acanet.config import files
 from acanet.config.files import write_bytes, write_text, written, written_files, written_folder, written_text
+from support.disk import full_disk
+
+BIG = b"x" * 100_000
 
 
 @pytest.fixture
@@ -143,23 +143,12 @@ def test_after_a_failure_nothing_is_left_and_the_old_stays(tmp_path, error):
     assert (tmp_path / "a").read_text() == (tmp_path / "folder" / "b").read_text() == "old"
 
 
-def test_a_full_disk_leaves_nothing_and_the_error_names_the_file(tmp_path):
-    """A limit on the size of files stands for the full disk, as seen by a process of its own."""
+@pytest.mark.parametrize("write", [lambda path: write_bytes(path, BIG), lambda path: write_text(path, BIG.decode())])
+def test_a_full_disk_leaves_nothing_and_the_error_names_the_file(tmp_path, write):
     (tmp_path / "a").write_bytes(b"old")
-    script = (
-        "import sys; from pathlib import Path; from acanet.config.files import *\n"
-        "for write in (write_bytes, lambda p, c: write_text(p, c.decode())):\n"
-        "    try: write(Path(sys.argv[1]), b'x' * 100_000)\n"
-        "    except OSError as error: print(error)\n"
-    )
-    answer = subprocess.run(
-        [sys.executable, "-c", script, tmp_path / "a"],
-        capture_output=True,
-        text=True,
-        check=True,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096)),
-    )
-    assert answer.stdout == f"[Errno {errno.EFBIG}] File too large: '{tmp_path / 'a'}'\n" * 2
+    with full_disk(4096), pytest.raises(OSError, match=rf"File too large: '{tmp_path}/a'$") as caught:
+        write(tmp_path / "a")
+    assert caught.value.errno == errno.EFBIG
     assert names(tmp_path) == ["a"]
     assert (tmp_path / "a").read_bytes() == b"old"
 

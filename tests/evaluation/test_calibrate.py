@@ -23,7 +23,7 @@ from acanet.data.lists.sides import find_sides
 from acanet.data.lists.trials import Trials, read_trials
 from acanet.data.synthetic import write_corpus
 from acanet.encoder import Encoder
-from acanet.errors import AcanetError, BadConfig, BadTrials, MissingExtra
+from acanet.errors import AcanetError, BadArgument, BadConfig, BadTrials, MissingExtra
 from acanet.evaluation import calibrate as module
 from acanet.evaluation.backends import train_plda
 from acanet.evaluation.calibrate import (
@@ -168,9 +168,9 @@ def test_a_slope_that_would_fall_at_some_length_is_left_level():
     ],
 )
 def test_wrong_arrays(arguments, named):
-    with pytest.raises(ValueError, match=named):
+    with pytest.raises(BadArgument, match=named):
         fit(*arguments)
-    with pytest.raises(ValueError, match="0 or more"):
+    with pytest.raises(BadArgument, match="0 or more"):
         fit([0.1, 0.2], [True, False], weights=[1.0, -1.0])
 
 

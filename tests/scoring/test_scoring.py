@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from acanet.data.lists.manifest import Utterance
 from acanet.data.lists.sides import Sides
 from acanet.data.lists.trials import read_trials
+from acanet.errors import BadArgument
 from acanet.evaluation.scorer import Scorer
 from acanet.scoring import cosine as cosine_module
 from acanet.scoring import enrolment
@@ -46,7 +47,7 @@ def test_cosine_by_hand_and_across_blocks() -> None:
 @pytest.mark.parametrize("bad", [0.0, float("nan"), float("inf")])
 def test_cosine_refuses_embeddings_without_direction(bad: float) -> None:
     embeddings = np.array([[1, 0], [bad, 0]], np.float32)
-    with pytest.raises(ValueError, match="first row 1"):
+    with pytest.raises(BadArgument, match="first row 1"):
         cosine(embeddings, np.array([0]), np.array([1]))
 
 
@@ -126,7 +127,7 @@ def test_the_mean_of_scores_is_the_mean_over_all_pairs(counts: list[int], most: 
 
 def test_a_name_without_utterances_is_refused() -> None:
     embeddings = np.eye(2, dtype=np.float32)
-    with pytest.raises(ValueError, match="name 1 has no utterances"):
+    with pytest.raises(BadArgument, match="name 1 has no utterances"):
         mean_embeddings(embeddings, [np.array([0]), np.array([], np.intp)])
 
 

@@ -30,6 +30,7 @@ from acanet.training.config import Data, Recipe
 from acanet.training.corpus import crop_stages, load_banks
 from acanet.training.loop import _interrupts, train
 from acanet.training.recipe import read_recipe, recipe_yaml
+from support.disk import full_disk
 
 STEPS, DEV_EVERY, SAVE_EVERY = 10, 3, 4
 
@@ -493,6 +494,16 @@ def test_ctrl_c_in_a_save_is_ctrl_c(tmp_path, monkeypatch):
     monkeypatch.setattr(checkpoint.torch, "save", half_written)
     with pytest.raises(KeyboardInterrupt):
         save_state(State(4, {}, {}, {}), path)
+    assert load_state(path).step == 3
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_checkpoint_on_a_full_disk_is_an_error_that_names_it(tmp_path):
+    """torch's archive writer, which is closed half-way, makes an internal error of it."""
+    path = tmp_path / "last.pt"
+    save_state(State(3, {}, {}, {}), path)
+    with full_disk(10_000), pytest.raises(OSError, match=rf"File too large: '{path}'"):
+        save_state(State(4, {"w": torch.ones(100_000)}, {}, {}), path)
     assert load_state(path).step == 3
     assert list(tmp_path.iterdir()) == [path]
 

@@ -70,7 +70,7 @@ def evaluate(
         TooShort: for a recording shorter than the model needs.
         SeenInTraining: for training data, unless `seen`; speakers are looked at before anything is decoded.
         AcanetError: for an encoder that trims.
-        ValueError: with neither a manifest nor an audio root, or for embeddings that are not finite.
+        BadArgument: with neither a manifest nor an audio root, or for embeddings that are not finite.
     """
     refuse_trimming(encoder)
     began = time.perf_counter()

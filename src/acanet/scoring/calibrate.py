@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from acanet.config.strict import Strict
-from acanet.errors import AcanetError
+from acanet.errors import AcanetError, BadArgument
 from acanet.scoring.decide import Verification
 from acanet.scoring.measure import Measure
 from acanet.scoring.operating_point import OperatingPoint
@@ -178,21 +178,21 @@ def fit(
 
     Raises:
         AcanetError: when the scores of target trials are not the higher ones, so that no ratio rises with the score.
-        ValueError: for numbers that are not finite, wrong shapes, or a class without trials.
+        BadArgument: for numbers that are not finite, wrong shapes, or a class without trials.
 
     >>> ratio = fit([0.9, 0.5, 0.4, 0.6, 0.2, 0.1], [True, True, True, False, False, False])
     >>> ratio.llr([0.2, 0.9], 1, 1).round(2).tolist()
     [-1.43, 2.75]
     """
     labels = np.asarray(target, np.bool_)
-    s = _vector(scores, len(labels))
-    shares = _shares(labels, np.ones(len(s)) if weights is None else _vector(weights, len(s)))
+    s = _vector(scores, len(labels), "scores")
+    shares = _shares(labels, np.ones(len(s)) if weights is None else _vector(weights, len(s), "weights"))
     if speech is None:
         return _rising([{"offset": np.ones_like(s), "slope": s}], labels, shares)
-    sides = _vector(speech[0], len(s)), _vector(speech[1], len(s))
+    sides = _vector(speech[0], len(s), "speech"), _vector(speech[1], len(s), "speech")
     shortest, longest = np.percentile(np.concatenate(sides), OUTLYING).tolist()
     if not shortest > 0:
-        raise ValueError(f"the shortest sides have {shortest} s of speech; leave out those without")
+        raise BadArgument("speech", f"the shortest sides have {shortest} s of speech; leave out those without")
     q = quality(*sides, shortest, longest)
     terms = {"offset": np.ones_like(s), "offset_q": q, "offset_qq": q * q, "slope": s}
     ends = {"shortest": shortest, "longest": longest}
@@ -248,18 +248,19 @@ def _regress(columns: Floats, target: NDArray[np.bool_], shares: Floats) -> list
 def _shares(target: NDArray[np.bool_], weights: Floats) -> Floats:
     """What each trial counts, (trials,): one half for each class in all."""
     if np.any(weights < 0):
-        raise ValueError(f"a weight is {weights.min()}; 0 or more is expected")
+        raise BadArgument("weights", f"a weight is {weights.min()}; 0 or more is expected")
     totals = [weights[side].sum() for side in (target, ~target)]
     if min(totals) <= 0:
-        raise ValueError(f"target and nontarget trials weigh {totals}; calibration needs both")
+        raise BadArgument("weights", f"target and nontarget trials weigh {totals}; calibration needs both")
     shares: Floats = weights / np.where(target, *totals) / 2
     return shares
 
 
-def _vector(values: ArrayLike, trials: int) -> Floats:
+def _vector(values: ArrayLike, trials: int, name: str) -> Floats:
     array = np.asarray(values, np.float64)
     if array.shape != (trials,):
-        raise ValueError(f"an array of shape {array.shape} for {trials} labels; one number a trial is expected")
+        told = f"an array of shape {array.shape} for {trials} labels; one number a trial is expected"
+        raise BadArgument(name, told)
     if not np.isfinite(array).all():
-        raise ValueError(f"{np.count_nonzero(~np.isfinite(array))} of {trials} numbers are NaN or infinite")
+        raise BadArgument(name, f"{np.count_nonzero(~np.isfinite(array))} of {trials} numbers are NaN or infinite")
     return array

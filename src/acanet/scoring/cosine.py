@@ -7,6 +7,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from acanet.errors import BadArgument
 from acanet.scoring.pairs import Floats, Index, Rows
 
 Float = TypeVar("Float", bound=np.floating)
@@ -19,12 +20,13 @@ def unit(embeddings: NDArray[Float]) -> NDArray[Float]:
         embeddings: (rows, dim), of any length but zero.
 
     Raises:
-        ValueError: for an embedding of length zero, or of numbers that are not finite.
+        BadArgument: for an embedding of length zero, or of numbers that are not finite.
     """
     lengths = np.linalg.norm(embeddings, axis=1, keepdims=True)
     bad = np.flatnonzero(~(np.isfinite(lengths) & (lengths > 0)))
     if bad.size:
-        raise ValueError(f"{bad.size} embeddings have no direction (all zero, or not finite), first row {bad[0]}")
+        told = f"{bad.size} embeddings have no direction (all zero, or not finite), first row {bad[0]}"
+        raise BadArgument("embeddings", told)
     unit_length: NDArray[Float] = embeddings / lengths
     return unit_length
 
@@ -49,7 +51,7 @@ def cosine(embeddings: NDArray[np.floating], enrol: Index, test: Index) -> Float
         (trials,) in [-1, 1].
 
     Raises:
-        ValueError: for an embedding of length zero, or of numbers that are not finite.
+        BadArgument: for an embedding of length zero, or of numbers that are not finite.
 
     >>> embeddings = np.array([[1, 0], [3, 4]], np.float32)
     >>> cosine(embeddings, np.array([0, 0]), np.array([0, 1])).round(3).tolist()

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from acanet.errors import BadArgument
 from acanet.scoring.cosine import unit
 from acanet.scoring.pairs import Floats, Index
 
@@ -25,7 +26,7 @@ def mean_embeddings(embeddings: NDArray[np.floating], members: Sequence[Index]) 
         (names, dim), not at length one.
 
     Raises:
-        ValueError: for a name without utterances, and for embeddings that `unit` refuses.
+        BadArgument: for a name without utterances, and for embeddings that `unit` refuses.
     """
     rows, starts, counts = _flat(members)
     sums = np.add.reduceat(unit(embeddings)[rows], starts, axis=0)
@@ -49,7 +50,7 @@ def mean_scores(
         test: (trials,) name on the test side.
 
     Raises:
-        ValueError: for a name without utterances.
+        BadArgument: for a name without utterances.
     """
     rows, starts, counts = _flat(members)
     means = np.empty(len(enrol), np.float32)
@@ -71,7 +72,7 @@ def _flat(members: Sequence[Index]) -> tuple[Index, Index, Index]:
     """All rows one after the other, and for each name where its own begin and how many they are."""
     counts = np.array([len(rows) for rows in members])
     if not counts.all():
-        raise ValueError(f"name {np.argmin(counts)} has no utterances")
+        raise BadArgument("members", f"name {np.argmin(counts)} has no utterances")
     return np.concatenate(list(members)), np.cumsum(counts) - counts, counts
 
 

@@ -54,7 +54,7 @@ class SNorm:
 
         Raises:
             AcanetError: for an embedding to which the cohort is equally near throughout.
-            ValueError: for an embedding of length zero, or of numbers that are not finite.
+            BadArgument: for an embedding of length zero, or of numbers that are not finite.
         """
         return self.rows(embeddings).pairs(enrol, test)
 

@@ -49,6 +49,15 @@ class OperatingPoint(Strict):
         return ",".join(f"{part:g}" for part in parts)
 
 
+def operating_point(prior: float, c_miss: float = 1.0, c_fa: float = 1.0) -> OperatingPoint:
+    """The operating point of these numbers.
+
+    Raises:
+        BadConfig: for a prior outside (0, 1), or a cost that is not above 0.
+    """
+    return OperatingPoint.parse({"prior": prior, "c_miss": c_miss, "c_fa": c_fa}, "operating point")
+
+
 def parse_point(text: str) -> OperatingPoint:
     """Read an operating point as `name` writes it: a prior such as `0.01`, or with costs such as `0.01,10,1`.
 

@@ -76,7 +76,7 @@ class Plda:
 
         Raises:
             AcanetError: for speakers from whom it cannot be learned (see `require_trainable`).
-            ValueError: for embeddings of length zero, or of numbers that are not finite.
+            BadArgument: for embeddings of length zero, or of numbers that are not finite.
         """
         require_trainable(speakers, embeddings.shape[1], origin.lda)
         vectors = unit(embeddings).astype(np.float64)
@@ -94,7 +94,7 @@ class Plda:
 
         Raises:
             AcanetError: for embeddings of another length than those of the training.
-            ValueError: for an embedding of length zero, or of numbers that are not finite.
+            BadArgument: for an embedding of length zero, or of numbers that are not finite.
         """
         return self.rows(embeddings).pairs(enrol, test)
 

@@ -169,7 +169,7 @@ def fit_discriminant(
 
     Raises:
         AcanetError: when there are not more speakers than directions, or all utterances of a speaker are the same.
-        ValueError: for embeddings of length zero, or of numbers that are not finite.
+        BadArgument: for embeddings of length zero, or of numbers that are not finite.
     """
     chosen = several(speakers)
     kept = np.asarray(speakers)[chosen]

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from acanet.data.lists import lines as listing
 from acanet.data.lists.manifest import Utterance
 from acanet.data.lists.trials import Trials, read_names, read_trials, resolve
-from acanet.errors import BadTrials
+from acanet.errors import BadArgument, BadTrials
 
 VOXCELEB = "1 anna/1.wav anna/2.wav\n0 anna/1.wav bo/1.wav\n"
 
@@ -262,7 +262,7 @@ def test_names_below_an_audio_root(tmp_path: Path) -> None:
 
 
 def test_resolving_needs_a_manifest_or_a_root(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="manifest"):
+    with pytest.raises(BadArgument, match="manifest"):
         resolve(read(tmp_path, VOXCELEB))
 
 

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from acanet.errors import BadArgument
 from acanet.evaluation.figures.der import DiarizationError, diarization_error
 from acanet.segments.rttm import Turn
 
@@ -68,7 +69,7 @@ def test_a_collar_forgives_at_the_borders():
     assert error([ANNA, BO], hypothesis, collar=0.25) == (19, 0, 0, 0.75)
     assert error([ANNA, BO], [Turn(0, 20, "1")], collar=5.0) == (0, 0, 0, 0)
     assert np.isnan(diarization_error([ANNA], [], collar=6.0).rate)
-    with pytest.raises(ValueError, match="collar is -1"):
+    with pytest.raises(BadArgument, match="collar is -1"):
         error([ANNA], [], collar=-1)
 
 

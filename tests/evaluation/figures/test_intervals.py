@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
+from acanet.errors import BadArgument
 from acanet.evaluation.figures import curve, intervals
 from acanet.evaluation.figures.bootstrap import Speakers, ends
 from acanet.evaluation.figures.intervals import differences, figure_names, measure, pairwise
@@ -299,16 +300,16 @@ def test_pairing_sees_what_overlapping_intervals_hide() -> None:
     ],
 )
 def test_bad_input_is_refused(enrol: Any, test: Any, replicates: int, words: str) -> None:
-    with pytest.raises(ValueError, match=words):
+    with pytest.raises(BadArgument, match=words):
         measure([0.9, 0.1], [1, 0], enrol, test, replicates=replicates)
-    with pytest.raises(ValueError, match=words):
+    with pytest.raises(BadArgument, match=words):
         differences([0.9, 0.1], [0.8, 0.2], [1, 0], enrol, test, replicates=replicates)
 
 
 def test_wrong_scores_are_refused() -> None:
-    with pytest.raises(ValueError, match="3 scores for 2 labels"):
+    with pytest.raises(BadArgument, match="3 scores for 2 labels"):
         measure([0.9, 0.1, 0.2], [1, 0], ["a", "a"], ["a", "b"])
-    with pytest.raises(ValueError, match="NaN"):
+    with pytest.raises(BadArgument, match="NaN"):
         measure([0.9, 0.1], [1, 0], ["a", "a"], ["a", "b"], llrs=[1.0, float("nan")])
 
 

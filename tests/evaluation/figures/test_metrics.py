@@ -11,6 +11,7 @@ from scipy.integrate import quad
 from scipy.stats import norm
 from sklearn.metrics import det_curve, roc_auc_score, roc_curve
 
+from acanet.errors import BadArgument, BadConfig
 from acanet.evaluation.figures import metrics
 from acanet.evaluation.figures.metrics import (
     act_dcf,
@@ -280,12 +281,12 @@ def test_figures_keep_to_each_other(trials: list[tuple[int, bool]]) -> None:
 )
 def test_bad_input_is_refused(arguments: Any, words: str) -> None:
     for figure in (error_rates, eer, eer_threshold, eer_hull, auc, cllr, min_cllr):
-        with pytest.raises(ValueError, match=words):
+        with pytest.raises(BadArgument, match=words):
             figure(*arguments)
 
 
 @pytest.mark.parametrize("change", [{"prior": 0}, {"prior": 1}, {"prior": 0.5, "c_fa": 0}])
 def test_impossible_costs_are_refused(change: dict[str, float]) -> None:
     for figure in (min_dcf, act_dcf):
-        with pytest.raises(ValueError, match=r"greater than 0|less than 1"):
+        with pytest.raises(BadConfig, match=r"greater than 0|less than 1"):
             figure([0.1, 0.2], [1, 0], **change)

@@ -14,6 +14,7 @@ from acanet.data.augment.effects import Augment, Music, Noise
 from acanet.data.augment.music import music
 from acanet.data.augment.rooms import RoomBank
 from acanet.data.feed.cache import Audio
+from acanet.errors import BadArgument
 
 OtherVoices = Callable[[int], Sequence[Waveform]]
 """How many -> that many crops of other speakers, as long as the one that is augmented."""
@@ -37,12 +38,12 @@ class Chain:
         rate: samples a second.
 
     Raises:
-        ValueError: when the config asks for rooms, and there are none.
+        BadArgument: when the config asks for rooms, and there are none.
     """
 
     def __init__(self, config: Augment, banks: Banks, rate: int) -> None:
         if config.room.probability and banks.rooms is None:
-            raise ValueError("rooms have a probability, but there is no bank of them")
+            raise BadArgument("banks", "rooms have a probability, but there is no bank of them")
         self.config, self.banks, self.rate = config, banks, rate
 
     def __call__(self, crop: Waveform, rng: np.random.Generator, other_voices: OtherVoices) -> Waveform:

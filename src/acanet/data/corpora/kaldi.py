@@ -13,7 +13,7 @@ import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from acanet.data.corpora.layout import Layout, LeftOut
 from acanet.data.lists.manifest import Utterance
@@ -62,7 +62,7 @@ def read_kaldi(folder: Path, root: Path | None = None) -> Iterator[Utterance | L
     of_utterances: dict[str, Mapping[str, object]] = {
         "age": _mapping(folder / "utt2age", _age),
         "language": _mapping(folder / "utt2lang", _word),
-        "text": {name: text for name, text in _mapping(folder / "text", str).items() if text},
+        "text": {name: text for name, text in _mapping(folder / "text", lambda text, _: text).items() if text},
     }
     table = "segments" if segments else "wav.scp"
     for name in segments or sources:
@@ -98,12 +98,23 @@ def _find(
     return next((path for path in paths if path.is_file()), missing)
 
 
-def _mapping(path: Path, parse: Callable[[str], Value]) -> dict[str, Value]:
+class _Line(NamedTuple):
+    """Where a value stands."""
+
+    path: Path
+    number: int
+
+    def wrong(self, reason: str) -> BadManifest:
+        """The error about it."""
+        return BadManifest(*self, reason)
+
+
+def _mapping(path: Path, parse: Callable[[str, _Line], Value]) -> dict[str, Value]:
     """What follows the first word of each line, by that word; nothing where there is no such file.
 
     Args:
         path: a file of the folder.
-        parse: reads what follows, or raises ValueError with what is wrong.
+        parse: reads what follows, in that line.
 
     Raises:
         BadManifest: with the line that is wrong.
@@ -116,31 +127,29 @@ def _mapping(path: Path, parse: Callable[[str], Value]) -> dict[str, Value]:
     except UnicodeDecodeError:
         raise BadManifest(path, None, "is not UTF-8; save it as UTF-8") from None
     for number, line in enumerate(lines, 1):
+        at = _Line(path, number)
         name, value, *_ = [*_BLANK.split(line.strip(), maxsplit=1), ""]
         if not name:
-            raise BadManifest(path, number, "a blank line; remove it")
+            raise at.wrong("a blank line; remove it")
         if name in known:
-            raise BadManifest(path, number, f"{name!r} has a line already")
-        try:
-            known[name] = parse(value)
-        except ValueError as error:
-            raise BadManifest(path, number, str(error)) from None
+            raise at.wrong(f"{name!r} has a line already")
+        known[name] = parse(value, at)
     return known
 
 
-def _words(value: str) -> str:
+def _words(value: str, at: _Line) -> str:
     if not value:
-        raise ValueError("only one word; two or more are expected")
+        raise at.wrong("only one word; two or more are expected")
     return value
 
 
-def _word(value: str) -> str:
+def _word(value: str, at: _Line) -> str:
     if len(value.split()) != 1:
-        raise ValueError(f"{1 + len(value.split())} words; two are expected")
+        raise at.wrong(f"{1 + len(value.split())} words; two are expected")
     return value
 
 
-def _segment(value: str) -> _Segment:
+def _segment(value: str, at: _Line) -> _Segment:
     """`recording start end`, seconds; an end of -1 is that of the recording."""
     words = value.split()
     try:
@@ -148,25 +157,23 @@ def _segment(value: str) -> _Segment:
     except (IndexError, ValueError):
         recording, start, end = "", math.nan, math.nan
     if len(words) != 3 or not (0 <= start < end < math.inf or (0 <= start < math.inf and end == -1)):
-        raise ValueError(
-            f"{value!r} after the name; 'recording start end' is expected, in seconds, the end -1 or later"
-        )
+        raise at.wrong(f"{value!r} after the name; 'recording start end' is expected, in seconds, the end -1 or later")
     return _Segment(recording, start, None if end == -1 else end - start)
 
 
-def _gender(value: str) -> str:
+def _gender(value: str, at: _Line) -> str:
     if value.lower() not in GENDERS:
-        raise ValueError(f"gender is {value!r}; f or m is expected")
+        raise at.wrong(f"gender is {value!r}; f or m is expected")
     return GENDERS[value.lower()]
 
 
-def _age(value: str) -> float:
+def _age(value: str, at: _Line) -> float:
     try:
         years = float(value)
     except ValueError:
         years = math.nan
     if not 0 <= years < math.inf:
-        raise ValueError(f"age is {value!r}; a number of years is expected")
+        raise at.wrong(f"age is {value!r}; a number of years is expected")
     return int(years) if years.is_integer() else years
 
 

@@ -61,7 +61,7 @@ def find_sides(
             utterance compared with itself, or with a model that was enrolled with it; a model that is not in the
             enrolments, is on the test side, or has members of several speakers.
         BadManifest: for a manifest that cannot be used.
-        ValueError: with neither a manifest nor an audio root.
+        BadArgument: with neither a manifest nor an audio root.
     """
     lists: list[Names] = [trials]
     if enrolments is not None:

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from acanet.data.lists.lines import quoted, read_lines
 from acanet.data.lists.manifest import Utterance
-from acanet.errors import BadTrials, few
+from acanet.errors import BadArgument, BadTrials, few
 
 DIGITS = {b"1": True, b"0": False}
 WORDS = {b"target": True, b"nontarget": False}
@@ -158,12 +158,12 @@ def resolve(
 
     Raises:
         BadTrials: for names that are not found, or stand for several utterances; with the first such line.
-        ValueError: with neither a manifest nor an audio root.
+        BadArgument: with neither a manifest nor an audio root.
     """
     if manifest is not None:
         return _from_manifest(listed, manifest, audio_root or Path())
     if audio_root is None:
-        raise ValueError("names of a trial list are resolved by a manifest, an audio root, or both")
+        raise BadArgument("audio_root", "names of a trial list are resolved by a manifest, an audio root, or both")
     return _from_files(listed, audio_root)
 
 

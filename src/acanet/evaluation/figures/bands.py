@@ -51,7 +51,7 @@ def det_band(
         seed: of the draws.
 
     Raises:
-        ValueError: as `error_rates`.
+        BadArgument: as `error_rates`.
         MissingExtra: without SciPy.
     """
     thresholds, fmr, fnmr = error_rates(scores, target)

@@ -31,7 +31,7 @@ from itertools import islice
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from acanet.errors import MissingExtra
+from acanet.errors import BadArgument, MissingExtra
 from acanet.evaluation.figures.metrics import Floats, vector
 
 LEVEL = 0.05
@@ -56,19 +56,20 @@ class Speakers:
             test_speaker: (trials,) speaker of the test side.
 
         Raises:
-            ValueError: for wrong shapes, a target trial of two speakers, or a nontarget trial of one.
+            BadArgument: for wrong shapes, a target trial of two speakers, or a nontarget trial of one.
         """
         self.target: NDArray[np.bool_] = np.asarray(vector(target, "target"), np.bool_)
         sides = vector(enrol_speaker, "enrol_speaker"), vector(test_speaker, "test_speaker")
         if not len(sides[0]) == len(sides[1]) == len(self.target):
-            raise ValueError(f"{len(sides[0])} and {len(sides[1])} speakers for {len(self.target)} labels")
+            told = f"{len(sides[0])} and {len(sides[1])} speakers for {len(self.target)} labels"
+            raise BadArgument("enrol_speaker", told)
         names, numbers = np.unique(np.concatenate(sides), return_inverse=True)
         self.count = len(names)
         self.enrol, self.test = numbers.reshape(2, -1)
         if np.any((self.enrol != self.test) & self.target):
-            raise ValueError("a target trial has two speakers; its sides must be one")
+            raise BadArgument("target", "a target trial has two speakers; its sides must be one")
         if np.any((self.enrol == self.test) & ~self.target):
-            raise ValueError("a nontarget trial has one speaker; its sides must be two")
+            raise BadArgument("target", "a nontarget trial has one speaker; its sides must be two")
 
     @property
     def themselves(self) -> NDArray[np.intp]:
@@ -84,12 +85,12 @@ class Speakers:
         """How often each speaker is drawn, (replicates, speakers); one without trials of both classes is made again.
 
         Raises:
-            ValueError: for fewer than one replicate, or trials of one class.
+            BadArgument: for fewer than one replicate, or trials of one class.
         """
         if replicates < 1:
-            raise ValueError(f"replicates is {replicates}; at least 1 is needed")
+            raise BadArgument("replicates", f"replicates is {replicates}; at least 1 is needed")
         if self.target.all() or not self.target.any():
-            raise ValueError("trials of one class; a bootstrap needs both")
+            raise BadArgument("target", "trials of one class; a bootstrap needs both")
         return np.array(list(islice(self._valid(np.random.default_rng(seed)), replicates)))
 
     def _valid(self, generator: np.random.Generator) -> Iterator[Floats]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from acanet.errors import MissingExtra
+from acanet.errors import BadArgument, MissingExtra
 from acanet.segments.rttm import Turn
 
 Floats = NDArray[np.float64]
@@ -63,7 +63,7 @@ def diarization_error(
         overlap: score what two or more say at once in the reference.
 
     Raises:
-        ValueError: for a negative collar.
+        BadArgument: for a negative collar.
         MissingExtra: without SciPy.
 
     >>> said = [Turn(0, 6, "anna"), Turn(6, 10, "bo")]
@@ -78,7 +78,7 @@ def diarization_error(
     except ImportError:
         raise MissingExtra("scipy", "train") from None
     if not collar >= 0:
-        raise ValueError(f"collar is {collar}; 0 s or more is expected")
+        raise BadArgument("collar", f"collar is {collar}; 0 s or more is expected")
     borders = _times(reference)
     edges = np.unique(np.concatenate([borders, borders - collar, borders + collar, _times(hypothesis)]))
     if len(edges) < 2:

@@ -68,7 +68,7 @@ def measure(
         then `min_cllr` (of the llrs, without them of the scores) and `fnmr(FMR)` at three false match rates.
 
     Raises:
-        ValueError: for a label that the speakers contradict, wrong shapes or `replicates`, and as `error_rates`.
+        BadArgument: for a label that the speakers contradict, wrong shapes or `replicates`, and as `error_rates`.
         MissingExtra: without SciPy.
     """
     speakers = Speakers(target, enrol_speaker, test_speaker)
@@ -105,7 +105,7 @@ def differences(
         target, enrol_speaker, test_speaker, points, replicates, seed: see `measure`.
 
     Raises:
-        ValueError, MissingExtra: as `measure`.
+        BadArgument, MissingExtra: as `measure`.
     """
     if llrs is None or other_llrs is None:
         llrs = other_llrs = None
@@ -144,7 +144,7 @@ def pairwise(
         For every ordered pair (one, other) of systems and of groups, by figure.
 
     Raises:
-        ValueError, MissingExtra: as `measure`.
+        BadArgument, MissingExtra: as `measure`.
     """
     speakers = Speakers(target, enrol_speaker, test_speaker)
     drawn = speakers.draws(replicates, seed)

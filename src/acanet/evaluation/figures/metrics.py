@@ -13,8 +13,8 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from acanet.errors import MissingExtra
-from acanet.scoring.operating_point import OperatingPoint
+from acanet.errors import BadArgument, MissingExtra
+from acanet.scoring.operating_point import OperatingPoint, operating_point
 
 Floats = NDArray[np.float64]
 Rate = TypeVar("Rate", float, Floats)
@@ -37,7 +37,7 @@ def error_rates(scores: ArrayLike, target: ArrayLike, weights: ArrayLike | None 
         weights: (trials,), 0 or more; a trial of weight 2 counts as two trials. None: all 1.
 
     Raises:
-        ValueError: for scores that are not finite, wrong shapes or weights, or a class without trials.
+        BadArgument: for scores that are not finite, wrong shapes or weights, or a class without trials.
 
     >>> error_rates([0.9, 0.4, 0.4, 0.1], [True, True, False, False])
     ErrorRates(thresholds=array([0.1, 0.4, 0.9, inf]), fmr=array([1. , 0.5, 0. , 0. ]), \
@@ -142,12 +142,13 @@ def min_dcf(
         c_fa: cost of accepting a nontarget trial.
 
     Raises:
-        ValueError: for a prior or cost out of range, and as `error_rates`.
+        BadConfig: for a prior or cost out of range.
+        BadArgument: as `error_rates`.
 
     >>> min_dcf([0.9, 0.4, 0.4, 0.1], [True, True, False, False], prior=0.01)
     0.5
     """
-    point = OperatingPoint(prior=prior, c_miss=c_miss, c_fa=c_fa)
+    point = operating_point(prior, c_miss, c_fa)
     _, fmr, fnmr = error_rates(scores, target, weights)
     return least_cost(fmr, fnmr, point)
 
@@ -178,7 +179,7 @@ def act_dcf(
     >>> act_dcf([3.0, -1.0, -2.0, -4.0], [True, True, False, False], prior=0.5)
     0.5
     """
-    point = OperatingPoint(prior=prior, c_miss=c_miss, c_fa=c_fa)
+    point = operating_point(prior, c_miss, c_fa)
     values, labels = checked_trials(llrs, target)
     weighed = _checked_weights(weights, labels)
     accepted = values >= point.threshold
@@ -273,12 +274,14 @@ def checked_trials(scores: ArrayLike, target: ArrayLike) -> tuple[Floats, NDArra
     values = np.asarray(vector(scores, "scores"), np.float64)
     labels = np.asarray(vector(target, "target"), np.bool_)
     if len(values) != len(labels):
-        raise ValueError(f"{len(values)} scores for {len(labels)} labels")
+        raise BadArgument("scores", f"{len(values)} scores for {len(labels)} labels")
     if not np.isfinite(values).all():
-        raise ValueError(f"{np.count_nonzero(~np.isfinite(values))} of {len(values)} scores are NaN or infinite")
+        told = f"{np.count_nonzero(~np.isfinite(values))} of {len(values)} scores are NaN or infinite"
+        raise BadArgument("scores", told)
     targets = int(labels.sum())
     if targets in (0, len(labels)):
-        raise ValueError(f"{targets} target and {len(labels) - targets} nontarget trials; error rates need both")
+        told = f"{targets} target and {len(labels) - targets} nontarget trials; error rates need both"
+        raise BadArgument("target", told)
     return values, labels
 
 
@@ -286,11 +289,11 @@ def vector(values: ArrayLike, name: str) -> NDArray[Any]:
     """An array of one number a trial.
 
     Raises:
-        ValueError: for another shape.
+        BadArgument: for another shape.
     """
     array = np.asarray(values)
     if array.ndim != 1:
-        raise ValueError(f"{name} has the shape {array.shape}; one number a trial is expected")
+        raise BadArgument(name, f"{name} has the shape {array.shape}; one number a trial is expected")
     return array
 
 
@@ -299,11 +302,11 @@ def _checked_weights(weights: ArrayLike | None, target: NDArray[np.bool_]) -> Fl
         return np.ones(len(target))
     array = np.asarray(vector(weights, "weights"), np.float64)
     if len(array) != len(target):
-        raise ValueError(f"{len(array)} weights for {len(target)} scores")
+        raise BadArgument("weights", f"{len(array)} weights for {len(target)} scores")
     if not (np.isfinite(array).all() and (array >= 0).all()):
-        raise ValueError("weights must be finite and 0 or more")
+        raise BadArgument("weights", "weights must be finite and 0 or more")
     if not (np.any(array[target]) and np.any(array[~target])):
-        raise ValueError("all weights of a class are zero; error rates need trials of both classes")
+        raise BadArgument("weights", "all weights of a class are zero; error rates need trials of both classes")
     return array
 
 

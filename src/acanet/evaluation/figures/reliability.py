@@ -96,7 +96,7 @@ def bayes_errors(llrs: Floats, target: NDArray[np.bool_], *, reach: float = 7.0,
     """Error rates over the prior log odds, from `-reach` to `reach`.
 
     Raises:
-        ValueError: as `error_rates`.
+        BadArgument: as `error_rates`.
         MissingExtra: without SciPy.
     """
     log_odds = np.linspace(-reach, reach, points)
