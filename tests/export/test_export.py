@@ -15,10 +15,14 @@ import torch
 from acanet.encoder import Encoder
 from acanet.errors import AcanetError, ExportMismatch
 from acanet.export import export as module
-from acanet.export.export import LENGTHS, compare, export
+from acanet.export import gate, graphs
+from acanet.export.export import export
+from acanet.export.gate import LENGTHS, compare
 from acanet.models.registry import model_names
-from acanet.runtime.bundle import Bundle, BundleConfig, Golden, Provenance, write_bundle
-from acanet.runtime.onnx import OnnxNetwork, check
+from acanet.runtime.bundle import Bundle, BundleConfig, Provenance, write_bundle
+from acanet.runtime.check import check
+from acanet.runtime.golden import Golden
+from acanet.runtime.onnx import OnnxNetwork
 from support.commands import acanet
 from support.networks import small, waveforms
 
@@ -33,8 +37,8 @@ def quick(exported, monkeypatch):
     """Export without tracing, which takes seconds: the graphs are those of `exported`; returns their files."""
     names = exported.bundle.graphs.files
     files = {name: (exported.bundle.folder / name).read_bytes() for name in names}
-    monkeypatch.setattr(module, "_files", lambda *_: files)
-    monkeypatch.setattr(module, "LENGTHS", (0.5, 0.9, 1.3))
+    monkeypatch.setattr(module, "graph_files", lambda *_: files)
+    monkeypatch.setattr(gate, "LENGTHS", (0.5, 0.9, 1.3))
     return files
 
 
@@ -189,7 +193,7 @@ def test_a_model_that_cannot_be_traced_says_so(monkeypatch, tiny_bundle, tmp_pat
     def refuse(*_, **__):
         raise torch.onnx.OnnxExporterError("no such operator")
 
-    monkeypatch.setattr(module.torch.onnx, "export", refuse)
+    monkeypatch.setattr(graphs.torch.onnx, "export", refuse)
     with pytest.raises(AcanetError, match=r"graph 'whole' cannot be exported: .* no such operator"):
         export(tiny_bundle, tmp_path / "new")
     assert list(tmp_path.iterdir()) == []

@@ -13,11 +13,15 @@ from onnx.reference import ReferenceEvaluator
 from acanet.encoder import Encoder
 from acanet.errors import AcanetError
 from acanet.export import export as module
-from acanet.export import precision as twins
+from acanet.export import gate, twins
+from acanet.export import precision as conversion
 from acanet.export.export import export
-from acanet.export.precision import ErrorRates, TrialList, Twin, compare, convert
-from acanet.runtime.bundle import Bundle, Golden
-from acanet.runtime.onnx import OnnxNetwork, check
+from acanet.export.precision import convert
+from acanet.export.twins import ErrorRates, TrialList, Twin, compare
+from acanet.runtime.bundle import Bundle
+from acanet.runtime.check import check
+from acanet.runtime.golden import Golden
+from acanet.runtime.onnx import OnnxNetwork
 from acanet.scoring.measure import Measure
 from support.commands import acanet
 from support.networks import waveforms
@@ -27,7 +31,7 @@ from support.networks import waveforms
 def plain(tiny_bundle, tmp_path_factory):
     """The float32 export of the tiny model."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "LENGTHS", (0.5, 0.9, 1.3))
+        patch.setattr(gate, "LENGTHS", (0.5, 0.9, 1.3))
         return export(tiny_bundle, tmp_path_factory.mktemp("float32") / "bundle").bundle
 
 
@@ -47,8 +51,8 @@ def made(plain, tiny_bundle, trials, tmp_path_factory):
     """Both twins, from the graphs of `plain`; the first with figures of a trial list."""
     files = {name: (plain.folder / name).read_bytes() for name in plain.graphs.files}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "_files", lambda *_: files)
-        patch.setattr(module, "LENGTHS", (0.5, 0.9, 1.3))
+        patch.setattr(module, "graph_files", lambda *_: files)
+        patch.setattr(gate, "LENGTHS", (0.5, 0.9, 1.3))
         folder = tmp_path_factory.mktemp("twins")
         return {
             "int8": export(tiny_bundle, folder / "int8", precision="int8", trials=trials),
@@ -60,8 +64,8 @@ def made(plain, tiny_bundle, trials, tmp_path_factory):
 def quick(plain, monkeypatch):
     """Export without tracing, on short recordings."""
     files = {name: (plain.folder / name).read_bytes() for name in plain.graphs.files}
-    monkeypatch.setattr(module, "_files", lambda *_: files)
-    monkeypatch.setattr(module, "LENGTHS", (0.5, 0.9, 1.3))
+    monkeypatch.setattr(module, "graph_files", lambda *_: files)
+    monkeypatch.setattr(gate, "LENGTHS", (0.5, 0.9, 1.3))
 
 
 def by_hand(kind="MatMul"):
@@ -87,7 +91,7 @@ def by_hand(kind="MatMul"):
 
 def test_only_products_with_weights_after_the_logarithm_are_found():
     model, _ = by_hand()
-    assert twins._products(model.graph, ("MatMul",)) == (["weights"], [])
+    assert conversion._products(model.graph, ("MatMul",)) == (["weights"], [])
 
 
 def test_fp16_rounds_what_goes_into_such_a_product_and_nothing_else():

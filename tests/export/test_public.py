@@ -17,14 +17,15 @@ from torch.nn.functional import normalize
 from acanet.cli.bundles import Layout
 from acanet.encoder import Encoder
 from acanet.errors import AcanetError, BadConfig, ModelMismatch
-from acanet.export import export as exporting
+from acanet.export import gate
 from acanet.export.public import torch_bundle
 from acanet.models.inference import embed_waveforms, load_model
 from acanet.models.registry import build_model, model_config
 from acanet.models.weights import LAYOUTS
 from acanet.runtime.bundle import Bundle, Provenance
+from acanet.runtime.check import check
 from acanet.runtime.front_end import FrontEndConfig
-from acanet.runtime.onnx import OnnxNetwork, check
+from acanet.runtime.onnx import OnnxNetwork
 from support.commands import acanet
 from support.networks import shaken, waveforms
 from support.paths import GOLDEN
@@ -131,7 +132,7 @@ def refused(layout, path, *options):
 @pytest.fixture
 def brief(monkeypatch):
     """Compare torch and ONNX on short recordings only."""
-    monkeypatch.setattr(exporting, "LENGTHS", (0.5, 0.9, 1.3))
+    monkeypatch.setattr(gate, "LENGTHS", (0.5, 0.9, 1.3))
 
 
 def test_the_command_knows_every_layout():

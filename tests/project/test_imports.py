@@ -53,8 +53,10 @@ ROOMS = {
     "listening": Room("acanet.errors acanet.audio acanet.encoder acanet.runtime acanet.scoring numpy", "sounddevice"),
     "models.inference": Room("acanet.errors acanet.runtime acanet.models numpy torch"),  # arrays in, arrays out
     "models": Room("acanet.errors acanet.config acanet.runtime.front_end torch pydantic"),
-    "export.precision": Room(
-        "acanet.errors acanet.encoder acanet.evaluation acanet.runtime acanet.scoring numpy onnx onnxruntime"
+    "export.precision": Room("acanet.errors acanet.export.graphs acanet.runtime.bundle numpy onnx onnxruntime"),
+    "export.twins": Room(
+        "acanet.errors acanet.audio acanet.encoder acanet.evaluation acanet.export acanet.runtime acanet.scoring numpy "
+        "onnx"
     ),
     "export": Room(
         "acanet.errors acanet.config acanet.audio acanet.runtime acanet.models acanet.data.synthetic numpy onnx "
@@ -69,7 +71,8 @@ ROOMS = {
         "acanet.evaluation.figures accelerate lhotse numpy pydantic rich safetensors torch yaml"
     ),
     "segments": Room(
-        "acanet.errors acanet.config.files acanet.audio acanet.speech acanet.runtime acanet.encoder acanet.scoring numpy",
+        "acanet.errors acanet.config.files acanet.audio acanet.speech acanet.runtime acanet.encoder acanet.scoring "
+        "numpy",
         inside="scipy",
     ),
     "evaluation": Room(

@@ -15,12 +15,11 @@ from acanet.runtime.bundle import (
     TRAINABLE,
     Bundle,
     BundleConfig,
-    Golden,
     Provenance,
-    to_16_bit,
     write_bundle,
     write_files,
 )
+from acanet.runtime.golden import Golden, to_16_bit
 
 CONFIG = BundleConfig(name="acanet", model={"front_end": {"mels": 40}}, licence="CC-BY-4.0")
 WEIGHTS = {"a": np.arange(6, dtype=np.float32).reshape(2, 3), "b": np.array(7), "c": np.arange(6.0).reshape(2, 3).T}

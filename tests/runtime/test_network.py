@@ -13,7 +13,8 @@ import pytest
 from acanet.encoder import Encoder
 from acanet.errors import AcanetError, ExportMismatch
 from acanet.runtime.bundle import BUNDLES, Bundle
-from acanet.runtime.onnx import OnnxNetwork, check, largest_difference
+from acanet.runtime.check import check, largest_difference
+from acanet.runtime.onnx import OnnxNetwork
 from support.commands import acanet
 from support.networks import waveforms
 

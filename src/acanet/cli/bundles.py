@@ -58,7 +58,7 @@ def export(
         raise typer.BadParameter("give --audio-root or --manifest, so that the names in the list can be found")
     try:
         from acanet.export.export import export as export_model
-        from acanet.export.precision import TrialList
+        from acanet.export.twins import TrialList
     except ModuleNotFoundError as error:
         raise MissingExtra(error.name or "onnx", "train") from None
 
@@ -93,7 +93,7 @@ def check(
 ) -> None:
     """Replay the golden recordings of an exported bundle, and check its files."""
     from acanet.runtime.bundle import Bundle
-    from acanet.runtime.onnx import check as check_bundle
+    from acanet.runtime.check import check as check_bundle
 
     difference = check_bundle(Bundle.load(bundle), threads=threads, device=device.value)
     out.print(f"largest difference from the export: {difference:.1e}")
@@ -103,9 +103,10 @@ def _tell(done: Exported) -> None:
     """What was written, and how far it is from torch."""
     folder = done.bundle.folder
     megabytes = sum(file.stat().st_size for file in folder.iterdir()) / 1e6
+    in_pieces = "" if done.in_pieces is None else f", {done.in_pieces:.1e} in pieces"
     out.print(
         f"{done.recordings} recordings of 0.5 to 60 s: largest difference from torch {done.alone:.1e} alone, "
-        f"{done.padded:.1e} in batches"
+        f"{done.padded:.1e} in batches{in_pieces}"
     )
     if done.twin is not None:
         out.print(f"lowest cosine to float32 {done.twin.cosine:.6f}; {done.twin.verdict}")

@@ -19,10 +19,8 @@ because export makes sure that the embeddings are the same. An int8 or fp16 expo
 from __future__ import annotations
 
 import hashlib
-import io
 import json
-import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -48,10 +46,8 @@ TRAINABLE = Path(__file__).parents[3] / "weights"
 ALLOWED = 1e-4
 """By how much a number of an exported model's embedding may differ from that of the original."""
 WEIGHTS = "weights.bin"
-GOLDEN = "golden.npz"
 CALIBRATION = "calibration.json"
 _FORMAT = 1
-_FULL_SCALE = 2**15
 _REMEDY = "remove the file, or make it anew with `acanet calibrate`"
 _NOT_WHOLE = "the model is damaged; copy its whole folder again"
 
@@ -264,52 +260,6 @@ class Bundle:
         except (FileNotFoundError, SafetensorError) as error:
             raise self.damaged(path, error) from None
         return weights
-
-
-@dataclass(frozen=True)
-class Golden:
-    """Recordings and the embeddings that the original model gave them; in int8 or fp16, those that the export gave.
-
-    Attributes:
-        waveforms: (samples,) each, float32 with values of 16 bits.
-        embeddings: (waveforms, dim) float32.
-    """
-
-    waveforms: Sequence[NDArray[np.float32]]
-    embeddings: NDArray[np.float32]
-
-    @classmethod
-    def load(cls, bundle: Bundle) -> Golden:
-        """Those of an exported bundle.
-
-        Raises:
-            AcanetError: when the file is missing or damaged.
-        """
-        path = bundle.folder / GOLDEN
-        try:
-            with np.load(path) as file:
-                embeddings = file["embeddings"]
-                waveforms = [_from_16_bit(file[f"waveform_{i}"]) for i in range(len(embeddings))]
-        except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
-            raise bundle.damaged(path, error) from None
-        return cls(waveforms, embeddings)
-
-    def as_npz(self) -> bytes:
-        """The file."""
-        stream = io.BytesIO()
-        pcm = {f"waveform_{i}": np.rint(w * _FULL_SCALE).astype(np.int16) for i, w in enumerate(self.waveforms)}
-        np.savez_compressed(stream, embeddings=self.embeddings, **pcm)  # type: ignore[arg-type]
-        return stream.getvalue()
-
-
-def to_16_bit(waveform: NDArray[np.float32]) -> NDArray[np.float32]:
-    """A waveform rounded to the values of 16 bits, so that a golden file keeps it exactly."""
-    rounded = np.rint(waveform * _FULL_SCALE).clip(-_FULL_SCALE, _FULL_SCALE - 1)
-    return _from_16_bit(rounded.astype(np.int16))
-
-
-def _from_16_bit(pcm: NDArray[np.int16]) -> NDArray[np.float32]:
-    return pcm.astype(np.float32) / np.float32(_FULL_SCALE)
 
 
 def _read_json(path: Path) -> Any:

@@ -11,9 +11,9 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from acanet.errors import AcanetError, ExportMismatch
+from acanet.errors import AcanetError
 from acanet.runtime.batching import batches, pad
-from acanet.runtime.bundle import Bundle, Golden
+from acanet.runtime.bundle import Bundle
 from acanet.runtime.front_end import FrontEndConfig
 from acanet.runtime.pieces import PIECE, WHOLE_SECONDS, Piecewise
 from acanet.runtime.spill import MEMORY
@@ -148,32 +148,6 @@ class OnnxNetwork:
         if _PROVIDERS[self._device] not in session.get_providers():
             raise AcanetError(f"device {self._device}: onnxruntime cannot use it here; use --device cpu")
         return session
-
-
-def check(bundle: Bundle, *, threads: int | None = None, device: str = "cpu") -> float:
-    """Replay an exported bundle's golden recordings.
-
-    Returns:
-        The largest difference of any number of their embeddings from what the model gave when it was exported.
-
-    Raises:
-        ExportMismatch: when it is larger than the bundle allows (1e-4; more for a twin), or not finite.
-        AcanetError: when a file of the bundle is missing or is not what was exported.
-    """
-    bundle.verify_files()
-    golden = Golden.load(bundle)
-    network = OnnxNetwork(bundle, threads=threads, device=device)
-    difference = largest_difference(network.embed_waveforms(golden.waveforms), golden.embeddings)
-    allowed = bundle.graphs.allowed
-    if not difference <= allowed:
-        raise ExportMismatch(f"golden recordings of {bundle.folder}", difference, allowed)
-    return difference
-
-
-def largest_difference(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
-    """The largest absolute difference of two arrays; infinite where a number is not finite."""
-    difference = np.abs(one.astype(np.float64) - other)
-    return float(difference.max()) if np.isfinite(difference).all() else float("inf")
 
 
 def _checked(device: str) -> str:
