@@ -18,12 +18,14 @@ from acanet.export import export as module
 from acanet.export import gate, graphs
 from acanet.export.export import export
 from acanet.export.gate import LENGTHS, compare
+from acanet.models.inference import load_model
 from acanet.models.registry import model_names
 from acanet.runtime.bundle import Bundle, BundleConfig, Provenance, write_bundle
 from acanet.runtime.check import check
 from acanet.runtime.golden import Golden
 from acanet.runtime.onnx import OnnxNetwork
 from support.commands import acanet
+from support.graphs import scaled
 from support.networks import small, waveforms
 
 
@@ -45,6 +47,7 @@ def quick(exported, monkeypatch):
 def test_an_export_gives_the_same_embeddings(exported, tiny_bundle, voices):
     assert exported.alone < 1e-5
     assert exported.padded < 1e-5
+    assert 0 < exported.in_pieces < 1e-5
     assert exported.recordings == 20
     original, light = Encoder.load(tiny_bundle), Encoder.load(exported.bundle.folder)
     path = voices / "s000" / "000.wav"
@@ -141,7 +144,7 @@ def test_other_embeddings_are_refused(exported, tiny_bundle):
     network = OnnxNetwork(exported.bundle)
     given = waveforms([8000, 9000, 16000])
     expected = network.embed_waveforms(given)
-    assert max(compare(network, given, expected)) < 1e-5
+    assert compare(network, given, expected).worst < 1e-5
     moved = expected.copy()
     moved[1, 3] += 2e-4
     with pytest.raises(ExportMismatch, match=r"recordings of 0\.56 s, alone: embeddings differ by 2\.0e-04"):
@@ -160,13 +163,39 @@ def test_an_export_that_differs_is_not_written(quick, tiny_bundle, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("stage", ["features", "frames", "pass", "latents-1"])
+def test_an_export_whose_stages_differ_is_not_written(quick, tiny_bundle, tmp_path, stage):
+    """The stages that stream hours, of which the whole says nothing."""
+    quick[f"{stage}.onnx"] = scaled(quick[f"{stage}.onnx"], -1.0)
+    answer = acanet("export", tiny_bundle, "-o", tmp_path / "new")
+    assert answer.code == 2
+    assert re.search(r"recordings of 0\.50 s, in pieces: embeddings differ by .*do not use this export", answer.err)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_wrong_reach_is_noticed_by_the_export(quick, tiny_bundle, tmp_path, monkeypatch):
+    around, stride = module.reach(load_model(*model_of(tiny_bundle)).config)
+    assert around > stride
+    monkeypatch.setattr(module, "reach", lambda _: (0, stride))
+    with pytest.raises(ExportMismatch, match=r"recordings of .* s, in pieces: embeddings differ"):
+        export(tiny_bundle, tmp_path / "new")
+    assert list(tmp_path.iterdir()) == []
+
+
+def model_of(folder):
+    bundle = Bundle.load(folder)
+    return bundle.name, bundle.config.model, bundle.weights()
+
+
 def test_recordings_take_part_in_the_comparison(quick, tiny_bundle, tmp_path, voices):
     answer = acanet("export", tiny_bundle, "-o", tmp_path / "new", "--audio", voices / "s000" / "000.wav")
     assert (answer.code, answer.err) == (0, "")
-    assert answer.out.startswith("9 recordings of 0.5 to 60 s: largest difference from torch ")
+    told = r"9 recordings of 0\.5 to 60 s: largest difference from torch \S+ alone, \S+ in batches, \S+ in pieces\n"
+    assert re.match(told, answer.out)
     assert "acanet-local, " in answer.out
     card = (tmp_path / "new" / "README.md").read_text()
     assert card.startswith("# tiny\n\n## Export\n")
+    assert "0.5 to 60 s, alone, in batches and in pieces, no number" in card
     soundfile.write(tmp_path / "empty.wav", np.zeros(0), 16000)
     assert acanet("export", tiny_bundle, "-o", tmp_path / "other", "--audio", tmp_path / "empty.wav").code == 2
     assert not (tmp_path / "other").exists()
@@ -212,6 +241,8 @@ def test_every_model_can_be_exported(name, tmp_path):
     )
     done = export(source.folder, tmp_path / "exported")
     assert max(done.alone, done.padded) < 1e-5
+    assert (done.in_pieces is None) == (done.bundle.graphs.pieces is None)
+    assert (done.in_pieces or 0.0) < 1e-5
     assert check(done.bundle) < 1e-5
     assert json.loads((done.bundle.folder / "config.json").read_text())["onnx"]["origin"] == source.fingerprint
     network = OnnxNetwork(done.bundle)

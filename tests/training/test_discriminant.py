@@ -23,7 +23,7 @@ from acanet.data.synthetic import write_corpus
 from acanet.encoder import Encoder
 from acanet.errors import AcanetError, BadConfig
 from acanet.evaluation.figures.metrics import eer
-from acanet.export import export
+from acanet.export.graphs import graph_files
 from acanet.export.stages import reach, stages
 from acanet.models import registry
 from acanet.models.config import ModelConfig
@@ -114,9 +114,13 @@ def test_neither_order_nor_scale_matters(order, scale):
 @pytest.mark.parametrize(
     ("speakers", "directions", "named"),
     [
-        ([0, 0, 1, 1], 2, "LDA to 2 directions; from 1 to 1 are possible with 2 speakers and embeddings of 2 numbers"),
-        ([0, 0, 0, 0], 1, "1 speakers came in"),
-        ([0, 1, 2, 3], 1, "0 speakers came in"),
+        (
+            [0, 0, 1, 1],
+            2,
+            "directions is 2; from 1 to 1 are possible with 2 speakers with several utterances",
+        ),
+        ([0, 0, 0, 0], 1, "a discriminant of 1 speakers with several utterances; .* two such speakers at least"),
+        ([0, 1, 2, 3], 1, "a discriminant of 0 speakers with several utterances"),
     ],
 )
 def test_too_few_speakers_are_an_error(speakers, directions, named):
@@ -413,7 +417,11 @@ def test_a_start_from_a_model_with_it_takes_its_network(recipe, trained, tmp_pat
 @pytest.mark.parametrize(
     ("change", "error", "named"),
     [
-        ({"discriminant": {"directions": 4}}, AcanetError, "LDA to 4 directions; from 1 to 3 are possible with 4 spea"),
+        (
+            {"discriminant": {"directions": 4}},
+            AcanetError,
+            "discriminant.directions is 4; from 1 to 3 are possible",
+        ),
         ({"discriminant": {"direction": 4}}, BadConfig, "did you mean 'directions'"),
         ({"discriminant": {"ridge": 0}}, BadConfig, "ridge: .* greater than 0"),
         (
@@ -490,10 +498,8 @@ def test_plda(trained, recipe, tmp_path):
 def test_the_last_graph_projects(tmp_path):
     """Of those that embed a recording in pieces; as onnxruntime runs it."""
     stage = stages(fold(with_random_discriminant("acanet-local")))["readout"]
-    weights = export._Weights()
-    graph = export._graph("readout", stage, {}, weights)
-    (tmp_path / "readout.onnx").write_bytes(graph)
-    (tmp_path / "weights.bin").write_bytes(weights.content)
+    for name, content in graph_files({"readout": stage}, {}).items():
+        (tmp_path / name).write_bytes(content)
     (found,) = onnxruntime.InferenceSession(tmp_path / "readout.onnx").run(
         None, {"latents": stage.inputs["latents"].numpy()}
     )

@@ -23,8 +23,9 @@ from acanet.config.files import written
 from acanet.config.strict import Strict
 from acanet.errors import AcanetError, BadConfig, ModelMismatch
 from acanet.scoring.cosine import unit
+from acanet.scoring.discriminant_analysis import Matrix, by_speaker, discriminants, most_directions, require_groups
 from acanet.scoring.pairs import Floats, Index, Rows
-from acanet.scoring.two_covariance import Matrix, TwoCovariance, fit, require_groups
+from acanet.scoring.two_covariance import TwoCovariance, fit
 
 RIDGE = 0.1
 """Added to the variance in every direction before whitening, as a share of the mean variance: directions in which
@@ -149,7 +150,7 @@ def require_trainable(speakers: Sequence[str], dim: int, lda: int | None) -> Non
             than there are, or than so many speakers span.
     """
     require_groups(speakers)
-    most = min(dim, len(set(speakers)) - 1)
+    most = most_directions(speakers, dim)
     if lda is not None and not 1 <= lda <= most:
         raise AcanetError(
             f"LDA to {lda} directions; from 1 to {most} are possible with {len(set(speakers))} speakers and embeddings "
@@ -169,13 +170,10 @@ def _whitening(centred: Matrix) -> Matrix:
 
 
 def _lda(whitened: Matrix, speakers: Sequence[str], directions: int) -> Matrix:
-    """(directions, dim) in which the means of speakers vary most; where all is white, within them it varies least."""
-    _, of, counts = np.unique(np.asarray(speakers), return_inverse=True, return_counts=True)
-    sums = np.zeros((len(counts), whitened.shape[1]))
-    np.add.at(sums, of, whitened)
-    _, axes = np.linalg.eigh((sums / counts[:, None]).T @ sums)
-    best: Matrix = axes[:, : -directions - 1 : -1].T
-    return best
+    """The directions (directions, dim) of LDA: where all is white, the most between speakers is the least within."""
+    seen = by_speaker(whitened, speakers)
+    axes, _ = discriminants(np.eye(whitened.shape[1]), seen.means.T @ seen.sums)
+    return axes[:directions]
 
 
 def _project(vectors: NDArray[np.floating], centre: Matrix, projection: Matrix) -> Matrix:

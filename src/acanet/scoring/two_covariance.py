@@ -13,12 +13,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from acanet.errors import AcanetError
+from acanet.scoring.discriminant_analysis import Matrix, by_speaker, discriminants, require_groups
 from acanet.scoring.pairs import Rows
-
-Matrix = NDArray[np.float64]
 
 MOST_STEPS = 500
 LEAST_GAIN = 1e-5
@@ -40,10 +38,8 @@ class TwoCovariance:
     within: Matrix
 
     def basis(self) -> tuple[Matrix, Matrix]:
-        """(dim, dim) A with A within A' = 1 and A between A' = diag(ratios); and the ratios, (dim,), 0 or more."""
-        whitening = np.linalg.inv(np.linalg.cholesky(self.within))
-        ratios, axes = np.linalg.eigh(whitening @ self.between @ whitening.T)
-        return axes.T @ whitening, np.maximum(ratios, 0)
+        """The basis (dim, dim) in which `within` is the identity and `between` diagonal; and its diagonal, (dim,)."""
+        return discriminants(self.within, self.between)
 
     def rows(self, vectors: Matrix) -> Rows:
         """Vectors (rows, dim) as `Rows.pairs` and `all_pairs` take them; the scores are log-likelihood ratios.
@@ -93,24 +89,6 @@ def fit(vectors: Matrix, speakers: Sequence[str]) -> TwoCovariance:
     return model
 
 
-def require_groups(speakers: Sequence[str]) -> None:
-    """See that speakers (utterances,) can tell `between` from `within`.
-
-    Raises:
-        AcanetError: when they cannot.
-    """
-    different = len(set(speakers))
-    if different < 2:
-        raise AcanetError(
-            f"{different} speakers came in; how voices differ is learned from two at least, better from hundreds"
-        )
-    if different == len(speakers):
-        raise AcanetError(
-            f"each of the {different} speakers has one utterance; how the utterances of a voice differ is learned from "
-            "speakers with several"
-        )
-
-
 @dataclass(frozen=True, eq=False)
 class _Seen:
     """What the fit needs of the data.
@@ -129,11 +107,9 @@ class _Seen:
 
 
 def _observe(vectors: Matrix, speakers: Sequence[str]) -> _Seen:
-    _, of, counts = np.unique(np.asarray(speakers), return_inverse=True, return_counts=True)
-    means = np.zeros((len(counts), vectors.shape[1]))
-    np.add.at(means, of, vectors)
-    means /= counts[:, None]
-    deviations = vectors - means[of]
+    seen = by_speaker(vectors, speakers)
+    means, counts = seen.means, seen.counts
+    deviations = vectors - means[seen.of]
     scatter = deviations.T @ deviations
     average = np.trace(scatter) / ((len(vectors) - len(means)) * len(scatter))
     if not average > 0:

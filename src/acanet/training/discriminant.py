@@ -24,16 +24,22 @@ from acanet.models.config import ExtractorConfig, ModelConfig
 from acanet.models.discriminant import Discriminant
 from acanet.models.extractor import Extractor
 from acanet.scoring.cosine import unit
-from acanet.scoring.plda import require_trainable
+from acanet.scoring.discriminant_analysis import (
+    Labels,
+    Matrix,
+    by_speaker,
+    discriminants,
+    most_directions,
+    ridged,
+    scatter,
+    upright,
+)
 from acanet.training.config import DiscriminantFit, Recipe
 
 SHORTEST_SECONDS, LONGEST_SECONDS = 0.5, 20.0
 """A shorter utterance is repeated up to the one, of a longer one so much is taken."""
 CHUNK = 32
 """Utterances that are read and embedded together, in all their forms."""
-
-Matrix = NDArray[np.float64]
-Speakers = Sequence[int] | NDArray[np.integer]
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,12 +95,12 @@ def check_discriminant(recipe: Recipe, config: ModelConfig, speakers: Sequence[i
         problem = f"model {recipe.model.name!r} is not frames, aggregator and head, and has no place for it"
         raise BadConfig("the recipe", [f"discriminant: {problem}"])
     kept = np.asarray(speakers)[several(speakers)]
-    require_trainable(kept.tolist(), config.head_dim, recipe.discriminant.directions)
+    _require(kept, config.head_dim, recipe.discriminant.directions)
 
 
-def several(speakers: Speakers) -> NDArray[np.intp]:
+def several(speakers: Labels) -> NDArray[np.intp]:
     """The numbers of the utterances of speakers (utterances,) with more than one."""
-    of, counts = _numbered(speakers)
+    _, of, counts = np.unique(np.asarray(speakers), return_inverse=True, return_counts=True)
     return np.flatnonzero(counts[of] > 1)
 
 
@@ -138,7 +144,7 @@ class Views:
 
 
 def with_discriminant(
-    model: Extractor, embeddings: NDArray[np.floating], speakers: Speakers, fit: DiscriminantFit
+    model: Extractor, embeddings: NDArray[np.floating], speakers: Labels, fit: DiscriminantFit
 ) -> Extractor:
     """A copy of a model with a discriminant that was learned from its embeddings (views, dim) of training speech.
 
@@ -152,7 +158,7 @@ def with_discriminant(
 
 
 def fit_discriminant(
-    embeddings: NDArray[np.floating], speakers: Speakers, *, directions: int, ridge: float, lift: float
+    embeddings: NDArray[np.floating], speakers: Labels, *, directions: int, ridge: float, lift: float
 ) -> Projection:
     """Learn in which directions speakers differ, and how their own utterances do.
 
@@ -173,41 +179,33 @@ def fit_discriminant(
     """
     chosen = several(speakers)
     kept = np.asarray(speakers)[chosen]
-    require_trainable(kept.tolist(), embeddings.shape[1], directions)
-    vectors, (of, counts) = unit(embeddings[chosen].astype(np.float64)), _numbered(kept)
-    sums = np.zeros((len(counts), vectors.shape[1]))
-    np.add.at(sums, of, vectors)
-    means = sums / counts[:, None]
+    _require(kept, embeddings.shape[1], directions)
+    vectors = unit(embeddings[chosen].astype(np.float64))
+    seen = by_speaker(vectors, kept)
+    means = seen.means
     centre = means.mean(axis=0)
-    axes, ratios = _discriminants(_scatter(vectors - means[of]), _scatter(means - centre), ridge)
-    matrix = (axes * np.sqrt(ratios / (1 + ratios)))[:, :directions].T
+    axes, ratios = discriminants(ridged(scatter(vectors - means[seen.of]), ridge), scatter(means - centre))
+    matrix = (upright(axes) * np.sqrt(ratios / (1 + ratios))[:, None])[:directions]
     projected = (vectors - centre) @ matrix.T
     length = np.sqrt((projected**2).sum(axis=1).mean())
     return Projection(centre, matrix, float(lift * length))
 
 
-def _numbered(speakers: Speakers) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """The number of the speaker of each utterance, and the utterances of each."""
-    _, of, counts = np.unique(np.asarray(speakers), return_inverse=True, return_counts=True)
-    return of, counts
+def _require(speakers: Labels, dim: int, directions: int) -> None:
+    """See that speakers with several utterances, (utterances,), span so many directions.
 
-
-def _scatter(deviations: Matrix) -> Matrix:
-    """(items, dim) -> (dim, dim)."""
-    scatter: Matrix = deviations.T @ deviations / len(deviations)
-    return scatter
-
-
-def _discriminants(within: Matrix, between: Matrix, ridge: float) -> tuple[Matrix, Matrix]:
-    """Columns (dim, dim) in which `within` and its ridge are the identity, and the ratios (dim,), falling.
-
-    Of an axis and its opposite, that one whose largest number is positive.
+    Raises:
+        AcanetError: when they do not.
     """
-    mean = np.trace(within) / len(within)
-    if not mean > 0:
-        raise AcanetError("all utterances of a speaker have the same embedding; give recordings that differ")
-    whitening = np.linalg.inv(np.linalg.cholesky(within + ridge * mean * np.eye(len(within))))
-    ratios, rotation = np.linalg.eigh(whitening @ between @ whitening.T)
-    axes = whitening.T @ rotation[:, ::-1]
-    axes *= np.sign(axes[np.abs(axes).argmax(axis=0), np.arange(len(axes))])
-    return axes, np.maximum(ratios[::-1], 0)
+    several = len(np.unique(speakers))
+    if several < 2:
+        raise AcanetError(
+            f"a discriminant of {several} speakers with several utterances; how voices differ is learned from two such "
+            "speakers at least, better from hundreds"
+        )
+    most = most_directions(speakers, dim)
+    if not 1 <= directions <= most:
+        raise AcanetError(
+            f"discriminant.directions is {directions}; from 1 to {most} are possible with {several} speakers with "
+            f"several utterances and embeddings of {dim} numbers"
+        )
