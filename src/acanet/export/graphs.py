@@ -47,7 +47,7 @@ class WeightsFile:
         self._places: dict[bytes, int] = {}
 
     def take(self, tensor: onnx.TensorProto) -> None:
-        """Move a tensor's values here."""
+        """Move the values of a tensor to the file, unless they are few."""
         values = onnx.numpy_helper.to_array(tensor).tobytes()
         if len(values) < _SMALL:
             return

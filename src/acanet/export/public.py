@@ -125,7 +125,7 @@ def _state_dict(content: bytes, path: Path) -> dict[str, Tensor]:
 
 
 def _loaded(content: bytes, path: Path) -> Any:
-    """What safetensors or torch's reader of weights alone makes of a file."""
+    """The content of a file as safetensors, or torch's reader of weights alone, reads it."""
     if content[8:9] == b"{":  # safetensors: the length of a JSON header in eight bytes, then the header
         try:
             return safetensors.torch.load(content)
@@ -146,7 +146,7 @@ def _loaded(content: bytes, path: Path) -> Any:
 
 
 def _without_prefix(weights: Weights, layout: Layout, path: Path) -> dict[str, Tensor]:
-    """Names as the layout has them, without what is before all of them, such as `module.`."""
+    """The weights by their names in the layout, without what is before all of them, such as `module.`."""
     marked = [name for name in weights if f".{name}".endswith(f".{layout.mark}")]
     if len(marked) != 1:
         have = f"{path}, {_here(weights)}" if not marked else f"{path} with {few(sorted(marked))}"
@@ -159,7 +159,7 @@ def _without_prefix(weights: Weights, layout: Layout, path: Path) -> dict[str, T
 
 
 def _here(weights: Weights) -> str:
-    """What weights that are not in the layout are."""
+    """Words for weights that are not in the layout that was named: the layout that they are in, or their names."""
     for name, layout in LAYOUTS.items():
         if any(f".{tensor}".endswith(f".{layout.mark}") for tensor in weights):
             return f"which is {layout.about} ({name})"

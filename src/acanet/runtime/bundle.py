@@ -76,7 +76,7 @@ class Graphs(Strict):
 
     @property
     def fingerprint(self) -> str:
-        """That of the original in float32; other precisions give other embeddings, and have their own."""
+        """The fingerprint of the original in float32; other precisions give other embeddings, and have their own."""
         if self.precision == "float32":
             return self.origin
         return hashlib.sha256(f"{self.origin} {self.precision}".encode()).hexdigest()[:16]
@@ -94,7 +94,7 @@ class BundleConfig(Strict):
 
     @property
     def decides(self) -> bytes:
-        """What of all this decides what an embedding is: neither the licence nor what runs the model."""
+        """The part of the config that decides what an embedding is: neither the licence nor what runs the model."""
         return json.dumps(self.model_dump(mode="json", exclude={"licence", "onnx"}), sort_keys=True).encode()
 
 
@@ -106,7 +106,7 @@ class Provenance(Strict):
     audio: frozenset[str] = Field(frozenset(), description="content hashes (`acanet.audio.recording.content_hash`)")
 
     def __or__(self, other: Provenance) -> Provenance:
-        """What a model saw that was trained on one, then on the other."""
+        """The provenance of a model that was trained on one, then on the other."""
         return Provenance(
             data=tuple(dict.fromkeys(self.data + other.data)),
             speakers=self.speakers | other.speakers,
@@ -114,7 +114,7 @@ class Provenance(Strict):
         )
 
     def as_json(self) -> str:
-        """JSON with sorted sets, so that equal provenance gives equal files."""
+        """The content of `provenance.json`, with sorted sets, so that equal provenance gives equal files."""
         plain = {"data": list(self.data), "speakers": sorted(self.speakers), "audio": sorted(self.audio)}
         return json.dumps(plain, indent=0) + "\n"
 
@@ -150,7 +150,7 @@ class Bundle:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 (first 16 hex digits) of everything that decides what an embedding is: not of card or licence.
+        """The SHA-256 (first 16 hex digits) of everything that decides what an embedding is: not of card or licence.
 
         That of a bundle exported in float32 is its origin's.
 
@@ -166,7 +166,7 @@ class Bundle:
 
     @property
     def graphs(self) -> Graphs:
-        """What an exported bundle holds.
+        """The config of an exported bundle's graphs.
 
         Raises:
             AcanetError: when the bundle is not exported.
@@ -204,7 +204,7 @@ class Bundle:
 
     @cached_property
     def calibration(self) -> Calibration | None:
-        """What `calibration.json` holds, whichever model it is of; None without one. No part of the fingerprint.
+        """The calibration of `calibration.json`, whatever model it is of; None without one. No part of the fingerprint.
 
         Raises:
             AcanetError, BadConfig: when the file is damaged.
@@ -243,7 +243,7 @@ class Bundle:
         return Bundle.load(TRAINABLE / name)
 
     def weights(self) -> dict[str, NDArray[Any]]:
-        """Arrays by parameter name, of `trainable`.
+        """The weights of `trainable`, arrays by parameter name.
 
         Raises:
             AcanetError: when there are none, or the file is missing or damaged.

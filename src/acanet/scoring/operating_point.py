@@ -28,12 +28,12 @@ class OperatingPoint(Strict):
 
     @property
     def miss(self) -> float:
-        """Expected cost of a trial for a system that refuses all: `c_miss * prior`."""
+        """The expected cost of a trial for a system that refuses all: `c_miss * prior`."""
         return self.c_miss * self.prior
 
     @property
     def false_alarm(self) -> float:
-        """Expected cost of a trial for a system that accepts all: `c_fa * (1 - prior)`."""
+        """The expected cost of a trial for a system that accepts all: `c_fa * (1 - prior)`."""
         return self.c_fa * (1 - self.prior)
 
     @property
@@ -43,7 +43,7 @@ class OperatingPoint(Strict):
 
     @property
     def name(self) -> str:
-        """As names of figures have it: the prior, and the costs where one is not 1."""
+        """The point as names of figures have it: the prior, and the costs where one is not 1."""
         costs = (self.c_miss, self.c_fa)
         parts = (self.prior,) if costs == (1, 1) else (self.prior, *costs)
         return ",".join(f"{part:g}" for part in parts)

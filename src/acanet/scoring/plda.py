@@ -123,7 +123,7 @@ class Plda:
 
     @classmethod
     def load(cls, path: Path, fingerprint: str) -> Self:
-        """Read what `save` wrote.
+        """Read a PLDA that `save` wrote.
 
         Args:
             path: the file.

@@ -25,7 +25,7 @@ LEAST_GAIN = 1e-5
 
 @dataclass(frozen=True, eq=False)
 class TwoCovariance:
-    """The model.
+    """The two covariances of a model, and its mean.
 
     Attributes:
         mean: (dim,) of voices.
