@@ -304,6 +304,9 @@ TYPOS = [
 ]
 
 
+WITH_RANGES = changed(changed(SMALLEST, "data.crop_seconds", {"low": 1, "high": 2}), "augment.level.db", {"low": 0, "high": 6})
+
+
 def line_of(key, file):
     """The line, from 1, of a recipe on which a key stands."""
     (line,) = [n for n, text in enumerate(file.read_text().splitlines(), 1) if text.strip().startswith(f"{key}:")]
@@ -312,13 +315,13 @@ def line_of(key, file):
 
 @pytest.mark.parametrize(("path", "message"), TYPOS)
 def test_a_typo_in_a_recipe_gets_the_nearest_and_its_line(recipe_file, path, message):
-    file = recipe_file(changed(SMALLEST, path, 1))
+    file = recipe_file(changed(WITH_RANGES, path, 1))
     assert problem(read_recipe, file) == f"line {line_of(path.split('.')[-1], file)}: {message}"
 
 
 @pytest.mark.parametrize(("path", "message"), TYPOS)
 def test_a_typo_in_a_setting_gets_the_nearest(recipe_file, path, message):
-    assert problem(read_recipe, recipe_file(), (f"{path}=1",)) == f"--set {message}"
+    assert problem(read_recipe, recipe_file(WITH_RANGES), (f"{path}=1",)) == f"--set {message}"
 
 
 @pytest.mark.parametrize(
