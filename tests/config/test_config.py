@@ -22,8 +22,8 @@ from acanet.models.config import (
 )
 from acanet.models.registry import model_config, model_names
 from acanet.runtime.front_end import FrontEndConfig
-from acanet.training.config import Recipe
-from acanet.training.recipe import read_experiment, read_recipe, recipe_yaml
+from acanet.training.read_recipe import read_experiment, read_recipe
+from acanet.training.recipe import Recipe, recipe_yaml
 from support.paths import ROOT
 
 ACANET = {"frames": {"kind": "pointwise"}, "aggregator": {"kind": "mla"}, "head": {"kind": "shared-readout"}}
@@ -304,7 +304,9 @@ TYPOS = [
 ]
 
 
-WITH_RANGES = changed(changed(SMALLEST, "data.crop_seconds", {"low": 1, "high": 2}), "augment.level.db", {"low": 0, "high": 6})
+WITH_RANGES = changed(
+    changed(SMALLEST, "data.crop_seconds", {"low": 1, "high": 2}), "augment.level.db", {"low": 0, "high": 6}
+)
 
 
 def line_of(key, file):

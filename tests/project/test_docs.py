@@ -35,8 +35,8 @@ from acanet.models.config import ExtractorConfig, MlaAggregator
 from acanet.models.registry import model_config, model_names, model_size
 from acanet.runtime import bundle
 from acanet.scoring.measure import Measure
-from acanet.training.config import Experiment
-from acanet.training.recipe import read_experiment, read_recipe
+from acanet.training.read_recipe import read_experiment, read_recipe
+from acanet.training.recipe import Experiment
 from support.calibrations import calibration
 from support.commands import acanet as run
 from support.paths import ROOT

@@ -91,14 +91,29 @@ class Strict(BaseModel):
         return json.dumps(self.model_dump(mode="json"), indent=2) + "\n"
 
 
-class FromHere(str):
-    """A value that was given on the command line: as a path it counts from the working directory."""
+class Located(str):
+    """A string that knows its folder: as a path it counts from there, not from the folder of the whole config."""
+
+    folder: Path
+
+
+def located(value: Any, folder: Path) -> Any:
+    """A value, possibly nested, whose strings count from a folder when they are paths."""
+    if isinstance(value, list):
+        return [located(item, folder) for item in value]
+    if isinstance(value, dict):
+        return {key: located(item, folder) for key, item in value.items()}
+    if not isinstance(value, str) or isinstance(value, Located):
+        return value
+    here = Located(value)
+    here.folder = folder
+    return here
 
 
 def _absolute(value: Any, info: ValidationInfo) -> Any:
     if not isinstance(value, str | Path) or not info.context:
         return value
-    return (Path() if isinstance(value, FromHere) else info.context[FOLDER]).absolute() / value
+    return (value.folder if isinstance(value, Located) else info.context[FOLDER]).absolute() / value
 
 
 FOLDER = "folder"

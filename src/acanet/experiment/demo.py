@@ -16,8 +16,8 @@ from acanet.encoder import Encoder
 from acanet.errors import AcanetError
 from acanet.evaluation.evaluate import evaluate
 from acanet.evaluation.report.folder import summary, write_report
-from acanet.training.config import Recipe
-from acanet.training.loop import train
+from acanet.training.recipe import Recipe
+from acanet.training.run import train
 
 _KNOWN, _UNKNOWN, _UTTERANCES = 16, 8, 8  # voices to train on, voices to test on, recordings of each
 _STEPS = 400

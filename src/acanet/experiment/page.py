@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 
-from acanet.errors import BadConfig, nearest
+from acanet.errors import BadConfig, nearest, require
 from acanet.evaluation.figures.intervals import Paired
 from acanet.evaluation.report.plots.learning import learning_svg
 from acanet.evaluation.report.plots.tradeoff import Point, tradeoff_svg
-from acanet.experiment.card import Listed, RunCard, by_seeds
+from acanet.experiment.run_card import Listed, RunCard, by_seeds, read_json, read_run_cards
 from acanet.experiment.speed import Speed
 from acanet.scoring.measure import Measure
 
@@ -68,20 +68,40 @@ def write_page(
     parts = ["# Results", _introduction(speed)]
     for section in sections:
         parts += [f"## {section.title}", *([section.cards[0].about.strip()] if section.cards[0].about else [])]
-        parts += [measured_table(section, speed), paired_table(section), _ratios_table(section), _seeds_table(section)]
+        parts += [_measured_table(section, speed), _paired_table(section)]
+        parts += [_ratios_table(section), _seeds_table(section)]
         parts += [*_pictures(section, speed, path), _budget_table(section), _origin_table(section)]
     scratch = path.with_name(path.name + ".part")
     scratch.write_text("\n\n".join(part for part in parts if part) + "\n", encoding="utf-8")
     os.replace(scratch, path)
 
 
-def experiment_section(cards: Sequence[RunCard]) -> Section:
-    """The section of one experiment, whose first system is the reference."""
+def make_page(path: Path, cards: Sequence[Path], *, speed: Path | None = None, references: Sequence[str] = ()) -> int:
+    """Write the page of run cards in files and folders; how many there are.
+
+    Args:
+        path: the Markdown file.
+        cards: files, or folders to search for `card.json`, as `read_run_cards` takes them.
+        speed: what `benchmarks/inference.py --json` wrote; None: no times.
+        references: as `write_page` takes them.
+
+    Raises:
+        BadConfig: as `read_run_cards` and `write_page`, and for a file of times that is none.
+        MissingExtra: without what draws the pictures.
+    """
+    require("matplotlib", "scipy", extra="train")
+    found = read_run_cards(cards)
+    write_page(path, found, speed=None if speed is None else read_json(Speed, speed), references=references)
+    return len(found)
+
+
+def experiment_tables(cards: Sequence[RunCard]) -> list[str]:
+    """The figures of one experiment in Markdown, and those beside its first system, where there are several systems."""
     (section,) = _sections(cards, ())
-    return section
+    return [table for table in (_measured_table(section), _paired_table(section)) if table]
 
 
-def measured_table(section: Section, speed: Speed | None = None) -> str:
+def _measured_table(section: Section, speed: Speed | None = None) -> str:
     """Size, time, EER and minDCF(0.05) of each system, in Markdown."""
     head = ["system", "model", "parameters", "multiply-adds, 3 s", "ms, 3 s", "ms, 60 s"]
     head += [f"{name}: {figure}" for name in section.lists for figure in ("EER, %", "minDCF(0.05)")]
@@ -95,7 +115,7 @@ def measured_table(section: Section, speed: Speed | None = None) -> str:
     return _table(head, "ll", rows)
 
 
-def paired_table(section: Section) -> str:
+def _paired_table(section: Section) -> str:
     """Each system beside the first reference, paired, in Markdown; empty where there is no other system."""
     reference = section.references[0]
     head = ["system"]
@@ -231,7 +251,7 @@ def _pictures(section: Section, speed: Speed | None, page: Path) -> Iterator[str
             path, title = _picture(section, page, kind), f"{section.title}: EER against {told}"
             tradeoff_svg(path, {name: points for name, points in panels.items() if points}, unit, title)
             yield f"![{title}]({PICTURES}/{path.name})"
-    curves = {card.system: [(look.step, look.eer) for look in card.dev] for card in section.cards if card.dev}
+    curves = {card.system: [(result.step, result.eer) for result in card.dev] for card in section.cards if card.dev}
     if curves:
         path, title = _picture(section, page, "learning"), f"{section.title}: EER on dev over the steps"
         learning_svg(path, curves, title)

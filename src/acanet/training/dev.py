@@ -18,7 +18,7 @@ from acanet.data.lists.trials import read_trials
 from acanet.evaluation.figures.metrics import eer
 from acanet.models.inference import embed_waveforms
 from acanet.scoring.cosine import cosine
-from acanet.training.config import Dev
+from acanet.training.recipe import Dev
 
 
 @dataclass(frozen=True, eq=False)

@@ -25,7 +25,7 @@ from acanet.models.discriminant import Discriminant
 from acanet.models.extractor import Extractor
 from acanet.scoring.cosine import unit
 from acanet.scoring.plda import require_trainable
-from acanet.training.config import DiscriminantFit, Recipe
+from acanet.training.recipe import DiscriminantFit, Recipe
 
 SHORTEST_SECONDS, LONGEST_SECONDS = 0.5, 20.0
 """A shorter utterance is repeated up to the one, of a longer one so much is taken."""

@@ -16,9 +16,10 @@ from acanet.evaluation.figures.intervals import Paired
 from acanet.evaluation.result import Counts
 from acanet.experiment.origin import Code, Machine
 from acanet.scoring.measure import Measure
-from acanet.training.config import Recipe
+from acanet.training.progress import DevResult
+from acanet.training.recipe import Recipe
 
-CARD = "card.json"
+RUN_CARD = "card.json"
 FIGURES = ("eer", "min_dcf(0.05)", "min_dcf(0.01)")
 """What a card tells of a trial list, by the names of `acanet.evaluation.figures.intervals.measure`."""
 
@@ -38,7 +39,7 @@ class Budget(Strict):
 
     steps: int
     crops: int = Field(description="in all batches together")
-    audio_hours: float = Field(description="of the crops: their number times their mean length, stage by stage")
+    audio_hours: float = Field(description="of the crops: their number times their mean length, phase by phase")
     hours: float = Field(description="wall clock of the training, all its parts together, without the time between")
 
 
@@ -49,13 +50,6 @@ class Data(Strict):
     speakers: int
     utterances: int
     sha256: str = Field(description="of the sorted content hashes of the utterances, a line each")
-
-
-class Look(Strict):
-    """One look at the dev set."""
-
-    step: int
-    eer: float
 
 
 class Listed(Strict):
@@ -94,7 +88,7 @@ class RunCard(Strict):
     versions: dict[str, str] = Field(description="of acanet, Python and torch, as the training ended")
     code: Code | None = Field(description="as the training ended; None: acanet did not run from a checkout")
     data: Data
-    dev: tuple[Look, ...] = Field(description="the learning curve; empty without a dev set")
+    dev: tuple[DevResult, ...] = Field(description="the learning curve; empty without a dev set")
     chosen: int = Field(description="the step after which the weights were taken")
     lists: dict[str, Listed] = Field(description="by the names that the recipe gives the trial lists")
 
@@ -113,7 +107,7 @@ def by_seeds(cards: Iterable[RunCard]) -> list[list[RunCard]]:
     return list(groups.values())
 
 
-def read_cards(paths: Sequence[Path]) -> list[RunCard]:
+def read_run_cards(paths: Sequence[Path]) -> list[RunCard]:
     """Read run cards, in the order of the paths.
 
     Args:
@@ -127,7 +121,7 @@ def read_cards(paths: Sequence[Path]) -> list[RunCard]:
     places: dict[tuple[str, str], Path] = {}
     cards = []
     for path in (card for given in paths for card in _cards_in(given)):
-        card = read_strict(RunCard, path)
+        card = read_json(RunCard, path)
         first = places.setdefault((card.experiment, card.system), path)
         if first is not path:
             problem = f"system {card.system!r} of {card.experiment!r} again, after {first}; give one card of each"
@@ -136,7 +130,7 @@ def read_cards(paths: Sequence[Path]) -> list[RunCard]:
     return cards
 
 
-def read_strict(kind: type[S], path: Path) -> S:
+def read_json(kind: type[S], path: Path) -> S:
     """Read a JSON file.
 
     Raises:
@@ -156,14 +150,14 @@ def _cards_in(path: Path) -> list[Path]:
         return [path]
     found = list(_below(path)) if path.is_dir() else []
     if not found:
-        what = f"no {CARD} in it" if path.is_dir() else "no such file or folder"
+        what = f"no {RUN_CARD} in it" if path.is_dir() else "no such file or folder"
         raise BadConfig(path, [f"{what}; name run cards, or folders that `acanet experiment` made"])
     return found
 
 
 def _below(folder: Path) -> Iterator[Path]:
-    if (folder / CARD).is_file():
-        yield folder / CARD
+    if (folder / RUN_CARD).is_file():
+        yield folder / RUN_CARD
         return
     for inner in sorted(path for path in folder.iterdir() if path.is_dir()):
         yield from _below(inner)
