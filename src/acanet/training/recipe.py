@@ -35,12 +35,14 @@ Name = Annotated[str, AfterValidator(_plain)]
 
 
 def _distinct(seeds: tuple[int, ...]) -> tuple[int, ...]:
+    if not seeds:
+        raise ValueError("no seed in it; name one or more, or leave the key out")
     if len(set(seeds)) < len(seeds):
         raise ValueError("a seed stands twice")
     return seeds
 
 
-Seeds = Annotated[tuple[NonNegativeInt, ...], Field(min_length=1), AfterValidator(_distinct)]
+Seeds = Annotated[tuple[NonNegativeInt, ...], AfterValidator(_distinct)]
 
 
 class ModelChoice(Strict):
