@@ -1,1 +1,1 @@
-"""What files say: strict configs, and settings laid over them."""
+"""Configs: strict ones, as files hold them, and settings laid over them."""

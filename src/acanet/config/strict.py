@@ -70,7 +70,7 @@ class Strict(BaseModel):
         origin: Origin = lambda place, kind: "",
         context: Mapping[str, Any] | None = None,
     ) -> Self:
-        """Read a mapping.
+        """Read a config from a mapping.
 
         Args:
             data: what a JSON or YAML file held.
@@ -124,7 +124,7 @@ ConfigPath = Annotated[Path, BeforeValidator(_absolute)]
 
 
 def _worth_telling(error: ValidationError) -> list[Any]:
-    """All that is wrong, but for a key that is missing because it is there misspelt, which is told."""
+    """The problems of a config, but for a key that is missing because it is there misspelt, which is told."""
     problems: list[Any] = list(error.errors())
     misspelt = {(*each["loc"][:-1], each["input"].near) for each in problems if each["type"] == UNKNOWN_KEY}
     return [each for each in problems if each["type"] != "missing" or each["loc"] not in misspelt]

@@ -24,7 +24,7 @@ COST = "min_dcf(0.05)"
 
 @dataclass(frozen=True, eq=False)
 class Section:
-    """An experiment.
+    """The section of the page on one experiment.
 
     Attributes:
         name: of its recipe.
@@ -43,7 +43,7 @@ class Section:
 
     @property
     def title(self) -> str:
-        """What it is called."""
+        """The title of the experiment, or the name of its recipe."""
         return self.cards[0].title or self.name
 
 
@@ -77,7 +77,7 @@ def write_page(
 
 
 def make_page(path: Path, cards: Sequence[Path], *, speed: Path | None = None, references: Sequence[str] = ()) -> int:
-    """Write the page of run cards in files and folders; how many there are.
+    """Write the page of the run cards in files and folders; gives the number of cards.
 
     Args:
         path: the Markdown file.
@@ -102,7 +102,7 @@ def experiment_tables(cards: Sequence[RunCard]) -> list[str]:
 
 
 def _measured_table(section: Section, speed: Speed | None = None) -> str:
-    """Size, time, EER and minDCF(0.05) of each system, in Markdown."""
+    """A table of size, time, EER and minDCF(0.05) of each system, in Markdown."""
     head = ["system", "model", "parameters", "multiply-adds, 3 s", "ms, 3 s", "ms, 60 s"]
     head += [f"{name}: {figure}" for name in section.lists for figure in ("EER, %", "minDCF(0.05)")]
     rows = []
@@ -116,7 +116,7 @@ def _measured_table(section: Section, speed: Speed | None = None) -> str:
 
 
 def _paired_table(section: Section) -> str:
-    """Each system beside the first reference, paired, in Markdown; empty where there is no other system."""
+    """A table of each system beside the first reference, paired; empty where there is no other system."""
     reference = section.references[0]
     head = ["system"]
     for name in section.lists:
@@ -202,7 +202,7 @@ def _introduction(speed: Speed | None) -> str:
 
 
 def _milliseconds(card: RunCard, speed: Speed | None, seconds: int) -> float | None:
-    """Of the model as it is registered; None for one with changed keys, which nobody timed."""
+    """The time of the model as it is registered; None for one with changed keys, which nobody timed."""
     return None if speed is None or card.recipe.model.change else speed.milliseconds(card.recipe.model.name, seconds)
 
 
@@ -313,7 +313,7 @@ def _interval(measure: Measure, form: str) -> str:
 
 
 def _table(head: Sequence[str], left: str, rows: Sequence[Sequence[str]]) -> str:
-    """Markdown, with as many left columns as letters in `left`, the others right."""
+    """A table in Markdown, with as many left columns as letters in `left`, the others right."""
     rule = ["---" if column < len(left) else "---:" for column in range(len(head))]
     return "\n".join(
         f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |" for row in (head, rule, *rows)

@@ -1,4 +1,4 @@
-"""Train the systems of a recipe, measure each on the same trial lists, and compare them pair by pair."""
+"""An experiment: the systems of a recipe trained, measured on the same trial lists, and compared pair by pair."""
 
 from __future__ import annotations
 

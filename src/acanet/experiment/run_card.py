@@ -1,4 +1,4 @@
-"""The card of a run: what a system of an experiment is, what it cost, what it reached, and how to get it again."""
+"""The run card: what a system of an experiment is, what it cost, what it reached, and how to get it again."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ S = TypeVar("S", bound=Strict)
 
 
 class Size(Strict):
-    """Of the network, without the front end."""
+    """The size of the network, without the front end."""
 
     parameters: int
     macs_3s: int = Field(description="multiply-adds for 3 s of speech")
@@ -35,7 +35,7 @@ class Size(Strict):
 
 
 class Budget(Strict):
-    """What the training took."""
+    """The cost of the training."""
 
     steps: int
     crops: int = Field(description="in all batches together")
@@ -44,7 +44,7 @@ class Budget(Strict):
 
 
 class Data(Strict):
-    """What a system was trained on."""
+    """The speech that a system was trained on."""
 
     manifests: tuple[str, ...] = Field(description="names of the files")
     speakers: int
@@ -53,7 +53,7 @@ class Data(Strict):
 
 
 class Listed(Strict):
-    """A system on one trial list."""
+    """The figures of a system on one trial list."""
 
     trial_list: str = Field(description="name of the file")
     sha256: str = Field(description="of its bytes, after gunzipping")
@@ -72,7 +72,7 @@ class Listed(Strict):
 
 
 class RunCard(Strict):
-    """What `card.json` of a system holds."""
+    """The run card of a system, as `card.json` holds it."""
 
     experiment: str = Field(description="name of the recipe's file, without `.yaml`")
     title: str | None = Field(description="of the experiment")
@@ -93,7 +93,7 @@ class RunCard(Strict):
     lists: dict[str, Listed] = Field(description="by the names that the recipe gives the trial lists")
 
     def write(self, path: Path) -> None:
-        """Write it, complete before it takes its place."""
+        """Write the card, complete before it takes its place."""
         scratch = path.with_name(path.name + ".part")
         scratch.write_text(self.as_json(), encoding="utf-8")
         os.replace(scratch, path)
@@ -131,7 +131,7 @@ def read_run_cards(paths: Sequence[Path]) -> list[RunCard]:
 
 
 def read_json(kind: type[S], path: Path) -> S:
-    """Read a JSON file.
+    """Read a config from a JSON file.
 
     Raises:
         BadConfig: for a file that is not there, is not JSON, or has a wrong key or value.

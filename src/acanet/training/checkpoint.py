@@ -18,7 +18,7 @@ LAST = "last.pt"
 
 @dataclass
 class State:
-    """All that a run carries from one step to the next; random draws derive from the step and need no state."""
+    """The state that a run carries from one step to the next; random draws derive from the step and need none."""
 
     step: int
     model: dict[str, Any]

@@ -1,4 +1,4 @@
-"""What a run trains on: utterances with their speakers as numbers, how crops are cut from them, what is added."""
+"""The speech of a run: utterances with their speakers as numbers, how crops are cut from them, what is added."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from acanet.training.recipe import Data, Recipe
 
 @dataclass(frozen=True, slots=True)
 class Corpus:
-    """Training data.
+    """The utterances that a run trains on.
 
     Attributes:
         audio: the utterances.
@@ -82,7 +82,7 @@ def check_inputs(recipe: Recipe) -> frozenset[str]:
 
 
 def crop_phases(recipe: Recipe, rate: int) -> list[Phase]:
-    """How crops are cut and augmented in each phase of a run, in samples at a rate."""
+    """The phases of a run: how crops are cut, in samples at a rate, and augmented in each."""
     data, large_margin = recipe.data, recipe.large_margin
     phases = [Phase(recipe.steps, data.batch, _samples(data.crop_seconds, rate), recipe.augment)]
     if large_margin is not None:

@@ -1,4 +1,4 @@
-"""What a run tells people while it goes: a progress bar or lines, CSV, TensorBoard."""
+"""The log of a run, for people and programs: a progress bar or lines, CSV, TensorBoard."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _COLUMNS = ("step", "loss", "accuracy", "rate", "margin", "utterances_per_second
 
 
 def seconds_trained(folder: Path) -> float:
-    """How long the steps of a run took, dev evaluations included, in all parts of a run that was stopped and resumed.
+    """The seconds that the steps of a run took, dev evaluations included, in all its parts when it was resumed.
 
     As `log.csv` has it: up to its last line, without the time between the parts, and without work that was lost when
     the run was killed.

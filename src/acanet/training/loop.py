@@ -39,7 +39,7 @@ def train_steps(setup: Setup, progress: Progress, log: Log | None, stopped: Sequ
     """
     recipe, model, optimizer, accelerator = setup.recipe, setup.model, setup.optimizer, setup.accelerator
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-    waiting = time.perf_counter()
+    waiting = time.perf_counter()  # since when, for the next batch
     for waveforms, classes in setup.loader(setup.batches, range(progress.step, recipe.all_steps)):
         began = time.perf_counter()
         step = progress.step

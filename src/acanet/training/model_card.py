@@ -17,7 +17,7 @@ def model_card(
     init: str | None,
     fitted: Fitted | None = None,
 ) -> str:
-    """The model card; files are named without their folders, which mean nothing elsewhere.
+    """The model card of a run in Markdown; files are named without their folders, which mean nothing elsewhere.
 
     Args:
         recipe: of the run.

@@ -17,7 +17,7 @@ class DevResult(Strict):
 
 @dataclass
 class Progress:
-    """How far a run is.
+    """The progress of a run.
 
     Attributes:
         step: steps done.

@@ -53,7 +53,7 @@ class ModelChoice(Strict):
 
 
 class Data(Strict):
-    """What to train on and how it is cut into batches."""
+    """The speech to train on, and how it is cut into batches."""
 
     train: tuple[ConfigPath, ...] = Field(min_length=1, description="manifests; relative paths count from the recipe")
     cache: ConfigPath = Field(
@@ -71,7 +71,7 @@ class Data(Strict):
 
 
 class Loss(Strict):
-    """Additive angular margin softmax."""
+    """The additive angular margin softmax."""
 
     scale: PositiveFloat = 30.0
     margin: NonNegativeFloat = Field(0.2, description="radians")
@@ -151,7 +151,7 @@ class DiscriminantFit(Strict):
 
 
 class Dev(Strict):
-    """What checkpoints are chosen on."""
+    """The dev set, on which checkpoints are chosen."""
 
     manifest: ConfigPath
     trials: ConfigPath | None = Field(None, description="None: all pairs of utterances")
@@ -213,7 +213,7 @@ class Seeding(Strict):
 
 
 class Experiment(Recipe, Seeding):
-    """A recipe as its file may say it: what lies below it, the systems to compare under it, and the trial lists."""
+    """A recipe with all that its file may say: its base, the systems to compare under it, and the trial lists."""
 
     base: ConfigPath | None = Field(None, description="another recipe, whose keys lie below those of this one")
     title: str | None = Field(None, description="of the experiment, above its results; None: the file's name")

@@ -26,7 +26,7 @@ S = TypeVar("S", bound=Strict)
 
 @dataclass(frozen=True)
 class _Layer:
-    """One file.
+    """One of the files of a recipe.
 
     Attributes:
         path: of the file.
@@ -79,7 +79,7 @@ class _Layer:
 
 @dataclass(frozen=True)
 class _Spot:
-    """Where something stands: in a file, on the command line, or nowhere.
+    """The spot where something stands: in a file, on the command line, or nowhere.
 
     Attributes:
         order: by which problems are sorted.
@@ -95,7 +95,7 @@ _SETTING, _NOWHERE = _Spot((math.inf, 0), f"{OPTION} "), _Spot((math.inf, 1), ""
 
 @dataclass(frozen=True)
 class RecipeFile:
-    """What the file of a recipe says, over its bases and under the settings.
+    """The keys and values of a recipe's file, over its bases and under the settings.
 
     Attributes:
         path: of the file.
@@ -140,7 +140,7 @@ class RecipeFile:
         return replace(self, data=_merged(self.data, change), system=system)
 
     def parse(self, kind: type[R]) -> R:
-        """What the file says, as a recipe or an experiment, with a model that exists.
+        """The recipe or experiment that the file tells of, with a model that exists.
 
         Raises:
             BadConfig: with all that is wrong, in the order of the lines.
@@ -192,7 +192,7 @@ class RecipeFile:
             problems += zip(spots, error.problems, strict=True)
 
     def spot(self, place: Place, kind: str) -> _Spot:
-        """Where something stands that is wrong: on the command line, on a line, or nowhere, when it is missing."""
+        """The spot of something that is wrong: on the command line, on a line, or nowhere, when it is missing."""
         starts: list[Place] = [("systems", self.system, *place), place] if self.system else [place]
         for start in starts:
             if any(_is_below(start, key) for key in self.settings):
@@ -239,7 +239,7 @@ def _spell_out_effect(data: dict[str, Any], place: Place) -> None:
 
 
 def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """`base` with `changes` laid over it, group by group."""
+    """A mapping with changes laid over it, group by group."""
     merged = dict(base)
     for key, value in changes.items():
         below = base.get(key)

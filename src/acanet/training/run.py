@@ -24,7 +24,7 @@ from acanet.training.setup import Setup, set_up
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a run ended.
+    """The outcome of a run.
 
     Attributes:
         finished: false when it was interrupted; it can be resumed.
@@ -46,7 +46,7 @@ class Outcome:
 def train(
     recipe: Recipe, out: Path, *, resume: bool = False, init: Bundle | None = None, console: Console | None = None
 ) -> Outcome:
-    """Train a model.
+    """Train a model, or go on with its training.
 
     Args:
         recipe: everything that decides the run.
@@ -81,7 +81,7 @@ def train(
 
 
 def _start(setup: Setup, resume: bool, console: Console) -> Progress:
-    """Where a run goes on: at its last checkpoint, or at the beginning."""
+    """The progress with which a run goes on: that of its last checkpoint, or none."""
     if setup.dev is None:
         last = "average of the weights is" if setup.recipe.average else "weights are"
         console.print(f"no dev set: nothing is chosen, the last {last} the model", highlight=False)

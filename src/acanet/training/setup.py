@@ -1,4 +1,4 @@
-"""What a run is made of: data, network, loss, optimizer, average and dev set, built in their order and checked.
+"""The parts of a run: data, network, loss, optimizer, average and dev set, built in their order and checked.
 
 Weights are drawn from the recipe's seed as the first thing that torch draws, the network's before those of the loss.
 """
@@ -97,7 +97,7 @@ class Setup:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16)
 
     def loader(self, dataset: Any, items: range, **how: Any) -> Iterable[Any]:
-        """Items of a dataset in their order, made by the recipe's number of processes."""
+        """The items of a dataset in their order, made by the recipe's number of processes."""
         return DataLoader(
             dataset,
             batch_size=None,
@@ -111,7 +111,7 @@ class Setup:
 
 @dataclass(frozen=True, eq=False)
 class _Speech:
-    """What a run reads: the training corpus, what is mixed into it, and the dev set."""
+    """The speech of a run: the training corpus, what is mixed into it, and the dev set."""
 
     corpus: Corpus
     banks: Banks
