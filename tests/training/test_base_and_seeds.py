@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 
 import pytest
@@ -97,11 +98,13 @@ def test_settings_lie_over_a_base(write, tmp_path, monkeypatch):
 
 
 def test_what_is_spelt_out_needs_no_base(write):
-    write("shared/base.yaml", {"data": {"train": ["a"]}, "model": {"change": {"head": {"dim": 64}}}})
+    change = {"aggregator": {"kind": "attentive-statistics"}, "head": {"kind": "linear", "norm": "before"}}
+    write("shared/base.yaml", {"data": {"train": ["a"]}, "model": {"change": change}, "average": {"kind": "ema"}})
     recipe = read_recipe(write("mine/top.yaml", {"base": "../shared/base.yaml", "steps": 3}))
     spelt = recipe_yaml(recipe)
     assert "base" not in yaml.safe_load(spelt)
     assert read_recipe(write("elsewhere.yaml", spelt)) == recipe
+    assert pickle.loads(pickle.dumps(recipe)) == recipe
 
 
 def test_a_problem_is_told_with_the_file_and_line_that_it_is_on(write, tmp_path):

@@ -73,8 +73,8 @@ class _Layer:
 
     def wrong_base(self, reason: str) -> BadConfig:
         """The error for what this file says of its base."""
-        line = next(line for line in _lines(self.root, (BASE,)) if line)
-        return BadConfig(self.path, [f"line {line}: {BASE}: {reason}"])
+        (line,) = _lines(self.root, (BASE,))
+        return BadConfig(self.path, [f"{f'line {line}: ' if line else ''}{BASE}: {reason}"])
 
 
 @dataclass(frozen=True)
