@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acanet.data.augment.effects import Augment
-from acanet.data.feed.batches import Stage, TrainingBatches
+from acanet.data.feed.batches import Phase, TrainingBatches
 from acanet.data.lists.manifest import Utterance, read_manifest
 from acanet.data.prepare.manifests import Measured, write_manifest
 
@@ -66,9 +66,9 @@ def sample(utterances: Sequence[Utterance]) -> None:
     number = {name: index for index, name in enumerate(sorted({utterance.speaker for utterance in utterances}))}
     lengths = [round((utterance.duration or 0) * RATE) for utterance in utterances]
     low, high = (round(seconds * RATE) for seconds in CROP_SECONDS)
-    stage = Stage(BATCHES, BATCH, (low, high), Augment())
+    phase = Phase(BATCHES, BATCH, (low, high), Augment())
     speakers = [number[utterance.speaker] for utterance in utterances]
-    batches = TrainingBatches(Silence(lengths), speakers, [stage], seed=0, rate=RATE)
+    batches = TrainingBatches(Silence(lengths), speakers, [phase], seed=0, rate=RATE)
     for step in range(BATCHES):
         batches[step]
 

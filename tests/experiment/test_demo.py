@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 
@@ -20,10 +21,14 @@ def test_the_demo_goes_from_voices_to_decisions(tmp_path):
     assert card["counts"]["speakers"] == 8
     assert not card["seen"]
     assert card["figures"]["eer"]["value"] < 0.35, "voices that it never heard are told apart, better than by chance"
-    for file in ("det.png", "histogram.png", "scores.txt.gz"):
+    for file in ("report.html", "det.png", "histogram.png", "scores.txt.gz"):
         assert (folder / "report" / file).stat().st_size > 0
     assert done.stdout.count(": score ") == 2, "two pairs are verified"
     assert "acanet verify enrolment.wav test.wav" in done.stdout, "what to type next"
+    told = re.search(r"The report is in \S+: (.*)\.$", done.stdout, re.MULTILINE)[1]
+    named = re.findall(r"\b[\w.]+\.(?:html|json|gz)\b", told)
+    assert named[0] == "report.html"
+    assert all((folder / "report" / name).is_file() for name in named)
 
     again = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert again.returncode == 2

@@ -21,13 +21,13 @@ from acanet.evaluation.figures.intervals import differences
 from acanet.evaluation.report.folder import SCORES
 from acanet.evaluation.result import Card
 from acanet.experiment import origin, run
-from acanet.experiment.card import read_cards
+from acanet.experiment.run_card import read_run_cards
 from acanet.models.registry import build_model, model_config
 from acanet.runtime.bundle import Bundle
-from acanet.training import loop
+from acanet.training import run as training_run
 from acanet.training.checkpoint import load_state
 from acanet.training.log import Log, seconds_trained
-from acanet.training.recipe import read_experiment
+from acanet.training.read_recipe import read_experiment
 from support.commands import acanet
 from support.tiny import HELD_OUT
 
@@ -83,7 +83,7 @@ def test_means_over_seeds_are_compared(finished, recipe):
 
 def cards_in(folder):
     """The run cards of an experiment, in the order of its recipe."""
-    return sorted(read_cards([folder]), key=lambda card: card.place)
+    return sorted(read_run_cards([folder]), key=lambda card: card.place)
 
 
 def test_results_are_those_of_the_reports(whole):
@@ -139,8 +139,8 @@ def test_a_card_says_what_it_took(recipe, tmp_path, monkeypatch):
     assert (card.budget.steps, card.budget.crops) == (3, 19)
     assert card.budget.audio_hours == pytest.approx((16 * 0.65 + 3 * 0.9) / 3600)
     assert card.budget.hours == pytest.approx(seconds_trained(tmp_path / "out" / "one") / 3600)
-    assert [look.step for look in card.dev] == [1, 2, 3]
-    assert card.chosen == min(card.dev, key=lambda look: look.eer).step
+    assert [result.step for result in card.dev] == [1, 2, 3]
+    assert card.chosen == min(card.dev, key=lambda result: result.eer).step
     provenance = Bundle.load(tmp_path / "out" / "one").provenance
     hashes = "\n".join([*sorted(provenance.audio), ""])
     assert card.data.sha256 == hashlib.sha256(hashes.encode()).hexdigest()
@@ -269,13 +269,13 @@ def test_code_outside_of_a_checkout_has_no_commit(tmp_path, monkeypatch):
 
 def test_an_experiment_that_was_stopped_goes_on_where_it_was(recipe, tmp_path, monkeypatch):
     command = ("experiment", recipe, "--out", tmp_path / "out")
-    real, started = loop._Run.go, []
+    real, started = training_run.finish, []
 
-    def stopped_in_the_second(self, console):
-        started.append(self.out.name)
-        return real(self, console) and len(started) < 2
+    def stopped_in_the_second(setup, *how):
+        started.append(setup.folder.name)
+        return real(setup, *how) and len(started) < 2
 
-    monkeypatch.setattr(loop._Run, "go", stopped_in_the_second)
+    monkeypatch.setattr(training_run, "finish", stopped_in_the_second)
     answer = acanet(*command)
     assert answer.code == 130
     assert "the same command with --resume goes on" in answer.err

@@ -9,13 +9,14 @@ import pytest
 
 from acanet.evaluation.conditions.tables import Conditions
 from acanet.evaluation.result import Card
-from acanet.experiment.card import read_cards
+from acanet.experiment.run_card import read_run_cards
 from acanet.runtime.bundle import SHIPPED, Bundle
-from acanet.training.recipe import portable, read_experiment
+from acanet.training.portable import portable
+from acanet.training.read_recipe import read_experiment
 from support.paths import ROOT
 
 RESULTS = ROOT / "docs" / "results"
-RUN_CARDS = read_cards([RESULTS / "cards"])
+RUN_CARDS = read_run_cards([RESULTS / "cards"])
 LISTS = ("test", "test.hard")
 MADE = {"noise", "babble", "telephone", "opus", "crop", "room"}
 ROWS = {

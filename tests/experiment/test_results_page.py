@@ -11,11 +11,12 @@ import pytest
 from acanet.evaluation.figures.intervals import Paired
 from acanet.evaluation.report.plots.tradeoff import Point, front
 from acanet.evaluation.result import Counts
-from acanet.experiment.card import Budget, Data, Listed, Look, RunCard, Size
 from acanet.experiment.origin import Code, Machine
+from acanet.experiment.run_card import Budget, Data, Listed, RunCard, Size
 from acanet.experiment.speed import Speed, Timing
 from acanet.scoring.measure import Measure
-from acanet.training.config import Recipe
+from acanet.training.progress import DevResult
+from acanet.training.recipe import Recipe
 from support.commands import acanet
 from support.paths import ROOT
 from support.processes import loaded_by
@@ -65,7 +66,7 @@ def card(system, place, eer, others, seeds=None, **changed):
         "versions": {"acanet": "0.1.0"},
         "code": Code(commit="0123456789abcdef", changed=True),
         "data": Data(manifests=("train.jsonl",), speakers=4, utterances=1200, sha256="cd" * 32),
-        "dev": (Look(step=400, eer=0.1), Look(step=800, eer=0.08)),
+        "dev": (DevResult(step=400, eer=0.1), DevResult(step=800, eer=0.08)),
         "chosen": 800,
         "lists": {"own": listed},
     }
@@ -247,7 +248,7 @@ def test_the_published_page_is_what_the_committed_cards_give(tmp_path, monkeypat
 
 def fields(kind):
     """The names of a card's fields: of groups with what is in them, of a group by names after `NAME`."""
-    inside = {"budget": Budget, "size": Size, "machine": Machine, "code": Code, "data": Data, "dev": Look}
+    inside = {"budget": Budget, "size": Size, "machine": Machine, "code": Code, "data": Data, "dev": DevResult}
     for name in kind.model_fields:
         yield name
         if name in inside:

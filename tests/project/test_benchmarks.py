@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 import pytest
 
 from acanet.errors import BadConfig
-from acanet.experiment.card import read_strict
+from acanet.experiment.run_card import read_json
 from acanet.experiment.speed import Speed
 from acanet.models.registry import model_size
 from support.paths import BENCHMARKS as FOLDER
@@ -107,13 +107,13 @@ def test_the_medians_are_kept_as_the_results_page_reads_them(inference, tmp_path
     ]
     found.append(result(inference, "ecapa-512", 3, 7.0, threads=2))
     (tmp_path / "speed.json").write_text(inference.speed(found).as_json())
-    speed = read_strict(Speed, tmp_path / "speed.json")
+    speed = read_json(Speed, tmp_path / "speed.json")
     assert [speed.milliseconds("ecapa-512", seconds) for seconds in (3, 60, 10)] == [30.0, 600.0, None]
     assert speed.milliseconds("campplus", 3) is None
     assert {timing.ratio for timing in speed.timings if timing.system == "ecapa-512"} == {2.5, 1.0}
     (tmp_path / "speed.json").write_text(speed.as_json().replace("processor", "procesor"))
     with pytest.raises(BadConfig, match="did you mean 'processor'"):
-        read_strict(Speed, tmp_path / "speed.json")
+        read_json(Speed, tmp_path / "speed.json")
 
 
 def test_any_registered_model_can_be_measured(inference, monkeypatch, capsys):

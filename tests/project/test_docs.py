@@ -35,8 +35,8 @@ from acanet.models.config import ExtractorConfig, MlaAggregator
 from acanet.models.registry import model_config, model_names, model_size
 from acanet.runtime import bundle
 from acanet.scoring.measure import Measure
-from acanet.training.config import Experiment
-from acanet.training.recipe import read_experiment, read_recipe
+from acanet.training.read_recipe import read_experiment, read_recipe
+from acanet.training.recipe import Experiment
 from support.calibrations import calibration
 from support.commands import acanet as run
 from support.paths import ROOT
@@ -212,7 +212,7 @@ def test_settings_of_train_fit_a_recipe(page, tmp_path, monkeypatch):
     (own,) = [text for _, text in blocks(ROOT / "docs" / "model.md", "python") if 'register_model("gated"' in text]
     exec(own, {"__name__": "gated"})  # the example of a model of the user's own
     examples = blocks(ROOT / "docs" / "train.md", "yaml")
-    for name, (_, text) in zip(("my.yaml", "compare.yaml"), examples, strict=True):
+    for name, (_, text) in zip(("my.yaml", "longer.yaml", "compare.yaml"), examples, strict=True):
         (tmp_path / name).write_text(text, encoding="utf-8")
     readers = {"train": read_recipe, "experiment": read_experiment}
     for words in shell_lines(page):

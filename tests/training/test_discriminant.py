@@ -36,12 +36,12 @@ from acanet.runtime.onnx import OnnxNetwork
 from acanet.runtime.pieces import Piecewise
 from acanet.scoring.cosine import cosine
 from acanet.scoring.plda import Plda
-from acanet.training import discriminant, loop
+from acanet.training import discriminant, finish
 from acanet.training.checkpoint import load_state
-from acanet.training.config import Recipe
 from acanet.training.dev import DevSet
 from acanet.training.discriminant import fit_discriminant
-from acanet.training.loop import train
+from acanet.training.recipe import Recipe
+from acanet.training.run import train
 from support.commands import acanet
 from support.networks import Tiny, padded, runner, small, waveforms
 from support.tiny import TINY_MODEL
@@ -292,7 +292,7 @@ def test_it_is_learned_from_whole_utterances_in_all_their_forms(trained, without
         seen.extend(waveforms)
         return embed_waveforms(model, waveforms)
 
-    monkeypatch.setattr(loop, "embed_waveforms", embed)
+    monkeypatch.setattr(finish, "embed_waveforms", embed)
     out = shutil.copytree(without, trained.parent / "again")
     text = (out / "recipe.yaml").read_text("utf-8")
     assert text.count("discriminant: null") == 1
@@ -368,7 +368,7 @@ def test_ctrl_c_in_the_fit_leaves_the_model_without_it_and_resuming_fits_it(
         os.kill(os.getpid(), signal.SIGINT)
         return embed_waveforms(model, waveforms)
 
-    monkeypatch.setattr(loop, "embed_waveforms", embed)
+    monkeypatch.setattr(finish, "embed_waveforms", embed)
     monkeypatch.setattr(discriminant, "CHUNK", 5)
     outcome = run(recipe, tmp_path / "run")
     assert "stopping after this step" in capfd.readouterr().err
@@ -383,7 +383,7 @@ def test_a_fit_that_breaks_off_leaves_the_model_without_it(recipe, without, trai
     def full(*_):
         raise OSError("no space left on device")
 
-    monkeypatch.setattr(loop, "with_discriminant", full)
+    monkeypatch.setattr(finish, "with_discriminant", full)
     with pytest.raises(OSError, match="no space left"):
         run(recipe, tmp_path / "run")
     assert files(tmp_path / "run")["model.safetensors"] == files(without)["model.safetensors"]

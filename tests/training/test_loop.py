@@ -25,11 +25,13 @@ from acanet.errors import AcanetError, BadConfig, BadManifest, ModelMismatch, Un
 from acanet.models.config import ExtractorConfig
 from acanet.runtime.bundle import Bundle, Provenance
 from acanet.training import checkpoint
-from acanet.training.checkpoint import DevRow, State, load_state, save_state
-from acanet.training.config import Data, Recipe
-from acanet.training.corpus import crop_stages, load_banks
-from acanet.training.loop import _interrupts, train
-from acanet.training.recipe import read_recipe, recipe_yaml
+from acanet.training.checkpoint import State, load_state, save_state
+from acanet.training.corpus import crop_phases, load_banks
+from acanet.training.interrupt import interrupts
+from acanet.training.progress import DevResult
+from acanet.training.read_recipe import read_recipe
+from acanet.training.recipe import Data, Recipe, recipe_yaml
+from acanet.training.run import train
 from support.disk import full_disk
 
 STEPS, DEV_EVERY, SAVE_EVERY = 10, 3, 4
@@ -39,7 +41,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 @pytest.fixture(scope="module")
 def everything(tiny_recipe):
-    """Dropout, sub-centres, a rising margin, every effect, two stages, a moving average, and two data workers."""
+    """Dropout, sub-centres, a rising margin, every effect, two phases, a moving average, and two data workers."""
     return tiny_recipe | {
         "data": tiny_recipe["data"] | {"workers": 2},
         "augment": {
@@ -198,9 +200,9 @@ def test_what_a_run_leaves(everything, uninterrupted):
     recipe = Recipe.parse(everything, "everything")
     assert read_recipe(uninterrupted / "recipe.yaml") == recipe
     assert [row["step"] for row in rows(uninterrupted / "log.csv")] == [str(step) for step in range(1, STEPS + 1)]
-    looks = {int(row["step"]): float(row["eer"]) for row in rows(uninterrupted / "dev.csv")}
-    assert list(looks) == [3, 6, 9, 10]
-    assert all(0 <= value <= 1 for value in looks.values())
+    evaluations = {int(row["step"]): float(row["eer"]) for row in rows(uninterrupted / "dev.csv")}
+    assert list(evaluations) == [3, 6, 9, 10]
+    assert all(0 <= value <= 1 for value in evaluations.values())
     assert list((uninterrupted / "tensorboard").iterdir())
     assert not list(uninterrupted.rglob("*.part"))
     bundle = Bundle.load(uninterrupted)
@@ -211,8 +213,8 @@ def test_what_a_run_leaves(everything, uninterrupted):
     card = (bundle.folder / "README.md").read_text()
     assert "4 speakers, 12 utterances" in card
     assert "Licence: Apache-2.0" in card
-    best = min(looks, key=looks.get)
-    assert f"The moving average of the weights, chosen at step {best} of {STEPS}: EER {looks[best]:.2%}" in card
+    best = min(evaluations, key=evaluations.get)
+    assert f"The moving average of the weights, chosen at step {best} of {STEPS}: EER {evaluations[best]:.2%}" in card
     if best == STEPS:  # then the last average is the best one
         weights = bundle.weights()
         for name, value in load_state(uninterrupted / "last.pt").average.items():
@@ -355,12 +357,12 @@ def test_a_recipe_reads_back(everything, tmp_path):
     assert read_recipe(tmp_path / "recipe.yaml") == recipe
 
 
-# Stages, averages, and runs without a dev set
+# Phases, averages, and runs without a dev set
 
 
-def test_the_second_stage_has_longer_crops_a_larger_margin_and_no_other_speeds(everything, uninterrupted):
+def test_the_second_phase_has_longer_crops_a_larger_margin_and_no_other_speeds(everything, uninterrupted):
     recipe = Recipe.parse(everything, "everything")
-    first, second = crop_stages(recipe, 16000)
+    first, second = crop_phases(recipe, 16000)
     assert (first.steps, first.batch, first.crop_samples) == (6, 8, (8000, 12800))
     assert (second.steps, second.batch, second.crop_samples) == (4, 6, (12800, 16000))
     assert second.augment.speed.probability == 0
@@ -458,7 +460,7 @@ def test_two_processes_train_one_model(everything, tmp_path):
 
 def test_a_checkpoint_that_cannot_be_written_leaves_the_old_one(tmp_path, monkeypatch):
     path = tmp_path / "last.pt"
-    old = State(3, {"w": torch.ones(2)}, {"c": torch.zeros(1)}, {"state": {}}, [DevRow(3, 0.25)])
+    old = State(3, {"w": torch.ones(2)}, {"c": torch.zeros(1)}, {"state": {}}, [DevResult(step=3, eer=0.25)])
     save_state(old, path)
 
     def half_written(_, file):
@@ -469,7 +471,7 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_old_one(tmp_path, monkey
     with pytest.raises(OSError, match="no space"):
         save_state(State(4, {}, {}, {}), path)
     found = load_state(path)
-    assert (found.step, found.history) == (3, [DevRow(3, 0.25)])
+    assert (found.step, found.history) == (3, [DevResult(step=3, eer=0.25)])
     assert torch.equal(found.model["w"], torch.ones(2))
 
 
@@ -530,7 +532,7 @@ def test_a_model_that_was_tuned_says_what_it_started_from(tiny_recipe, tiny_bund
 
 
 def test_a_first_ctrl_c_is_noted_and_a_second_interrupts(capfd):
-    with _interrupts() as caught:
+    with interrupts() as caught:
         os.kill(os.getpid(), signal.SIGINT)
         assert caught
         assert "stopping after this step" in capfd.readouterr().err

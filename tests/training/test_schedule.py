@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from acanet.training.average import averaged
-from acanet.training.config import LastCheckpoints, MovingAverage, Recipe
+from acanet.training.recipe import LastCheckpoints, MovingAverage, Recipe
 from acanet.training.schedule import is_averaged, margin_at, rate_at
 
 RATES = {"rate": 1.0, "final_rate": 0.2, "warm_up": 0.1}

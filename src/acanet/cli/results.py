@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from acanet.cli.common import out
-from acanet.errors import require
 
 
 def results(
@@ -27,12 +26,7 @@ def results(
     ] = None,
 ) -> None:
     """Make one page of the run cards of experiments: tables with intervals, costs, commands, and pictures."""
-    from acanet.experiment.card import read_cards, read_strict
-    from acanet.experiment.page import write_page
-    from acanet.experiment.speed import Speed
+    from acanet.experiment.page import make_page
 
-    require("matplotlib", "scipy", extra="train")
-    found = read_cards(cards)
-    timed = None if speed is None else read_strict(Speed, speed)
-    write_page(page, found, speed=timed, references=reference or ())
-    out.print(f"{page}, from {len(found)} run cards")
+    count = make_page(page, cards, speed=speed, references=reference or ())
+    out.print(f"{page}, from {count} run cards")

@@ -10,7 +10,6 @@ import typer
 from rich.table import Table
 
 from acanet.cli.common import INTERRUPTED, err, out
-from acanet.errors import require
 
 
 def train(
@@ -26,8 +25,8 @@ def train(
 ) -> None:
     """Train a model. Ctrl-C saves; --resume goes on as if nothing had happened."""
     from acanet.runtime.bundle import Bundle
-    from acanet.training.loop import train as train_model
-    from acanet.training.recipe import read_recipe
+    from acanet.training.read_recipe import read_recipe
+    from acanet.training.run import train as train_model
 
     chosen = read_recipe(recipe, tuple(settings or ()))
     start = None if init is None else Bundle.load(init)
@@ -55,19 +54,16 @@ def experiment(
     seed: Annotated[int, typer.Option(min=0, help="Of the bootstrap.")] = 0,
 ) -> None:
     """Train the systems of a recipe, evaluate them on its trial lists, and compare them: a card each, and one page."""
-    from acanet.experiment.page import experiment_section, measured_table, paired_table, write_page
+    from acanet.experiment.page import experiment_tables
     from acanet.experiment.run import run_experiment
-    from acanet.training.recipe import read_experiment
+    from acanet.training.read_recipe import read_experiment
 
-    require("scipy", "matplotlib", "jinja2", extra="train")
     systems = read_experiment(recipe, tuple(settings or ()))
     cards = run_experiment(systems, output, only=only or (), resume=resume, seed=seed, console=err)
     if cards is None:
         err.print("stopped and saved; the same command with --resume goes on")
         raise typer.Exit(INTERRUPTED)
-    write_page(output / "results.md", cards)
-    section = experiment_section(cards)
-    for table in filter(None, (measured_table(section), paired_table(section))):
+    for table in experiment_tables(cards):
         out.print(table + "\n")
     out.print(f"the page is {output / 'results.md'}, all figures are in the card.json of each system")
 

@@ -13,7 +13,7 @@ OPTION = "--set"
 
 
 def read_setting(setting: str) -> tuple[tuple[str, ...], Any]:
-    """The keys and the value, which is YAML.
+    """The keys and the value of a setting; the value is YAML.
 
     >>> read_setting("data.crop_seconds=[2, 4]")
     (('data', 'crop_seconds'), [2, 4])
@@ -43,7 +43,7 @@ def lay(data: dict[str, Any], keys: tuple[str, ...], value: Any) -> None:
 
 
 def read_yaml(text: str, source: str | Path) -> Any:
-    """What YAML says.
+    """The value that YAML tells.
 
     Raises:
         BadConfig: when it is not YAML.

@@ -6,7 +6,8 @@ An unknown key is an error that names the nearest known one. Every config is fro
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -18,15 +19,32 @@ from pydantic import (
     ValidationInfo,
     model_validator,
 )
-from pydantic_core import PydanticCustomError
 
 from acanet.errors import BadConfig, nearest
 
 Place = tuple[int | str, ...]
 """Where in a nested mapping something stands: the keys that lead to it."""
 Origin = Callable[[Place, str], str]
-"""A place, and the type of the problem there as pydantic calls it (or `UNKNOWN_KEY`) -> what to put before it."""
-UNKNOWN_KEY = "unknown_key"
+"""A place, and the type of the problem there as pydantic calls it -> what to put before it."""
+UNKNOWN_KEY = "extra_forbidden"
+"""The type of the problem of an unknown key, which is the last part of its place."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Unknown:
+    """The value of an unknown key, for as long as it is validated: what the key is, and what is known in its place."""
+
+    key: Any
+    known: Collection[str]
+
+    @property
+    def near(self) -> str | None:
+        """The known key that may be meant."""
+        return nearest(str(self.key), self.known)
+
+    def __str__(self) -> str:
+        hint = f", did you mean {self.near!r}?" if self.near else f"; known are {', '.join(self.known)}"
+        return f"unknown key {self.key!r}{hint}"
 
 
 class Strict(BaseModel):
@@ -36,16 +54,12 @@ class Strict(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _name_unknown_keys(cls, data: Any) -> Any:
-        if isinstance(data, Mapping):
-            for key in data:
-                if key not in cls.model_fields:
-                    near = nearest(str(key), cls.model_fields)
-                    hint = f", did you mean {near!r}?" if near else f"; known are {', '.join(cls.model_fields)}"
-                    raise PydanticCustomError(
-                        UNKNOWN_KEY, "unknown key {shown}{hint}", {"key": key, "shown": repr(key), "hint": hint}
-                    )
-        return data
+    def _mark_unknown_keys(cls, data: Any) -> Any:
+        """Have unknown keys say what they are, so that they are told beside all else that is wrong with their group."""
+        if not isinstance(data, Mapping):
+            return data
+        known = cls.model_fields
+        return {str(key): value if key in known else _Unknown(key, known) for key, value in data.items()}
 
     @classmethod
     def parse(
@@ -56,7 +70,7 @@ class Strict(BaseModel):
         origin: Origin = lambda place, kind: "",
         context: Mapping[str, Any] | None = None,
     ) -> Self:
-        """Read a mapping.
+        """Read a config from a mapping.
 
         Args:
             data: what a JSON or YAML file held.
@@ -70,21 +84,36 @@ class Strict(BaseModel):
         try:
             return cls.model_validate(data, context=context)
         except ValidationError as error:
-            raise BadConfig(source, (_explain(problem, origin) for problem in error.errors())) from None
+            raise BadConfig(source, (_explain(problem, origin) for problem in _worth_telling(error))) from None
 
     def as_json(self) -> str:
         """The config as JSON that `parse` reads back to an equal config."""
         return json.dumps(self.model_dump(mode="json"), indent=2) + "\n"
 
 
-class FromHere(str):
-    """A value that was given on the command line: as a path it counts from the working directory."""
+class Located(str):
+    """A string that knows its folder: as a path it counts from there, not from the folder of the whole config."""
+
+    folder: Path
+
+
+def located(value: Any, folder: Path) -> Any:
+    """A value, possibly nested, whose strings count from a folder when they are paths."""
+    if isinstance(value, list):
+        return [located(item, folder) for item in value]
+    if isinstance(value, dict):
+        return {key: located(item, folder) for key, item in value.items()}
+    if not isinstance(value, str) or isinstance(value, Located):
+        return value
+    here = Located(value)
+    here.folder = folder
+    return here
 
 
 def _absolute(value: Any, info: ValidationInfo) -> Any:
     if not isinstance(value, str | Path) or not info.context:
         return value
-    return (Path() if isinstance(value, FromHere) else info.context[FOLDER]).absolute() / value
+    return (value.folder if isinstance(value, Located) else info.context[FOLDER]).absolute() / value
 
 
 FOLDER = "folder"
@@ -94,14 +123,22 @@ ConfigPath = Annotated[Path, BeforeValidator(_absolute)]
 """A path in a config that was read from a file: absolute once it is read."""
 
 
+def _worth_telling(error: ValidationError) -> list[Any]:
+    """The problems of a config, but for a key that is missing because it is there misspelt, which is told."""
+    problems: list[Any] = list(error.errors())
+    misspelt = {(*each["loc"][:-1], each["input"].near) for each in problems if each["type"] == UNKNOWN_KEY}
+    return [each for each in problems if each["type"] != "missing" or each["loc"] not in misspelt]
+
+
 def _explain(error: Any, origin: Origin) -> str:
     place, kind = error["loc"], error["type"]
-    where = ".".join(str(part) for part in place)
-    at = origin((*place, error["ctx"]["key"]) if kind == UNKNOWN_KEY else place, kind)
-    return at + (f"{where}: {_message(error)}" if where else _message(error))
+    where = ".".join(str(part) for part in (place[:-1] if kind == UNKNOWN_KEY else place))
+    return origin(place, kind) + (f"{where}: {_message(error)}" if where else _message(error))
 
 
 def _message(error: Any) -> str:
+    if error["type"] == UNKNOWN_KEY:
+        return str(error["input"])
     if not error["type"].startswith("union_tag_"):
         return str(error["msg"]).removeprefix("Value error, ")
     key, known = error["ctx"]["discriminator"].strip("'"), error["ctx"].get("expected_tags", "")

@@ -16,8 +16,8 @@ from acanet.encoder import Encoder
 from acanet.errors import AcanetError
 from acanet.evaluation.evaluate import evaluate
 from acanet.evaluation.report.folder import summary, write_report
-from acanet.training.config import Recipe
-from acanet.training.loop import train
+from acanet.training.recipe import Recipe
+from acanet.training.run import train
 
 _KNOWN, _UNKNOWN, _UTTERANCES = 16, 8, 8  # voices to train on, voices to test on, recordings of each
 _STEPS = 400
@@ -65,7 +65,7 @@ def run_demo(folder: Path, console: Console) -> None:
         console.print(f"{enrolment} and {test}: score {answer.score:.3f}, {verdict}")
     console.rule("what next")
     console.print(
-        f"The report is in {folder / 'report'}: card.json, det.png, histogram.png, scores.txt.gz.\n"
+        f"The report is in {folder / 'report'}: report.html to read, card.json and scores.txt.gz for programs.\n"
         "With the model that ships, trained on real speech, and two recordings of your own:\n"
         "    acanet verify enrolment.wav test.wav\n"
         "It prints score, log-likelihood ratio and decision (docs/numbers.md says what they mean).\n"

@@ -1,4 +1,4 @@
-"""Where a figure comes from: the machine, the code and the versions that it was computed with."""
+"""The origin of a figure: the machine, the code and the versions that it was computed with."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from acanet.config.strict import Strict
 
 
 class Machine(Strict):
-    """What computes."""
+    """A machine that computes."""
 
     processor: str = Field(description="its name")
     cores: int = Field(description="that the process may use")
@@ -32,7 +32,7 @@ class Code(Strict):
 
 
 def this_machine() -> Machine:
-    """The one that this process runs on, as it trains."""
+    """The machine that this process runs on, as it trains."""
     import torch
 
     cuda = torch.cuda.is_available()
@@ -52,12 +52,12 @@ def processor() -> str:
 
 
 def cores() -> int:
-    """How many the process may use."""
+    """The number of cores that the process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def these_versions() -> dict[str, str]:
-    """Of acanet, Python and torch."""
+    """The versions of acanet, Python and torch."""
     return {"acanet": __version__, "python": platform.python_version(), "torch": version("torch")}
 
 

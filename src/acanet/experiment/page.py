@@ -8,11 +8,11 @@ from pathlib import Path
 from statistics import fmean
 
 from acanet.config.files import write_text
-from acanet.errors import BadConfig, nearest
+from acanet.errors import BadConfig, nearest, require
 from acanet.evaluation.figures.intervals import Paired
 from acanet.evaluation.report.plots.learning import learning_svg
 from acanet.evaluation.report.plots.tradeoff import Point, tradeoff_svg
-from acanet.experiment.card import Listed, RunCard, by_seeds
+from acanet.experiment.run_card import Listed, RunCard, by_seeds, read_json, read_run_cards
 from acanet.experiment.speed import Speed
 from acanet.scoring.measure import Measure
 
@@ -24,7 +24,7 @@ COST = "min_dcf(0.05)"
 
 @dataclass(frozen=True, eq=False)
 class Section:
-    """An experiment.
+    """The section of the page on one experiment.
 
     Attributes:
         name: of its recipe.
@@ -43,7 +43,7 @@ class Section:
 
     @property
     def title(self) -> str:
-        """What it is called."""
+        """The title of the experiment, or the name of its recipe."""
         return self.cards[0].title or self.name
 
 
@@ -68,19 +68,39 @@ def write_page(
     parts = ["# Results", _introduction(speed)]
     for section in sections:
         parts += [f"## {section.title}", *([section.cards[0].about.strip()] if section.cards[0].about else [])]
-        parts += [measured_table(section, speed), paired_table(section), _ratios_table(section), _seeds_table(section)]
+        parts += [_measured_table(section, speed), _paired_table(section)]
+        parts += [_ratios_table(section), _seeds_table(section)]
         parts += [*_pictures(section, speed, path), _budget_table(section), _origin_table(section)]
     write_text(path, "\n\n".join(part for part in parts if part) + "\n")
 
 
-def experiment_section(cards: Sequence[RunCard]) -> Section:
-    """The section of one experiment, whose first system is the reference."""
+def make_page(path: Path, cards: Sequence[Path], *, speed: Path | None = None, references: Sequence[str] = ()) -> int:
+    """Write the page of the run cards in files and folders; gives the number of cards.
+
+    Args:
+        path: the Markdown file.
+        cards: files, or folders to search for `card.json`, as `read_run_cards` takes them.
+        speed: what `benchmarks/inference.py --json` wrote; None: no times.
+        references: as `write_page` takes them.
+
+    Raises:
+        BadConfig: as `read_run_cards` and `write_page`, and for a file of times that is none.
+        MissingExtra: without what draws the pictures.
+    """
+    require("matplotlib", "scipy", extra="train")
+    found = read_run_cards(cards)
+    write_page(path, found, speed=None if speed is None else read_json(Speed, speed), references=references)
+    return len(found)
+
+
+def experiment_tables(cards: Sequence[RunCard]) -> list[str]:
+    """The figures of one experiment in Markdown, and those beside its first system, where there are several systems."""
     (section,) = _sections(cards, ())
-    return section
+    return [table for table in (_measured_table(section), _paired_table(section)) if table]
 
 
-def measured_table(section: Section, speed: Speed | None = None) -> str:
-    """Size, time, EER and minDCF(0.05) of each system, in Markdown."""
+def _measured_table(section: Section, speed: Speed | None = None) -> str:
+    """A table of size, time, EER and minDCF(0.05) of each system, in Markdown."""
     head = ["system", "model", "parameters", "multiply-adds, 3 s", "ms, 3 s", "ms, 60 s"]
     head += [f"{name}: {figure}" for name in section.lists for figure in ("EER, %", "minDCF(0.05)")]
     rows = []
@@ -93,8 +113,8 @@ def measured_table(section: Section, speed: Speed | None = None) -> str:
     return _table(head, "ll", rows)
 
 
-def paired_table(section: Section) -> str:
-    """Each system beside the first reference, paired, in Markdown; empty where there is no other system."""
+def _paired_table(section: Section) -> str:
+    """A table of each system beside the first reference, paired; empty where there is no other system."""
     reference = section.references[0]
     head = ["system"]
     for name in section.lists:
@@ -180,7 +200,7 @@ def _introduction(speed: Speed | None) -> str:
 
 
 def _milliseconds(card: RunCard, speed: Speed | None, seconds: int) -> float | None:
-    """Of the model as it is registered; None for one with changed keys, which nobody timed."""
+    """The time of the model as it is registered; None for one with changed keys, which nobody timed."""
     return None if speed is None or card.recipe.model.change else speed.milliseconds(card.recipe.model.name, seconds)
 
 
@@ -229,7 +249,7 @@ def _pictures(section: Section, speed: Speed | None, page: Path) -> Iterator[str
             path, title = _picture(section, page, kind), f"{section.title}: EER against {told}"
             tradeoff_svg(path, {name: points for name, points in panels.items() if points}, unit, title)
             yield f"![{title}]({PICTURES}/{path.name})"
-    curves = {card.system: [(look.step, look.eer) for look in card.dev] for card in section.cards if card.dev}
+    curves = {card.system: [(result.step, result.eer) for result in card.dev] for card in section.cards if card.dev}
     if curves:
         path, title = _picture(section, page, "learning"), f"{section.title}: EER on dev over the steps"
         learning_svg(path, curves, title)
@@ -291,7 +311,7 @@ def _interval(measure: Measure, form: str) -> str:
 
 
 def _table(head: Sequence[str], left: str, rows: Sequence[Sequence[str]]) -> str:
-    """Markdown, with as many left columns as letters in `left`, the others right."""
+    """A table in Markdown, with as many left columns as letters in `left`, the others right."""
     rule = ["---" if column < len(left) else "---:" for column in range(len(head))]
     return "\n".join(
         f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |" for row in (head, rule, *rows)

@@ -1,4 +1,4 @@
-"""Train the systems of a recipe, measure each on the same trial lists, and compare them pair by pair."""
+"""An experiment: the systems of a recipe trained, measured on the same trial lists, and compared pair by pair."""
 
 from __future__ import annotations
 
@@ -15,21 +15,26 @@ from rich.console import Console
 from acanet.data.lists.sides import Sides, find_sides
 from acanet.data.lists.trials import Trials, read_trials
 from acanet.encoder import Encoder
-from acanet.errors import BadConfig, BadTrials, few
+from acanet.errors import BadConfig, BadTrials, few, require
 from acanet.evaluation.evaluate import evaluate
 from acanet.evaluation.figures.intervals import pairwise
 from acanet.evaluation.names import without_folder
 from acanet.evaluation.report.folder import SCORES, write_report
 from acanet.evaluation.result import Result
-from acanet.experiment.card import CARD, FIGURES, Budget, Data, Listed, Look, RunCard, Size, by_seeds, read_strict
 from acanet.experiment.origin import these_versions, this_code, this_machine
+from acanet.experiment.page import write_page
+from acanet.experiment.run_card import FIGURES, RUN_CARD, Budget, Data, Listed, RunCard, Size, by_seeds, read_json
 from acanet.models.registry import model_config, model_size
 from acanet.runtime.bundle import Bundle
-from acanet.training.config import Evaluation, Recipe
 from acanet.training.corpus import check_inputs
-from acanet.training.log import looks_at_dev, seconds_trained
-from acanet.training.loop import train
-from acanet.training.recipe import Systems, portable, portable_setting
+from acanet.training.log import dev_history, seconds_trained
+from acanet.training.portable import portable, portable_setting
+from acanet.training.progress import best_of
+from acanet.training.read_recipe import Systems
+from acanet.training.recipe import Evaluation, Recipe
+from acanet.training.run import train
+
+PAGE = "results.md"
 
 Lists = Mapping[str, tuple[Trials, Sides]]
 
@@ -50,7 +55,7 @@ def run_experiment(
 
     Args:
         systems: what `read_experiment` gives.
-        out: gets a folder for each system: a training run with `reports/LIST` and `card.json`.
+        out: gets a folder for each system, a training run with `reports/LIST` and `card.json`, and `results.md`.
         only: train and evaluate the systems of these names; none: all.
         resume: go on with an experiment that was stopped, and pass over what is finished.
         seed: of the bootstrap.
@@ -65,8 +70,10 @@ def run_experiment(
         BadTrials, BadManifest, BadConfig: for names, lists, manifests and folders that cannot be used, lists with
             speakers that are trained on, or systems that were finished under another recipe or on other lists; before
             anything is trained.
+        MissingExtra: without what draws reports and the page.
         AcanetError: as `train` and `evaluate`.
     """
+    require("scipy", "matplotlib", "jinja2", extra="train")
     chosen = systems.only(only)
     lists = {name: _read(test) for name, test in systems.test.items()}
     trained = frozenset().union(*map(check_inputs, chosen.values()))
@@ -88,14 +95,15 @@ def run_experiment(
             console.rule(f"evaluate {name}")
             listed = _evaluate(systems.test, out / name, seed, replicates)
             cards[name] = cards[name].model_copy(update={"lists": listed})
-            cards[name].write(out / name / CARD)
+            cards[name].write(out / name / RUN_CARD)
     console.rule("compare")
     by_now = _finished(systems, out)  # another call may have finished systems meanwhile
     compared = _compare(
         {name: card for name, card in by_now.items() if _is_current(card, lists, seed, replicates)}, lists, out
     )
     for card in compared:
-        card.write(out / card.system / CARD)
+        card.write(out / card.system / RUN_CARD)
+    write_page(out / PAGE, compared)
     return compared
 
 
@@ -117,8 +125,8 @@ def _finished(systems: Systems, out: Path) -> dict[str, RunCard]:
     Raises:
         BadConfig: for a system that was trained by another recipe.
     """
-    paths = {name: out / name / CARD for name in systems.recipes}
-    cards = {name: read_strict(RunCard, path) for name, path in paths.items() if path.exists()}
+    paths = {name: out / name / RUN_CARD for name in systems.recipes}
+    cards = {name: read_json(RunCard, path) for name, path in paths.items() if path.exists()}
     for name, card in cards.items():
         if different := _different(card.recipe, portable(systems.recipes[name])):
             problem = f"it was trained with another recipe: other {few(different)}; choose another --out"
@@ -141,7 +149,8 @@ def _card(systems: Systems, name: str, folder: Path, seed: int) -> RunCard:
     """The card of a system that is trained and not evaluated yet."""
     recipe, bundle = systems.recipes[name], Bundle.load(folder)
     size = model_size(bundle.name, model_config(bundle.name, bundle.config.model))
-    looks = looks_at_dev(folder)
+    history = dev_history(folder)
+    chosen = best_of(history)
     return RunCard(
         experiment=systems.path.stem,
         title=systems.experiment.title,
@@ -164,8 +173,8 @@ def _card(systems: Systems, name: str, folder: Path, seed: int) -> RunCard:
                 "".join(f"{audio}\n" for audio in sorted(bundle.provenance.audio)).encode()
             ).hexdigest(),
         ),
-        dev=tuple(Look(step=look.step, eer=look.eer) for look in looks),
-        chosen=min(looks, key=lambda look: look.eer).step if looks else recipe.all_steps,
+        dev=tuple(history),
+        chosen=recipe.all_steps if chosen is None else chosen.step,
         lists={},
     )
 
@@ -180,13 +189,13 @@ def _command(systems: Systems, name: str, seed: int) -> str:
 
 def _budget(recipe: Recipe, seconds: float) -> Budget:
     data, large_margin = recipe.data, recipe.large_margin
-    stages = [(recipe.steps * data.batch, data.crop_seconds)]
+    phases = [(recipe.steps * data.batch, data.crop_seconds)]
     if large_margin is not None:
-        stages.append((large_margin.steps * (large_margin.batch or data.batch), large_margin.crop_seconds))
+        phases.append((large_margin.steps * (large_margin.batch or data.batch), large_margin.crop_seconds))
     return Budget(
         steps=recipe.all_steps,
-        crops=sum(crops for crops, _ in stages),
-        audio_hours=sum(crops * (length.low + length.high) / 2 for crops, length in stages) / 3600,
+        crops=sum(crops for crops, _ in phases),
+        audio_hours=sum(crops * (length.low + length.high) / 2 for crops, length in phases) / 3600,
         hours=seconds / 3600,
     )
 

@@ -1,4 +1,4 @@
-"""How long models take from a waveform to its embedding, as `benchmarks/inference.py --json` writes it."""
+"""The time that models take from a waveform to its embedding, as `benchmarks/inference.py --json` writes it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from acanet.config.strict import Strict
 
 
 class Timing(Strict):
-    """One system on one length of speech, with one number of threads."""
+    """The time of one system on one length of speech, with one number of threads."""
 
     system: str = Field(description="a registered model, as exported, or another thing that the benchmark knows")
     threads: int
@@ -26,7 +26,7 @@ class Speed(Strict):
     timings: tuple[Timing, ...]
 
     def milliseconds(self, system: str, seconds: int) -> float | None:
-        """On one core; None where it was not measured."""
+        """The time of a system on one core; None where it was not measured."""
         for timing in self.timings:
             if (timing.system, timing.threads, timing.seconds) == (system, 1, seconds):
                 return timing.milliseconds

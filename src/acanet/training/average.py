@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
-from acanet.training.config import Average, MovingAverage
+from acanet.training.recipe import Average, MovingAverage
 
 
 def averaged(model: nn.Module, config: Average) -> AveragedModel:

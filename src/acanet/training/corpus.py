@@ -1,4 +1,4 @@
-"""What a run trains on: utterances with their speakers as numbers, how crops are cut from them, what is added."""
+"""The speech of a run: utterances with their speakers as numbers, how crops are cut from them, what is added."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from acanet.data.augment.chain import Banks
 from acanet.data.augment.effects import Augment, Range
 from acanet.data.augment.rooms import build_rooms
 from acanet.data.corpora.folder import recordings
-from acanet.data.feed.batches import Stage
+from acanet.data.feed.batches import Phase
 from acanet.data.feed.cache import Audio, build_cache, open_files
 from acanet.data.lists.manifest import Utterance, read_manifest
 from acanet.errors import BadConfig, BadManifest
 from acanet.runtime.bundle import Provenance
-from acanet.training.config import Data, Recipe
 from acanet.training.dev import read_dev
+from acanet.training.recipe import Data, Recipe
 
 
 @dataclass(frozen=True, slots=True)
 class Corpus:
-    """Training data.
+    """The utterances that a run trains on.
 
     Attributes:
         audio: the utterances.
@@ -81,15 +81,15 @@ def check_inputs(recipe: Recipe) -> frozenset[str]:
     return frozenset(names)
 
 
-def crop_stages(recipe: Recipe, rate: int) -> list[Stage]:
-    """How crops are cut and augmented in each stage of a run, in samples at a rate."""
+def crop_phases(recipe: Recipe, rate: int) -> list[Phase]:
+    """The phases of a run: how crops are cut, in samples at a rate, and augmented in each."""
     data, large_margin = recipe.data, recipe.large_margin
-    stages = [Stage(recipe.steps, data.batch, _samples(data.crop_seconds, rate), recipe.augment)]
+    phases = [Phase(recipe.steps, data.batch, _samples(data.crop_seconds, rate), recipe.augment)]
     if large_margin is not None:
         calm = recipe.augment.model_copy(update={"speed": recipe.augment.speed.model_copy(update={"probability": 0.0})})
         crop_samples = _samples(large_margin.crop_seconds, rate)
-        stages.append(Stage(large_margin.steps, large_margin.batch or data.batch, crop_samples, calm))
-    return stages
+        phases.append(Phase(large_margin.steps, large_margin.batch or data.batch, crop_samples, calm))
+    return phases
 
 
 def load_banks(augment: Augment, data: Data, rate: int, seed: int) -> Banks:

@@ -18,12 +18,12 @@ from acanet.data.lists.trials import read_trials
 from acanet.evaluation.figures.metrics import eer
 from acanet.models.inference import embed_waveforms
 from acanet.scoring.cosine import cosine
-from acanet.training.config import Dev
+from acanet.training.recipe import Dev
 
 
 @dataclass(frozen=True, eq=False)
 class DevTrials:
-    """Which dev utterances are compared, and who speaks in any of the manifest's."""
+    """The trials on dev utterances, and the speakers of all utterances of the manifest."""
 
     speakers: frozenset[str]
     utterances: list[Utterance]
@@ -52,7 +52,7 @@ def read_dev(dev: Dev) -> DevTrials:
 
 
 class DevSet:
-    """Dev utterances, decoded once, and the trials on them."""
+    """The dev utterances, decoded once, and the trials on them."""
 
     def __init__(self, dev: Dev, cache: Path, rate: int, workers: int) -> None:
         self.trials = read_dev(dev)
@@ -60,7 +60,7 @@ class DevSet:
         self.audio = build_cache(self.trials.utterances, cache, rate, workers)
 
     def eer(self, model: Any) -> float:
-        """Equal error rate of cosine scores of whole utterances; the model is left in evaluation mode."""
+        """The equal error rate of cosine scores of whole utterances; the model is left in evaluation mode."""
         model.eval()
         waveforms = [self.audio.read(i, 0, self.audio.samples(i)) for i in range(len(self.audio))]
         scores = cosine(embed_waveforms(model, waveforms), self.trials.enrol, self.trials.test)

@@ -34,7 +34,7 @@ from acanet.scoring.discriminant_analysis import (
     scatter,
     upright,
 )
-from acanet.training.config import DiscriminantFit, Recipe
+from acanet.training.recipe import DiscriminantFit, Recipe
 
 SHORTEST_SECONDS, LONGEST_SECONDS = 0.5, 20.0
 """A shorter utterance is repeated up to the one, of a longer one so much is taken."""
@@ -44,7 +44,7 @@ CHUNK = 32
 
 @dataclass(frozen=True, eq=False)
 class Projection:
-    """What `acanet.models.discriminant.Discriminant` computes with.
+    """The projection, as `acanet.models.discriminant.Discriminant` computes with it.
 
     Attributes:
         centre: (dim,) mean of the speakers' means.
@@ -59,7 +59,7 @@ class Projection:
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """What a card says of the projection of its model.
+    """The facts that a model card tells of the projection of its model.
 
     Attributes:
         fit: how it was fitted.
@@ -105,8 +105,9 @@ def several(speakers: Labels) -> NDArray[np.intp]:
 
 
 class Views:
-    """What the projection is learned from, chunk by chunk: each utterance whole, as it is, faster or slower, and made
-    worse.
+    """The waveforms that the projection is learned from, chunk by chunk.
+
+    Each utterance is there whole: as it is, faster or slower, and made worse.
 
     Args:
         batches: of the run, which know audio and speakers.
@@ -121,7 +122,7 @@ class Views:
 
     @property
     def speakers(self) -> NDArray[np.intp]:
-        """Who speaks in each of them, in their order."""
+        """The numbers of the speakers of the views, in their order."""
         own = np.asarray(self.batches.speakers, dtype=np.intp)[self.utterances]
         others = [own + place * len(self.batches.utterances) for place in range(1, 1 + len(self.speeds))]
         return np.stack([own, *others, *(own for _ in self.chains)], axis=1).ravel()

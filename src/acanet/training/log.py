@@ -1,4 +1,4 @@
-"""What a run tells people while it goes: a progress bar or lines, CSV, TensorBoard."""
+"""The log of a run, for people and programs: a progress bar or lines, CSV, TensorBoard."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
 from acanet.config.files import write_text, written_text
-from acanet.training.checkpoint import DevRow
+from acanet.training.progress import DevResult
 
 _COLUMNS = ("step", "loss", "accuracy", "rate", "margin", "utterances_per_second", "waiting_share", "seconds")
 
 
 def seconds_trained(folder: Path) -> float:
-    """How long the steps of a run took, looks at dev included, in all parts of a run that was stopped and resumed.
+    """The seconds that the steps of a run took, dev evaluations included, in all its parts when it was resumed.
 
     As `log.csv` has it: up to its last line, without the time between the parts, and without work that was lost when
     the run was killed.
@@ -34,17 +34,17 @@ def seconds_trained(folder: Path) -> float:
     return float(lines[-1].rpartition(",")[2]) if lines else 0.0
 
 
-def looks_at_dev(folder: Path) -> list[DevRow]:
-    """Every look at the dev set of a run, in its order, as `dev.csv` has them; none without a dev set."""
+def dev_history(folder: Path) -> list[DevResult]:
+    """The dev evaluations of a run, in their order, as `dev.csv` has them; none without a dev set."""
     path = folder / "dev.csv"
     if not path.exists():
         return []
     with path.open(newline="", encoding="utf-8") as file:
-        return [DevRow(int(row["step"]), float(row["eer"])) for row in csv.DictReader(file)]
+        return [DevResult(step=int(row["step"]), eer=float(row["eer"])) for row in csv.DictReader(file)]
 
 
 class Log:
-    """Collects steps and reports every `every` of them.
+    """The log of a run, which collects steps and reports every `every` of them.
 
     Args:
         folder: of the run; gets `log.csv`, `dev.csv` and `tensorboard/`.
@@ -96,8 +96,8 @@ class Log:
         if step % self.every == 0 or step == self.steps:
             self._report(step, rate, margin)
 
-    def dev(self, history: Sequence[DevRow]) -> None:
-        """Take note of a look at the dev set, the last of all so far."""
+    def dev(self, history: Sequence[DevResult]) -> None:
+        """Take note of the last of the dev evaluations."""
         with written_text(self.folder / "dev.csv", newline="") as file:
             rows = csv.writer(file, lineterminator="\n")
             rows.writerow(("step", "eer"))

@@ -1,4 +1,4 @@
-"""Additive angular margin softmax, in float32 whatever the network runs in."""
+"""The additive angular margin softmax, in float32 whatever the network runs in."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch.nn import functional
 
 
 class AngularMarginSoftmax(nn.Module):
-    """Cross entropy of scale * cos(theta), where the true class has to win by a margin on the angle.
+    """The cross entropy of scale * cos(theta), where the true class has to win by a margin on the angle.
 
     The true class's logit is cos(theta + m). Beyond theta + m > pi, where that would rise again, it is continued as
     cos(theta) - m sin(m). With sub-centres, a class is as near as its nearest centre. Sources: Deng et al., "ArcFace",
@@ -24,7 +24,7 @@ class AngularMarginSoftmax(nn.Module):
         self.centres = nn.Parameter(nn.init.xavier_normal_(torch.empty(classes * sub_centres, dim)))
 
     def forward(self, embeddings: Tensor, classes: Tensor, margin: float) -> tuple[Tensor, Tensor]:
-        """Loss and how many are right.
+        """The loss of embeddings, and how many of them are right.
 
         Args:
             embeddings: (batch, dim), of any length.
@@ -49,7 +49,7 @@ class AngularMarginSoftmax(nn.Module):
 
 
 def with_margin(cosine: Tensor, margin: float) -> Tensor:
-    """cos(theta + m) while theta + m <= pi, cos(theta) - m sin(m) beyond."""
+    """The cosine with its margin: cos(theta + m) while theta + m <= pi, cos(theta) - m sin(m) beyond."""
     sine = (1.0 - cosine.square()).clamp(min=1e-7).sqrt()
     moved = cosine * math.cos(margin) - sine * math.sin(margin)
     return torch.where(cosine > math.cos(math.pi - margin), moved, cosine - margin * math.sin(margin))

@@ -1,4 +1,4 @@
-"""How the C library treats the memory of training on a processor."""
+"""The C library's treatment of memory, for training on a processor."""
 
 from __future__ import annotations
 

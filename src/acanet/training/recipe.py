@@ -1,272 +1,229 @@
-"""Recipes and experiments from YAML, with settings laid over them; problems are told with their line."""
+"""A training recipe: everything that decides a run, typed and strict."""
 
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+import re
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, Literal, Self
 
 import yaml
+from pydantic import (
+    AfterValidator,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
 
-from acanet.config.settings import lay, read_setting, read_yaml
-from acanet.config.strict import FOLDER, UNKNOWN_KEY, FromHere, Place, Strict
-from acanet.errors import BadConfig, UnknownModel, nearest
-from acanet.models.registry import model_config
-from acanet.training.config import Evaluation, Experiment, Recipe
+from acanet.config.strict import ConfigPath, Strict
+from acanet.data.augment.effects import Augment, Range, Share, within
 
-R = TypeVar("R", bound=Recipe)
-S = TypeVar("S", bound=Strict)
+CropSeconds = Annotated[Range, within(0.2, 600)]
 
 
-@dataclass(frozen=True)
-class Systems:
-    """What `acanet experiment` does.
+def _plain(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", name, re.ASCII):
+        raise ValueError(f"{name!r} names a folder; letters, digits, '.', '_' and '-' are expected")
+    return name
 
-    Attributes:
-        path: of the recipe's file.
-        settings: what was laid over it, as `key.below=value`.
-        experiment: what the file says.
-        recipes: for each system, by name.
-        test: the lists that all are measured on, by name.
+
+Name = Annotated[str, AfterValidator(_plain)]
+"""Of something that gets a folder."""
+
+
+def _distinct(seeds: tuple[int, ...]) -> tuple[int, ...]:
+    if not seeds:
+        raise ValueError("no seed in it; name one or more, or leave the key out")
+    if len(set(seeds)) < len(seeds):
+        raise ValueError("a seed stands twice")
+    return seeds
+
+
+Seeds = Annotated[tuple[NonNegativeInt, ...], AfterValidator(_distinct)]
+
+
+class ModelChoice(Strict):
+    """A registered model, with keys of its config changed."""
+
+    name: str = "acanet2"
+    change: dict[str, Any] = Field({}, description="keys laid over the model's config")
+
+
+class Data(Strict):
+    """The speech to train on, and how it is cut into batches."""
+
+    train: tuple[ConfigPath, ...] = Field(min_length=1, description="manifests; relative paths count from the recipe")
+    cache: ConfigPath = Field(
+        Path("cache"), validate_default=True, description="folder of decoded audio, 16 bit, and of the bank of rooms"
+    )
+    decode: Literal["once", "always"] = Field(
+        "once", description="`once`: into the cache; `always`: each crop from its file, for corpora too large for that"
+    )
+    batch: PositiveInt = Field(32, description="crops in a batch")
+    crop_seconds: CropSeconds = Range(low=2.0, high=3.0)
+    sampling_power: Share = Field(
+        0.0, description="crops of a speaker go with the seconds of speech to this power; 0: as many of each"
+    )
+    workers: NonNegativeInt = Field(2, description="processes that make batches")
+
+
+class Loss(Strict):
+    """The additive angular margin softmax."""
+
+    scale: PositiveFloat = 30.0
+    margin: NonNegativeFloat = Field(0.2, description="radians")
+    margin_rise: tuple[Share, Share] = Field((0.1, 0.4), description="shares of the steps between which it rises")
+    sub_centres: PositiveInt = 1
+
+    @model_validator(mode="after")
+    def _rises(self) -> Self:
+        begin, end = self.margin_rise
+        if begin > end:
+            raise ValueError(f"margin_rise from {begin} to {end} is the wrong way round")
+        return self
+
+
+class Optimizer(Strict):
+    """AdamW with linear warm-up and cosine decay."""
+
+    rate: PositiveFloat = 1e-3
+    final_rate: NonNegativeFloat = 1e-6
+    warm_up: Share = Field(0.05, description="share of the steps")
+    weight_decay: NonNegativeFloat = 0.01
+    clip: PositiveFloat = Field(5.0, description="largest norm of the gradient")
+    init_rate: PositiveFloat = Field(0.1, description="with --init: the extractor's rate, as a share of `rate`")
+
+
+class LargeMargin(Strict):
+    """A second phase after `steps`: longer crops, a larger margin, a low rate, no changed speeds.
+
+    Source: Thienpondt, Desplanques, Demuynck, "The IDLAB VoxSRC-20 submission: large margin fine-tuning and
+    quality-aware score calibration in DNN based speaker verification", ICASSP 2021, section 3.
     """
 
-    path: Path
-    settings: tuple[str, ...]
-    experiment: Experiment
-    recipes: Mapping[str, Recipe]
-    test: Mapping[str, Evaluation]
-
-    def only(self, names: Collection[str]) -> dict[str, Recipe]:
-        """The recipes of the systems of these names, in their order; of none: of all.
-
-        Raises:
-            BadConfig: for a name that no system has, with the nearest that one has.
-        """
-        for name in names:
-            if name not in self.recipes:
-                near = nearest(name, self.recipes)
-                hint = f"did you mean {near!r}?" if near else f"known are {', '.join(self.recipes)}"
-                raise BadConfig("--only", [f"no system {name!r} in {self.path}; {hint}"])
-        return {name: recipe for name, recipe in self.recipes.items() if not names or name in names}
+    steps: PositiveInt
+    batch: PositiveInt | None = Field(None, description="crops in a batch; None: as before")
+    crop_seconds: CropSeconds = Range(low=5.0, high=6.0)
+    margin: NonNegativeFloat = Field(0.5, description="radians")
+    rate: PositiveFloat = Field(1e-4, description="falls to `optimizer.final_rate` by half a cosine")
 
 
-def read_recipe(path: Path, settings: tuple[str, ...] = ()) -> Recipe:
-    """Read a recipe and lay `key.below=value` settings over it; of an experiment, what its systems share.
+class MovingAverage(Strict):
+    """The exponential moving average of the weights over all steps."""
 
-    Paths in the recipe count from its folder, those in settings from the working directory.
-
-    Raises:
-        BadConfig: naming the line and the key, and the nearest known one when it is unknown.
-    """
-    source = _Source.read(path, settings)
-    _systems(source, settings)  # the whole file has to be right
-    return source.shared().parse(Recipe)
+    kind: Literal["ema"] = "ema"
+    decay: Annotated[float, Field(gt=0, lt=1)] = Field(0.999, description="what remains of the average at a step")
 
 
-def read_experiment(path: Path, settings: tuple[str, ...] = ()) -> Systems:
-    """Read a recipe with `systems` and `test`; without systems, the recipe is the only one, by the file's name.
+class LastCheckpoints(Strict):
+    """The mean of the weights at the last steps that are multiples of `every` before the end."""
 
-    Raises:
-        BadConfig: as `read_recipe`, and when there is no test list.
-    """
-    found = _systems(_Source.read(path, settings), settings)
-    if not found.test:
-        raise BadConfig(path, ["no 'test'; an experiment needs a trial list to measure on"])
-    return found
+    kind: Literal["last"] = "last"
+    checkpoints: PositiveInt = Field(5, description="how many")
+    every: PositiveInt = Field(500, description="steps between them")
 
 
-def _systems(source: _Source, settings: tuple[str, ...]) -> Systems:
-    experiment, shared = source.parse(Experiment), source.shared()
-    changes = experiment.systems or {source.path.stem: {}}
-    recipes = {name: shared.changed(name, change).parse(Recipe) for name, change in changes.items()}
-    return Systems(source.path, settings, experiment, recipes, experiment.test)
+Average = Annotated[MovingAverage | LastCheckpoints, Field(discriminator="kind")]
+
+
+class DiscriminantFit(Strict):
+    """A discriminant projection after the head, fitted to the chosen model (see `acanet.training.discriminant`)."""
+
+    directions: PositiveInt = Field(50, description="that are kept; fewer than the speakers with several utterances")
+    ridge: PositiveFloat = Field(1.0, description="added to the variance within speakers, as a share of the mean one")
+    lift: PositiveFloat = Field(3.0, description="the constant coordinate, as a multiple of the typical length")
+    speeds: tuple[PositiveFloat, ...] = Field(
+        (), description="at which each utterance counts once more, as one of another speaker"
+    )
+    effects: tuple[Augment, ...] = Field((), description="with each of which each utterance counts once more")
+
+    @model_validator(mode="after")
+    def _effects_of_a_recording(self) -> Self:
+        for number, effect in enumerate(self.effects):
+            for name in ("speed", "spec"):
+                if getattr(effect, name).probability:
+                    hint = "; discriminant.speeds is for other speeds" if name == "speed" else ""
+                    raise ValueError(f"effects[{number}] has {name}, which is not an effect of a recording{hint}")
+        return self
+
+
+class Dev(Strict):
+    """The dev set, on which checkpoints are chosen."""
+
+    manifest: ConfigPath
+    trials: ConfigPath | None = Field(None, description="None: all pairs of utterances")
+    per_speaker: PositiveInt | None = Field(
+        None, description="for pairs: so many utterances of each speaker, evenly over the manifest; None: all of them"
+    )
+
+
+class Evaluation(Strict):
+    """A trial list that the trained model is measured on, by `acanet experiment`."""
+
+    trials: ConfigPath
+    manifest: ConfigPath | None = Field(None, description="resolves the names in the list and knows the speakers")
+    audio_root: ConfigPath | None = Field(None, description="where paths in the list start")
+
+    @model_validator(mode="after")
+    def _can_be_found(self) -> Self:
+        if self.manifest is None and self.audio_root is None:
+            raise ValueError("give a manifest or an audio_root, so that the names in the list can be found")
+        return self
+
+
+class Recipe(Strict):
+    """Everything that decides a training run."""
+
+    model: ModelChoice = ModelChoice()
+    data: Data
+    dev: Dev | None = Field(None, description="None: nothing is chosen, the last weights are the model")
+    augment: Augment = Augment()
+    loss: Loss = Loss()
+    optimizer: Optimizer = Optimizer()
+    steps: PositiveInt = Field(10_000, description="of the first phase")
+    large_margin: LargeMargin | None = Field(None, description="the second phase; None: there is none")
+    average: Average | None = Field(None, description="of weights, is the model; None: the weights as trained are")
+    discriminant: DiscriminantFit | None = Field(None, description="fitted after training; None: there is none")
+    precision: Literal["float32", "bfloat16"] | None = Field(
+        None,
+        description="of the products while it trains, and in dev evaluations; None: bfloat16 on a GPU, else float32. "
+        "Processors with bfloat16 instructions train about twice as fast with it",
+    )
+    seed: NonNegativeInt = 0
+    dev_every: PositiveInt = Field(500, description="steps between dev evaluations")
+    save_every: PositiveInt = Field(500, description="steps between checkpoints")
+    log_every: PositiveInt = Field(20, description="steps between lines of the log")
+    licence: str = Field("unknown", description="under which the trained model may be used")
+
+    @property
+    def all_steps(self) -> int:
+        """The steps of both phases."""
+        return self.steps + (self.large_margin.steps if self.large_margin else 0)
+
+
+class Seeding(Strict):
+    """The seeds with which a system is trained, each as a system of its own."""
+
+    seeds: Seeds | None = Field(
+        None, description="each makes a system: 0 one of the name as it is, another one of the name with `-seed-N`"
+    )
+
+
+class Experiment(Recipe, Seeding):
+    """A recipe with all that its file may say: its base, the systems to compare under it, and the trial lists."""
+
+    base: ConfigPath | None = Field(None, description="another recipe, whose keys lie below those of this one")
+    title: str | None = Field(None, description="of the experiment, above its results; None: the file's name")
+    about: str | None = Field(None, description="what the experiment asks, in Markdown, above its results")
+    systems: dict[Name, dict[str, Any]] = Field(
+        {}, description="by name: keys laid over this recipe; none: the recipe as it is, alone"
+    )
+    test: dict[Name, Evaluation] = Field({}, description="by name: trial lists that the trained models are measured on")
 
 
 def recipe_yaml(recipe: Recipe) -> str:
-    """The recipe with every default spelt out; `read_recipe` reads it back to an equal one."""
+    """A recipe as YAML with every default spelt out; `read_recipe` reads it back to an equal one."""
     return yaml.safe_dump(json.loads(recipe.model_dump_json()), sort_keys=False)
-
-
-def portable(config: S) -> S:
-    """A config in which files are named without their folders, which mean nothing elsewhere."""
-    return config.model_copy(update={name: _without_folder(value) for name, value in config})
-
-
-def portable_setting(setting: str) -> str:
-    """A `key.below=value` setting in which files outside of the working directory are named without their folders.
-
-    >>> portable_setting("data.train=[/home/me/train.jsonl, prepared/dev.jsonl]")
-    'data.train=[train.jsonl, prepared/dev.jsonl]'
-    >>> portable_setting("steps=400")
-    'steps=400'
-    """
-    keys, before = read_setting(setting)
-    after = _named(before)
-    if after == before:
-        return setting
-    told = yaml.safe_dump(after, default_flow_style=True, width=math.inf, sort_keys=False)
-    return ".".join(keys) + "=" + told.removesuffix("\n").removesuffix("\n...")
-
-
-@dataclass(frozen=True)
-class _Source:
-    """What a recipe's file says, with settings laid over it.
-
-    Attributes:
-        path: the file.
-        data: keys and values.
-        root: the nodes of the YAML, which know their lines.
-        settings: the places that were set on the command line.
-        system: the system whose changes lie over the data, if one's do.
-    """
-
-    path: Path
-    data: dict[str, Any]
-    root: yaml.Node
-    settings: tuple[Place, ...]
-    system: str | None = None
-
-    @classmethod
-    def read(cls, path: Path, settings: tuple[str, ...]) -> _Source:
-        try:
-            text = path.read_text(encoding="utf-8")
-        except FileNotFoundError:
-            raise BadConfig(path, ["no such recipe"]) from None
-        except UnicodeDecodeError:
-            raise BadConfig(path, ["not UTF-8"]) from None
-        except OSError as error:
-            raise BadConfig(path, [f"cannot be read: {error.strerror}"]) from None
-        data, root = read_yaml(text, path), yaml.compose(text, Loader=yaml.SafeLoader)
-        if not isinstance(data, dict) or root is None:
-            raise BadConfig(path, ["a recipe is a mapping of keys to values"])
-        _check_keys(root, path)
-        keys = []
-        for setting in settings:
-            place, value = read_setting(setting)
-            keys.append(place)
-            _spell_out_effect(data, place)
-            lay(data, place, _from_here(value))
-        return cls(path, data, root, tuple(keys))
-
-    def shared(self) -> _Source:
-        """The recipe in an experiment."""
-        own = Experiment.model_fields.keys() - Recipe.model_fields.keys()
-        return replace(self, data={key: value for key, value in self.data.items() if key not in own})
-
-    def changed(self, system: str, change: Mapping[str, Any]) -> _Source:
-        """With the changes of a system laid over it."""
-        return replace(self, data=_merged(self.data, change), system=system)
-
-    def parse(self, kind: type[R]) -> R:
-        """What it says, as a recipe or an experiment, with a model that exists."""
-        recipe = kind.parse(self.data, self.path, origin=self.origin, context={FOLDER: self.path.parent})
-        name, change = recipe.model.name, recipe.model.change
-        try:
-            model_config(name, change, source=self.path, origin=self._origin_of_change)
-        except UnknownModel as error:
-            raise BadConfig(
-                self.path, [f"{self.origin(('model', 'name'), 'value_error')}model.name: {error}"]
-            ) from None
-        return recipe
-
-    def _origin_of_change(self, place: Place, kind: str) -> str:
-        return self.origin(("model", "change", *place), kind) + "model.change: "
-
-    def origin(self, place: Place, kind: str) -> str:
-        """Where something stands that is wrong: on the command line, on a line, or nowhere, when it is missing."""
-        starts: list[Place] = [("systems", self.system, *place), place] if self.system else [place]
-        for start in starts:
-            line, whole = _line(self.root, start)
-            if any(_is_below(start, key) for key in self.settings):
-                return "--set "
-            if whole or (line and start is starts[-1]):
-                not_there = kind == UNKNOWN_KEY and not whole
-                return "--set " if not_there else f"line {line}: "
-        return "--set " if kind == UNKNOWN_KEY else ""
-
-
-def _from_here(value: Any) -> Any:
-    """A value of a setting, in which paths count from the working directory."""
-    if isinstance(value, list):
-        return [_from_here(item) for item in value]
-    if isinstance(value, dict):
-        return {key: _from_here(item) for key, item in value.items()}
-    return FromHere(value) if isinstance(value, str) else value
-
-
-def _without_folder(value: Any) -> Any:
-    if isinstance(value, Strict):
-        return portable(value)
-    if isinstance(value, Path):
-        return Path(value.name)
-    return tuple(map(_without_folder, value)) if isinstance(value, tuple) else value
-
-
-def _named(value: Any) -> Any:
-    """A value of a setting, in which absolute paths and those above the working directory are names of files."""
-    if isinstance(value, list):
-        return [_named(item) for item in value]
-    if isinstance(value, dict):
-        return {key: _named(item) for key, item in value.items()}
-    outside = isinstance(value, str) and (Path(value).is_absolute() or ".." in Path(value).parts)
-    return Path(value).name if outside else value
-
-
-def _spell_out_effect(data: dict[str, Any], place: Place) -> None:
-    """Give an effect that is in its short form, a number, its keys, where one of them is to be set."""
-    effects = data.get("augment")
-    if place[0] == "augment" and len(place) > 2 and isinstance(effects, dict):
-        effect = place[1]
-        if isinstance(effects.get(effect), int | float):
-            effects[effect] = {"probability": effects[effect]}
-
-
-def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """`base` with `changes` laid over it, group by group."""
-    merged = dict(base)
-    for key, value in changes.items():
-        below = base.get(key)
-        merged[key] = _merged(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
-    return merged
-
-
-def _is_below(place: Place, key: Place) -> bool:
-    """Whether a place is what was set by a key, or in it; the names of kinds in a place are passed over."""
-    rest = iter(place)
-    return place[:1] == key[:1] and all(part in rest for part in key)
-
-
-def _line(node: yaml.Node, place: Place) -> tuple[int | None, bool]:
-    """The line, from 1, of the last key of a place that stands in the file, and whether that is the last of all.
-
-    The names of kinds, which validation puts into a place, do not stand in the file and are passed over.
-    """
-    line, whole = None, False
-    for part in place:
-        whole = False
-        if isinstance(node, yaml.MappingNode):
-            found = [(key, value) for key, value in node.value if key.value == part]
-            if found:
-                line, node, whole = found[0][0].start_mark.line + 1, found[0][1], True
-        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int):
-            node = node.value[part]
-            line, whole = node.start_mark.line + 1, True
-    return line, whole
-
-
-def _check_keys(node: yaml.Node, path: Path) -> None:
-    """See that no key stands twice in a group, of which YAML would take the last."""
-    if isinstance(node, yaml.MappingNode):
-        lines: dict[str, int] = {}
-        for key, value in node.value:
-            line = key.start_mark.line + 1
-            if key.value in lines:
-                raise BadConfig(path, [f"line {line}: {key.value!r} has a value already, on line {lines[key.value]}"])
-            lines[key.value] = line
-            _check_keys(value, path)
-    elif isinstance(node, yaml.SequenceNode):
-        for item in node.value:
-            _check_keys(item, path)

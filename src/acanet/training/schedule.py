@@ -1,18 +1,20 @@
-"""What changes over a run, as functions of the step alone."""
+"""The schedules of a run: its rate, margin and averages, as functions of the step alone."""
 
 from __future__ import annotations
 
 import math
 
-from acanet.training.config import LastCheckpoints, Loss, Recipe
+from acanet.training.recipe import LastCheckpoints, Loss, Recipe
 
 
 def rate_at(step: int, recipe: Recipe) -> float:
-    """Learning rate of a step: linear warm-up to `rate`, then half a cosine down to `final_rate`; in the large-margin
-    stage half a cosine again, from that stage's rate."""
-    final, stage = recipe.optimizer.final_rate, recipe.large_margin
-    if stage is not None and step >= recipe.steps:
-        return _cosine(stage.rate, final, (step - recipe.steps) / stage.steps)
+    """The learning rate of a step: linear warm-up to `rate`, then half a cosine down to `final_rate`.
+
+    In the large-margin phase it is half a cosine again, from that phase's rate.
+    """
+    final, phase = recipe.optimizer.final_rate, recipe.large_margin
+    if phase is not None and step >= recipe.steps:
+        return _cosine(phase.rate, final, (step - recipe.steps) / phase.steps)
     warm_up = recipe.optimizer.warm_up * recipe.steps
     if step < warm_up:
         return recipe.optimizer.rate * (step + 1) / (warm_up + 1)
@@ -20,7 +22,7 @@ def rate_at(step: int, recipe: Recipe) -> float:
 
 
 def margin_at(step: int, recipe: Recipe) -> float:
-    """Margin of a step in radians: 0, then rising linearly, then `margin`; in the large-margin stage that stage's."""
+    """The margin of a step in radians: 0, then rising linearly, then `margin`; in the large-margin phase its own."""
     if recipe.large_margin is not None and step >= recipe.steps:
         return recipe.large_margin.margin
     return _rising(step, recipe.steps, recipe.loss)

@@ -14,11 +14,11 @@ import pytest
 from acanet.data.augment.chain import Banks, Chain
 from acanet.data.augment.effects import Augment, Range
 from acanet.data.augment.rooms import build_rooms
-from acanet.data.feed.batches import Purpose, Stage, TrainingBatches, generator
+from acanet.data.feed.batches import Phase, Purpose, TrainingBatches, generator
 from acanet.data.feed.cache import AudioCache
 
 RATE = 16000
-PLAIN = Stage(steps=20, batch=4, crop_samples=(1600, 1600), augment=Augment())
+PLAIN = Phase(steps=20, batch=4, crop_samples=(1600, 1600), augment=Augment())
 EVERYTHING = replace(
     PLAIN,
     crop_samples=(1200, 2000),
@@ -77,14 +77,14 @@ def utterances_of(waveforms):
     return [round(float(row[0]) * 32768) - 1 for row in waveforms]
 
 
-def batches_of(audio, stage, seed, steps, **how):
-    """The batches of one stage."""
-    return TrainingBatches(*audio, [replace(stage, steps=steps)], seed=seed, rate=RATE, **how)
+def batches_of(audio, phase, seed, steps, **how):
+    """The batches of one phase."""
+    return TrainingBatches(*audio, [replace(phase, steps=steps)], seed=seed, rate=RATE, **how)
 
 
-def with_effects(stage=PLAIN, **effects):
-    """That stage with other effects."""
-    return replace(stage, augment=Augment.parse(effects, "the test's effects"))
+def with_effects(phase=PLAIN, **effects):
+    """That phase with other effects."""
+    return replace(phase, augment=Augment.parse(effects, "the test's effects"))
 
 
 def assert_same(batch, other):
@@ -259,10 +259,10 @@ def test_parts_together_are_the_batch(speech, world, banks):
             assert_same(part[step], (waveforms[rank::world], classes[rank::world]))
 
 
-def test_stages_follow_each_other_in_one_sequence_of_crops(numbered):
-    """The second stage goes on where the first ended: every speaker still comes once in every round."""
-    stages = [replace(PLAIN, steps=4, batch=4), replace(PLAIN, steps=7, batch=2, crop_samples=(800, 800))]
-    batches = TrainingBatches(*numbered, stages, seed=0, rate=RATE)
+def test_phases_follow_each_other_in_one_sequence_of_crops(numbered):
+    """The second phase goes on where the first ended: every speaker still comes once in every round."""
+    phases = [replace(PLAIN, steps=4, batch=4), replace(PLAIN, steps=7, batch=2, crop_samples=(800, 800))]
+    batches = TrainingBatches(*numbered, phases, seed=0, rate=RATE)
     assert len(batches) == 11
     found = [batches[step] for step in range(11)]
     assert [waveforms.shape for waveforms, _ in found] == [(4, 1600)] * 4 + [(2, 800)] * 7
@@ -272,10 +272,10 @@ def test_stages_follow_each_other_in_one_sequence_of_crops(numbered):
         batches[11]
 
 
-def test_a_stage_without_speeds_keeps_the_classes(tmp_path):
+def test_a_phase_without_speeds_keeps_the_classes(tmp_path):
     audio = write_cache(tmp_path, [np.full(4000, 1), np.full(4000, 2)]), [0, 1]
-    stages = [with_effects(replace(PLAIN, steps=5), speed=1.0), replace(PLAIN, steps=5)]
-    batches = TrainingBatches(*audio, stages, seed=0, rate=RATE)
+    phases = [with_effects(replace(PLAIN, steps=5), speed=1.0), replace(PLAIN, steps=5)]
+    batches = TrainingBatches(*audio, phases, seed=0, rate=RATE)
     assert batches.classes == 6
     assert min(label for step in range(5) for label in batches[step][1]) >= 2
     assert max(label for step in range(5, 10) for label in batches[step][1]) == 1

@@ -42,7 +42,7 @@ def generator(seed: int, purpose: Purpose, *numbers: int) -> np.random.Generator
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
+class Phase:
     """What is cut for a number of steps, and what happens to it."""
 
     steps: int
@@ -60,7 +60,7 @@ class TrainingBatches:
     Args:
         audio: the utterances.
         speakers: speaker number (0, 1, ...) of every utterance.
-        stages: what to cut and how to augment it, one after the other.
+        phases: what to cut and how to augment it, one after the other.
         seed: of the run.
         rate: samples a second.
         banks: see `Chain`.
@@ -72,16 +72,16 @@ class TrainingBatches:
         self,
         audio: Audio,
         speakers: Sequence[int],
-        stages: Sequence[Stage],
+        phases: Sequence[Phase],
         seed: int,
         rate: int,
         banks: Banks = Banks(),
         part: tuple[int, int] = (0, 1),
         power: float = 0.0,
     ) -> None:
-        self.audio, self.stages, self.seed, self.part = audio, stages, seed, part
+        self.audio, self.phases, self.seed, self.part = audio, phases, seed, part
         self.speakers = speakers
-        self.chains = [Chain(stage.augment, banks, rate) for stage in stages]
+        self.chains = [Chain(phase.augment, banks, rate) for phase in phases]
         by_speaker: dict[int, list[int]] = {}
         for utterance, speaker in enumerate(speakers):
             by_speaker.setdefault(speaker, []).append(utterance)
@@ -94,30 +94,30 @@ class TrainingBatches:
     @property
     def classes(self) -> int:
         """Speakers, times one and the number of other speeds."""
-        speeds = [len(stage.augment.speed.speeds) for stage in self.stages if stage.augment.speed.probability]
+        speeds = [len(phase.augment.speed.speeds) for phase in self.phases if phase.augment.speed.probability]
         return len(self.utterances) * (1 + max(speeds, default=0))
 
     def __len__(self) -> int:
-        return sum(stage.steps for stage in self.stages)
+        return sum(phase.steps for phase in self.phases)
 
     def __getitem__(self, step: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """Waveforms (rows, samples) and classes (rows,) of a step."""
-        number, place = self._stage_and_place(step)
-        stage = self.stages[number]
-        low, high = stage.crop_samples
+        number, place = self._phase_and_place(step)
+        phase = self.phases[number]
+        low, high = phase.crop_samples
         samples = int(generator(self.seed, Purpose.LENGTH, step).integers(low, high + 1))
-        rows = range(self.part[0], stage.batch, self.part[1])
+        rows = range(self.part[0], phase.batch, self.part[1])
         crops = [self._crop(place + row, samples, self.chains[number]) for row in rows]
         return np.stack([crop for crop, _ in crops]), np.array([label for _, label in crops], dtype=np.int64)
 
-    def _stage_and_place(self, step: int) -> tuple[int, int]:
-        """The number of the stage of a step, and how many crops come before the step."""
+    def _phase_and_place(self, step: int) -> tuple[int, int]:
+        """The number of the phase of a step, and how many crops come before the step."""
         before = 0
-        for number, stage in enumerate(self.stages):
-            if step < stage.steps:
-                return number, before + step * stage.batch
-            step -= stage.steps
-            before += stage.steps * stage.batch
+        for number, phase in enumerate(self.phases):
+            if step < phase.steps:
+                return number, before + step * phase.batch
+            step -= phase.steps
+            before += phase.steps * phase.batch
         raise IndexError(f"the run has {len(self)} steps")
 
     def _crop(self, place: int, samples: int, chain: Chain) -> tuple[Waveform, int]:

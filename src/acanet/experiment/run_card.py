@@ -1,4 +1,4 @@
-"""The card of a run: what a system of an experiment is, what it cost, what it reached, and how to get it again."""
+"""The run card: what a system of an experiment is, what it cost, what it reached, and how to get it again."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ from acanet.evaluation.figures.intervals import Paired
 from acanet.evaluation.result import Counts
 from acanet.experiment.origin import Code, Machine
 from acanet.scoring.measure import Measure
-from acanet.training.config import Recipe
+from acanet.training.progress import DevResult
+from acanet.training.recipe import Recipe
 
-CARD = "card.json"
+RUN_CARD = "card.json"
 FIGURES = ("eer", "min_dcf(0.05)", "min_dcf(0.01)")
 """What a card tells of a trial list, by the names of `acanet.evaluation.figures.intervals.measure`."""
 
@@ -26,7 +27,7 @@ S = TypeVar("S", bound=Strict)
 
 
 class Size(Strict):
-    """Of the network, without the front end."""
+    """The size of the network, without the front end."""
 
     parameters: int
     macs_3s: int = Field(description="multiply-adds for 3 s of speech")
@@ -34,16 +35,16 @@ class Size(Strict):
 
 
 class Budget(Strict):
-    """What the training took."""
+    """The cost of the training."""
 
     steps: int
     crops: int = Field(description="in all batches together")
-    audio_hours: float = Field(description="of the crops: their number times their mean length, stage by stage")
+    audio_hours: float = Field(description="of the crops: their number times their mean length, phase by phase")
     hours: float = Field(description="wall clock of the training, all its parts together, without the time between")
 
 
 class Data(Strict):
-    """What a system was trained on."""
+    """The speech that a system was trained on."""
 
     manifests: tuple[str, ...] = Field(description="names of the files")
     speakers: int
@@ -51,15 +52,8 @@ class Data(Strict):
     sha256: str = Field(description="of the sorted content hashes of the utterances, a line each")
 
 
-class Look(Strict):
-    """One look at the dev set."""
-
-    step: int
-    eer: float
-
-
 class Listed(Strict):
-    """A system on one trial list."""
+    """The figures of a system on one trial list."""
 
     trial_list: str = Field(description="name of the file")
     sha256: str = Field(description="of its bytes, after gunzipping")
@@ -78,7 +72,7 @@ class Listed(Strict):
 
 
 class RunCard(Strict):
-    """What `card.json` of a system holds."""
+    """The run card of a system, as `card.json` holds it."""
 
     experiment: str = Field(description="name of the recipe's file, without `.yaml`")
     title: str | None = Field(description="of the experiment")
@@ -94,12 +88,12 @@ class RunCard(Strict):
     versions: dict[str, str] = Field(description="of acanet, Python and torch, as the training ended")
     code: Code | None = Field(description="as the training ended; None: acanet did not run from a checkout")
     data: Data
-    dev: tuple[Look, ...] = Field(description="the learning curve; empty without a dev set")
+    dev: tuple[DevResult, ...] = Field(description="the learning curve; empty without a dev set")
     chosen: int = Field(description="the step after which the weights were taken")
     lists: dict[str, Listed] = Field(description="by the names that the recipe gives the trial lists")
 
     def write(self, path: Path) -> None:
-        """Write it, complete before it takes its place."""
+        """Write the card, complete before it takes its place."""
         write_text(path, self.as_json())
 
 
@@ -111,7 +105,7 @@ def by_seeds(cards: Iterable[RunCard]) -> list[list[RunCard]]:
     return list(groups.values())
 
 
-def read_cards(paths: Sequence[Path]) -> list[RunCard]:
+def read_run_cards(paths: Sequence[Path]) -> list[RunCard]:
     """Read run cards, in the order of the paths.
 
     Args:
@@ -125,7 +119,7 @@ def read_cards(paths: Sequence[Path]) -> list[RunCard]:
     places: dict[tuple[str, str], Path] = {}
     cards = []
     for path in (card for given in paths for card in _cards_in(given)):
-        card = read_strict(RunCard, path)
+        card = read_json(RunCard, path)
         first = places.setdefault((card.experiment, card.system), path)
         if first is not path:
             problem = f"system {card.system!r} of {card.experiment!r} again, after {first}; give one card of each"
@@ -134,8 +128,8 @@ def read_cards(paths: Sequence[Path]) -> list[RunCard]:
     return cards
 
 
-def read_strict(kind: type[S], path: Path) -> S:
-    """Read a JSON file.
+def read_json(kind: type[S], path: Path) -> S:
+    """Read a config from a JSON file.
 
     Raises:
         BadConfig: for a file that is not there, is not JSON, or has a wrong key or value.
@@ -154,14 +148,14 @@ def _cards_in(path: Path) -> list[Path]:
         return [path]
     found = list(_below(path)) if path.is_dir() else []
     if not found:
-        what = f"no {CARD} in it" if path.is_dir() else "no such file or folder"
+        what = f"no {RUN_CARD} in it" if path.is_dir() else "no such file or folder"
         raise BadConfig(path, [f"{what}; name run cards, or folders that `acanet experiment` made"])
     return found
 
 
 def _below(folder: Path) -> Iterator[Path]:
-    if (folder / CARD).is_file():
-        yield folder / CARD
+    if (folder / RUN_CARD).is_file():
+        yield folder / RUN_CARD
         return
     for inner in sorted(path for path in folder.iterdir() if path.is_dir()):
         yield from _below(inner)

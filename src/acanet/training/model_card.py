@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 from acanet.runtime.bundle import Provenance
-from acanet.training.checkpoint import DevRow
-from acanet.training.config import Recipe
 from acanet.training.discriminant import Fitted
-from acanet.training.recipe import portable, recipe_yaml
+from acanet.training.portable import portable
+from acanet.training.progress import DevResult
+from acanet.training.recipe import Recipe, recipe_yaml
 
 
 def model_card(
     recipe: Recipe,
     step: int,
-    chosen: DevRow | None,
+    chosen: DevResult | None,
     provenance: Provenance,
     init: str | None,
     fitted: Fitted | None = None,
 ) -> str:
-    """The model card; files are named without their folders, which mean nothing elsewhere.
+    """The model card of a run in Markdown; files are named without their folders, which mean nothing elsewhere.
 
     Args:
         recipe: of the run.
         step: after which the weights were taken.
-        chosen: the look at dev that chose them; None without a dev set.
+        chosen: the dev evaluation that chose them; None without a dev set.
         provenance: what the model was trained on.
         init: fingerprint of the model that the run started from.
         fitted: its discriminant; None: it has none.
@@ -40,7 +40,7 @@ Licence: {recipe.licence}.
 """
 
 
-def _origin(recipe: Recipe, step: int, chosen: DevRow | None) -> str:
+def _origin(recipe: Recipe, step: int, chosen: DevResult | None) -> str:
     what = {"ema": "moving average of the weights", "last": "mean of the last checkpoints"}
     weights = "weights" if recipe.average is None else what[recipe.average.kind]
     if chosen is None or recipe.dev is None:

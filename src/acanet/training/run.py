@@ -1,0 +1,113 @@
+"""A training run: set up, trained step by step, finished; and resumed where it was stopped."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from acanet.models.inference import load_model
+from acanet.runtime.bundle import Bundle
+from acanet.training.checkpoint import LAST, resumed
+from acanet.training.finish import finish
+from acanet.training.folder import check_folder, claim_folder
+from acanet.training.interrupt import interrupts
+from acanet.training.log import Log
+from acanet.training.loop import train_steps
+from acanet.training.memory import keep_freed_memory
+from acanet.training.progress import DevResult, Progress, best_of
+from acanet.training.recipe import Recipe
+from acanet.training.setup import Setup, set_up
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The outcome of a run.
+
+    Attributes:
+        finished: false when it was interrupted; it can be resumed.
+        step: steps done.
+        best: the dev evaluation that chose the model, if there was one.
+        before: dev EER of the weights that it started from (with `init` and a dev set).
+        folder: of the run; the model is in `best/`.
+        main: whether this is the process, of several started by torchrun, that writes and tells.
+    """
+
+    finished: bool
+    step: int
+    best: DevResult | None
+    before: float | None
+    folder: Path
+    main: bool
+
+
+def train(
+    recipe: Recipe, out: Path, *, resume: bool = False, init: Bundle | None = None, console: Console | None = None
+) -> Outcome:
+    """Train a model, or go on with its training.
+
+    Args:
+        recipe: everything that decides the run.
+        out: folder of the run: `recipe.yaml`, `last.pt`, `best/` (a bundle), `log.csv`, `dev.csv`, `tensorboard/`.
+        resume: go on from `last.pt`; with none there yet, start.
+        init: start from this model's weights, with a new head and a lower rate for the old layers.
+        console: where progress goes.
+
+    Raises:
+        AcanetError: when `out` holds a run already and `resume` is false; when the discriminant of the recipe has more
+            directions than the training speakers span.
+        BadConfig: when the run in `out` was started with another recipe, or from another model; when the model has no
+            place for a discriminant, or brings one.
+        BadManifest: when training and dev share a speaker, or an id stands twice.
+        ModelMismatch: when `init` is another architecture than the recipe's.
+    """
+    console = console or Console(stderr=True)
+    check_folder(out, recipe, resume)
+    keep_freed_memory()
+    setup = set_up(recipe, out, init)
+    console.quiet |= not setup.main
+    if setup.main:
+        claim_folder(out, recipe)
+    setup.accelerator.wait_for_everyone()
+    progress = _start(setup, resume, console)
+    before = _dev_eer_before(setup, init, console)
+    with interrupts() as stopped:
+        with _log(setup, progress, console) as log:
+            trained = train_steps(setup, progress, log, stopped)
+        finished = trained and finish(setup, progress, console, stopped)
+    return Outcome(finished, progress.step, best_of(progress.history), before, out, setup.main)
+
+
+def _start(setup: Setup, resume: bool, console: Console) -> Progress:
+    """The progress with which a run goes on: that of its last checkpoint, or none."""
+    if setup.dev is None:
+        last = "average of the weights is" if setup.recipe.average else "weights are"
+        console.print(f"no dev set: nothing is chosen, the last {last} the model", highlight=False)
+    if (setup.folder / LAST).exists():
+        progress = resumed(setup)
+        console.print(f"resuming after step {progress.step}", highlight=False)
+        return progress
+    if resume:
+        text = f"no checkpoint in {setup.folder} yet: starting at step 0"
+        console.print(text, highlight=False, markup=False, soft_wrap=True)
+    return Progress()
+
+
+def _dev_eer_before(setup: Setup, init: Bundle | None, console: Console) -> float | None:
+    """The dev EER of the model that a run starts from, told; None without one or without a dev set."""
+    if init is None or setup.dev is None or not setup.main:
+        return None
+    eer = setup.dev.eer(load_model(init.name, init.config.model, init.weights()).to(setup.device))
+    text = f"dev EER of {init.folder} before training: {eer:.2%}"
+    console.print(text, highlight=False, markup=False, soft_wrap=True)
+    return eer
+
+
+def _log(setup: Setup, progress: Progress, console: Console) -> AbstractContextManager[Log | None]:
+    """The log in the main process, which alone writes files; nothing in the others."""
+    if not setup.main:
+        return nullcontext()
+    recipe = setup.recipe
+    return Log(setup.folder, console, start=progress.step, steps=recipe.all_steps, every=recipe.log_every)

@@ -1,0 +1,230 @@
+"""The parts of a run: data, network, loss, optimizer, average and dev set, built in their order and checked.
+
+Weights are drawn from the recipe's seed as the first thing that torch draws, the network's before those of the loss.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import set_seed
+from torch.optim.swa_utils import AveragedModel
+from torch.utils.data import DataLoader
+
+from acanet.data.augment.chain import Banks, Chain
+from acanet.data.feed.batches import TrainingBatches
+from acanet.errors import ModelMismatch
+from acanet.models.config import ExtractorConfig, ModelConfig
+from acanet.models.extractor import Extractor
+from acanet.models.inference import load_model
+from acanet.models.registry import build_model, model_config
+from acanet.runtime.bundle import Bundle, BundleConfig, Provenance
+from acanet.training.average import averaged
+from acanet.training.corpus import Corpus, crop_phases, load_banks, load_corpus
+from acanet.training.dev import DevSet
+from acanet.training.discriminant import check_discriminant
+from acanet.training.folder import differences
+from acanet.training.interrupt import start_worker
+from acanet.training.losses import AngularMarginSoftmax
+from acanet.training.recipe import Recipe
+
+
+@dataclass(frozen=True, eq=False)
+class Setup:
+    """Everything that a run works with, as `set_up` built it.
+
+    Attributes:
+        recipe: everything that decides the run.
+        folder: of the run.
+        accelerator: the device, and the processes that share the work.
+        bfloat16: whether the products of the network are in it.
+        batches: the training batches, by step.
+        chains: of the effects with which the discriminant hears each utterance once more.
+        dev: the dev set; None: nothing is chosen.
+        provenance: what the model was trained on, with what it was started from.
+        config: of the bundle that the model becomes.
+        init: fingerprint of the model that the run starts from; None: fresh weights.
+        model: the network, as the accelerator prepared it.
+        loss: with the centres of the speakers, likewise.
+        optimizer: of both, in groups whose `share` is that of the schedule's rate.
+        average: of the weights; None: the weights as trained are the model.
+    """
+
+    recipe: Recipe
+    folder: Path
+    accelerator: Accelerator
+    bfloat16: bool
+    batches: TrainingBatches
+    chains: Sequence[Chain]
+    dev: DevSet | None
+    provenance: Provenance
+    config: BundleConfig
+    init: str | None
+    model: Any
+    loss: Any
+    optimizer: Any
+    average: AveragedModel | None
+
+    @property
+    def main(self) -> bool:
+        """Whether this is the process, of several started by torchrun, that writes and tells."""
+        return bool(self.accelerator.is_main_process)
+
+    @property
+    def device(self) -> torch.device:
+        """The device that computes."""
+        device: torch.device = self.accelerator.device
+        return device
+
+    @property
+    def weights(self) -> Any:
+        """The network as trained."""
+        return self.accelerator.unwrap_model(self.model)
+
+    @property
+    def candidate(self) -> Any:
+        """The network that the run is for: the average, once there is one, else the network as trained."""
+        return self.average.module if self.average is not None and self.average.n_averaged else self.weights
+
+    def precision(self) -> AbstractContextManager[Any]:
+        """The context in which the network computes in the recipe's precision."""
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16)
+
+    def loader(self, dataset: Any, items: range, **how: Any) -> Iterable[Any]:
+        """The items of a dataset in their order, made by the recipe's number of processes."""
+        return DataLoader(
+            dataset,
+            batch_size=None,
+            sampler=items,
+            num_workers=self.recipe.data.workers,
+            worker_init_fn=start_worker,
+            pin_memory=self.device.type == "cuda",
+            **how,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class _Speech:
+    """The speech of a run: the training corpus, what is mixed into it, and the dev set."""
+
+    corpus: Corpus
+    banks: Banks
+    chains: Sequence[Chain]
+    dev: DevSet | None
+
+
+def set_up(recipe: Recipe, folder: Path, init: Bundle | None = None) -> Setup:
+    """Build what a run works with; nothing is written but the cache of decoded audio.
+
+    Args:
+        recipe: everything that decides the run.
+        folder: of the run.
+        init: the model to start from; None: fresh weights.
+
+    Raises:
+        AcanetError, BadConfig, BadManifest, ModelMismatch: as `train`.
+    """
+    set_seed(recipe.seed)
+    config = model_config(recipe.model.name, recipe.model.change)
+    if init is not None:
+        _check_same_network(init, recipe.model.name, config)
+    cuda = torch.cuda.is_available()
+    # Mixed precision is not Accelerate's: of that, a process has one kind for all its runs.
+    accelerator = Accelerator(cpu=not cuda, mixed_precision="no")
+    with accelerator.main_process_first():  # the others find everything decoded
+        speech = _load(recipe, config.front_end.rate, init)
+    check_discriminant(recipe, config, speech.corpus.speakers)
+    batches = _batches(recipe, config.front_end.rate, speech, accelerator)
+    model = _network(recipe, config, init)
+    loss = _loss(recipe, config, model.dim, batches.classes)
+    optimizer = _optimizer(recipe, model, loss, init)
+    model, loss, optimizer = accelerator.prepare(model, loss, optimizer)
+    weights = accelerator.unwrap_model(model)
+    provenance = speech.corpus.provenance
+    return Setup(
+        recipe=recipe,
+        folder=folder,
+        accelerator=accelerator,
+        bfloat16=(recipe.precision or ("bfloat16" if cuda else "float32")) == "bfloat16",
+        batches=batches,
+        chains=speech.chains,
+        dev=speech.dev,
+        provenance=provenance if init is None else init.provenance | provenance,
+        config=BundleConfig(name=recipe.model.name, model=config.model_dump(mode="json"), licence=recipe.licence),
+        init=None if init is None else init.fingerprint,
+        model=model,
+        loss=loss,
+        optimizer=optimizer,
+        average=averaged(weights, recipe.average) if recipe.average else None,
+    )
+
+
+def _check_same_network(init: Bundle, name: str, config: ModelConfig) -> None:
+    """See that the model to start from is the one of the recipe, whatever discriminant it has."""
+    if init.name != name:
+        raise ModelMismatch(
+            f"model {init.name} to start from", f"{name}, as the recipe says; --set model.name={init.name} changes that"
+        )
+    theirs = model_config(init.name, init.config.model)
+    ours, others = (each.model_dump(mode="json", exclude={"discriminant"}) for each in (config, theirs))
+    different = differences(ours, others)
+    if different:
+        have = ", ".join(f"{key} {value}" for key, _, value in different)
+        want = ", ".join(f"{key} {value}" for key, value, _ in different)
+        raise ModelMismatch(f"{name} with {have} to start from", f"{want}, as model.change in the recipe says")
+
+
+def _load(recipe: Recipe, rate: int, init: Bundle | None) -> _Speech:
+    """Read and decode all speech of a run, or find it decoded."""
+    data, effects = recipe.data, recipe.discriminant.effects if recipe.discriminant else ()
+    dev = DevSet(recipe.dev, data.cache, rate, data.workers) if recipe.dev else None
+    corpus = load_corpus(
+        data, rate, dev.speakers if dev else frozenset(), init.provenance.speakers if init else frozenset()
+    )
+    chains = [Chain(effect, load_banks(effect, data, rate, recipe.seed), rate) for effect in effects]
+    return _Speech(corpus, load_banks(recipe.augment, data, rate, recipe.seed), chains, dev)
+
+
+def _batches(recipe: Recipe, rate: int, speech: _Speech, accelerator: Accelerator) -> TrainingBatches:
+    return TrainingBatches(
+        speech.corpus.audio,
+        speech.corpus.speakers,
+        crop_phases(recipe, rate),
+        recipe.seed,
+        rate,
+        speech.banks,
+        part=(accelerator.process_index, accelerator.num_processes),
+        power=recipe.data.sampling_power,
+    )
+
+
+def _network(recipe: Recipe, config: ModelConfig, init: Bundle | None) -> Any:
+    """A network with fresh weights, or that of `init` without its discriminant, which belongs to its own weights."""
+    fresh = build_model(recipe.model.name, config)
+    if init is None:
+        return fresh
+    model = load_model(init.name, init.config.model, init.weights())
+    return model.with_discriminant(None) if isinstance(model, Extractor) else model
+
+
+def _loss(recipe: Recipe, config: ModelConfig, dim: int, classes: int) -> AngularMarginSoftmax:
+    return AngularMarginSoftmax(
+        dim,
+        classes,
+        scale=recipe.loss.scale,
+        sub_centres=recipe.loss.sub_centres,
+        branches=config.branches if isinstance(config, ExtractorConfig) else 1,
+    )
+
+
+def _optimizer(recipe: Recipe, model: Any, loss: AngularMarginSoftmax, init: Bundle | None) -> torch.optim.AdamW:
+    """AdamW over the weights of the network, at a share of the rate when they are old, and those of the loss."""
+    share = 1.0 if init is None else recipe.optimizer.init_rate
+    groups = [{"params": model.parameters(), "share": share}, {"params": loss.parameters(), "share": 1.0}]
+    return torch.optim.AdamW(groups, lr=recipe.optimizer.rate, weight_decay=recipe.optimizer.weight_decay)
