@@ -11,8 +11,8 @@ import soundfile
 from acanet.audio.recording import content_hash, read_audio
 from acanet.errors import BadAudio, BadTrials, SeenInTraining, TooShort
 from acanet.evaluation import embedding
-from acanet.evaluation.evaluate import evaluate
-from acanet.evaluation.report.folder import summary
+from acanet.evaluation.one_model import evaluate_model
+from acanet.evaluation.report.report_folder import summary
 from support.embedders import Spectrum
 
 RATE = 8000
@@ -43,7 +43,7 @@ def corpus(tmp_path: Path) -> Path:
 
 def test_the_card_says_what_was_done(corpus: Path) -> None:
     encoder = Spectrum()
-    result = evaluate(encoder, corpus / LIST, manifest=corpus / "test.jsonl", replicates=20, seed=5)
+    result = evaluate_model(encoder, corpus / LIST, manifest=corpus / "test.jsonl", replicates=20, seed=5)
     card = result.card
     assert (card.model, card.fingerprint, card.trial_list) == ("spectrum", encoder.fingerprint, LIST)
     assert card.trial_list_sha256 == hashlib.sha256((corpus / LIST).read_bytes()).hexdigest()
@@ -59,7 +59,7 @@ def test_the_card_says_what_was_done(corpus: Path) -> None:
 
 def test_each_score_is_that_of_its_own_pair(corpus: Path) -> None:
     encoder = Spectrum()
-    result = evaluate(encoder, corpus / LIST, manifest=corpus / "test.jsonl", replicates=5)
+    result = evaluate_model(encoder, corpus / LIST, manifest=corpus / "test.jsonl", replicates=5)
     for row in (0, 7, 40, 65):
         one, other = (result.trials.names[side[row]] for side in (result.trials.enrol, result.trials.test))
         a, b = encoder.embed_waveforms([read_audio(corpus / one)[0], read_audio(corpus / other)[0]])
@@ -67,8 +67,8 @@ def test_each_score_is_that_of_its_own_pair(corpus: Path) -> None:
 
 
 def test_an_audio_root_gives_the_same_figures(corpus: Path) -> None:
-    known = evaluate(Spectrum(), corpus / LIST, manifest=corpus / "test.jsonl", replicates=20)
-    guessed = evaluate(Spectrum(), corpus / LIST, audio_root=corpus, replicates=20)
+    known = evaluate_model(Spectrum(), corpus / LIST, manifest=corpus / "test.jsonl", replicates=20)
+    guessed = evaluate_model(Spectrum(), corpus / LIST, audio_root=corpus, replicates=20)
     assert guessed.card.speakers_from == "target trials"
     assert guessed.card.counts == known.card.counts
     assert guessed.card.eer == known.card.eer
@@ -78,7 +78,7 @@ def test_an_audio_root_gives_the_same_figures(corpus: Path) -> None:
 def test_every_utterance_is_embedded_once_in_bounded_batches(corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     encoder = Spectrum()
     monkeypatch.setattr(embedding, "BATCH_SECONDS", 1.0)
-    evaluate(encoder, corpus / LIST, audio_root=corpus, replicates=5)
+    evaluate_model(encoder, corpus / LIST, audio_root=corpus, replicates=5)
     lengths = [len(waveform) for waveform in encoder.heard]
     assert len(lengths) == 12
     assert lengths == sorted(lengths)
@@ -100,7 +100,7 @@ def test_pieces_of_a_recording_at_another_rate(corpus: Path) -> None:
     ]
     (corpus / "cuts.jsonl").write_text("\n".join(map(json.dumps, entries)))
     (corpus / "cuts.trials").write_text("a1 a2 target\na1 b1 nontarget\n")
-    evaluate(encoder, corpus / "cuts.trials", manifest=corpus / "cuts.jsonl", replicates=5)
+    evaluate_model(encoder, corpus / "cuts.trials", manifest=corpus / "cuts.jsonl", replicates=5)
     assert [[len(waveform) for waveform in batch] for batch in encoder.batches] == [[480, 640, 800]]
 
 
@@ -109,19 +109,19 @@ def test_speakers_of_the_training_are_refused_before_decoding(corpus: Path) -> N
         wav.write_bytes(b"not audio")
     encoder = Spectrum(training_speakers=frozenset({"bo", "anna", "zoe"}))
     with pytest.raises(SeenInTraining, match=r"2 speakers \(anna, bo\) of this trial list"):
-        evaluate(encoder, corpus / LIST, manifest=corpus / "test.jsonl")
+        evaluate_model(encoder, corpus / LIST, manifest=corpus / "test.jsonl")
 
 
 def test_audio_of_the_training_is_refused(corpus: Path) -> None:
     heard = content_hash(read_audio(corpus / "cleo/1.wav")[0])
     with pytest.raises(SeenInTraining, match=r"cleo/1\.wav"):
-        evaluate(Spectrum(training_audio=frozenset({heard})), corpus / LIST, audio_root=corpus)
+        evaluate_model(Spectrum(training_audio=frozenset({heard})), corpus / LIST, audio_root=corpus)
 
 
 def test_seen_data_can_be_reported_and_the_card_says_so(corpus: Path) -> None:
     heard = content_hash(read_audio(corpus / "cleo/1.wav")[0])
     encoder = Spectrum(training_speakers=frozenset({"bo"}), training_audio=frozenset({heard}))
-    card = evaluate(encoder, corpus / LIST, manifest=corpus / "test.jsonl", seen=True, replicates=5).card
+    card = evaluate_model(encoder, corpus / LIST, manifest=corpus / "test.jsonl", seen=True, replicates=5).card
     assert card.seen
     assert "seen: " in summary(card)[-1]
 
@@ -129,7 +129,7 @@ def test_seen_data_can_be_reported_and_the_card_says_so(corpus: Path) -> None:
 def test_unreadable_audio_is_named(corpus: Path) -> None:
     (corpus / "dan/2.wav").write_bytes(b"RIFF, or so it says")
     with pytest.raises(BadAudio, match=r"dan/2\.wav"):
-        evaluate(Spectrum(), corpus / LIST, manifest=corpus / "test.jsonl")
+        evaluate_model(Spectrum(), corpus / LIST, manifest=corpus / "test.jsonl")
 
 
 def test_a_manifest_that_contradicts_the_list(corpus: Path) -> None:
@@ -137,10 +137,10 @@ def test_a_manifest_that_contradicts_the_list(corpus: Path) -> None:
     text = manifest.read_text().replace('"anna/1.wav", "speaker": "anna"', '"anna/1.wav", "speaker": "bo"')
     manifest.write_text(text)
     with pytest.raises(BadTrials, match=r"line 1: a target trial, but 'anna/0\.wav' and"):
-        evaluate(Spectrum(), corpus / LIST, manifest=manifest)
+        evaluate_model(Spectrum(), corpus / LIST, manifest=manifest)
 
 
 def test_a_recording_too_short_for_the_model_is_named(corpus):
     encoder = Spectrum(needed_seconds=10.0)
     with pytest.raises(TooShort, match=r"\.wav: 0\.\d+ s of speech, at least 10\.00 s"):
-        evaluate(encoder, corpus / LIST, manifest=corpus / "test.jsonl")
+        evaluate_model(encoder, corpus / LIST, manifest=corpus / "test.jsonl")

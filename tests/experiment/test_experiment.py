@@ -18,7 +18,7 @@ from rich.console import Console
 
 from acanet.data.lists.manifest import read_manifest
 from acanet.evaluation.figures.intervals import differences
-from acanet.evaluation.report.folder import SCORES
+from acanet.evaluation.report.report_folder import SCORES
 from acanet.evaluation.result import Card
 from acanet.experiment import origin, run
 from acanet.experiment.card import read_cards

@@ -31,7 +31,7 @@ def results(
     from acanet.experiment.page import write_page
     from acanet.experiment.speed import Speed
 
-    require("matplotlib", "scipy", extra="train")
+    require("matplotlib", "scipy")
     found = read_cards(cards)
     timed = None if speed is None else read_strict(Speed, speed)
     write_page(page, found, speed=timed, references=reference or ())

@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from acanet.cli.common import INTERRUPTED, err, out
+from acanet.cli.common import err, out
+from acanet.cli.exits import INTERRUPTED
 from acanet.errors import require
 
 
@@ -59,7 +60,7 @@ def experiment(
     from acanet.experiment.run import run_experiment
     from acanet.training.recipe import read_experiment
 
-    require("scipy", "matplotlib", "jinja2", extra="train")
+    require("scipy", "matplotlib", "jinja2")
     systems = read_experiment(recipe, tuple(settings or ()))
     cards = run_experiment(systems, output, only=only or (), resume=resume, seed=seed, console=err)
     if cards is None:

@@ -38,6 +38,10 @@ class Shares(Strict):
     speech: float = Field(description="share of the frames in which somebody talks")
     attended: float = Field(description="share of the attention that these get, all latents alike")
 
+    def sentence(self) -> str:
+        """The shares in one line, in per cent."""
+        return f"speech: {self.speech:.1%} of {self.seconds:.2f} s, {self.attended:.1%} of the attention"
+
 
 class Attended(Strict):
     """What `attention.json` holds."""

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from acanet.data.lists.sides import Sides
 from acanet.data.lists.trials import Trials
+from acanet.evaluation.backend_choices import EnrolBy
 from acanet.scoring.cosine import cosine
 from acanet.scoring.enrolment import mean_embeddings, mean_scores
 from acanet.scoring.pairs import Floats, Index
 
 Scoring = Callable[[Floats, Index, Index], Floats]
 """(embeddings (rows, dim), enrolment row (trials,), test row (trials,)) -> scores (trials,), as `cosine`."""
-
-EnrolBy = Literal["embeddings", "scores"]
 
 
 @dataclass(frozen=True, eq=False)

@@ -37,10 +37,10 @@ from acanet.runtime.bundle import (
     Golden,
     Graphs,
     Pieces,
-    Precision,
     to_16_bit,
     write_files,
 )
+from acanet.runtime.choices import Precision
 from acanet.runtime.onnx import OnnxNetwork, largest_difference
 
 OPSET = 20
@@ -96,7 +96,7 @@ def export(
         AcanetError: when there is no model with weights for torch, the model cannot be traced, or `output` holds
             something else; when an int8 or fp16 embedding has a cosine below 0.98 to that in float32.
         BadAudio: when a recording cannot be read.
-        BadTrials, BadManifest, SeenInTraining: as `acanet.evaluation.evaluate`, with `trials`.
+        BadTrials, BadManifest, SeenInTraining: as `evaluate_model`, with `trials`.
     """
     _check_output(output)
     source = Bundle.load(model).trainable()

@@ -31,9 +31,10 @@ from onnxruntime.quantization import QuantType, quantize_dynamic
 
 from acanet.encoder import Encoder
 from acanet.errors import AcanetError
-from acanet.evaluation.evaluate import evaluate
 from acanet.evaluation.figures.intervals import differences
-from acanet.runtime.bundle import Bundle, Precision
+from acanet.evaluation.one_model import evaluate_model
+from acanet.runtime.bundle import Bundle
+from acanet.runtime.choices import Precision
 from acanet.runtime.onnx import OnnxNetwork, largest_difference
 from acanet.scoring.measure import Measure
 
@@ -49,7 +50,7 @@ _PRODUCTS = {"int8": ("MatMul",), "fp16": ("MatMul", "Gemm", "Conv")}
 
 @dataclass(frozen=True)
 class TrialList:
-    """What the change of EER is measured on; as the arguments of `acanet.evaluation.evaluate`."""
+    """What the change of EER is measured on; as the arguments of `evaluate_model`."""
 
     path: Path
     manifest: Path | None = None
@@ -187,9 +188,9 @@ def speed(
 
 
 def error_rates(plain: Bundle, twin: Bundle, trials: TrialList) -> ErrorRates:
-    """EER of both on a trial list; errors as `acanet.evaluation.evaluate`."""
+    """EER of both on a trial list; errors as `evaluate_model`."""
     ours, theirs = (
-        evaluate(
+        evaluate_model(
             Encoder(bundle, OnnxNetwork(bundle)), trials.path, manifest=trials.manifest, audio_root=trials.audio_root
         )
         for bundle in (plain, twin)

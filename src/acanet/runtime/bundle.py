@@ -28,7 +28,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,9 +36,8 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 from acanet.config.strict import Strict
 from acanet.errors import AcanetError, BadConfig, MissingExtra
+from acanet.runtime.choices import Precision
 from acanet.scoring.calibrate import Calibration
-
-Precision = Literal["float32", "int8", "fp16"]
 
 SHIPPED = ("default", "small")
 """The models that ship, by name."""

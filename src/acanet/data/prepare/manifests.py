@@ -14,7 +14,6 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from rich.console import Console
@@ -22,7 +21,9 @@ from rich.progress import track
 
 from acanet.audio.blocks import Waveform
 from acanet.audio.recording import channel_count, content_hash, read_audio
-from acanet.data.corpora import LAYOUTS, LeftOut, Part, Split
+from acanet.data.corpora.kinds import Kind
+from acanet.data.corpora.layout import LeftOut, Part, Split
+from acanet.data.corpora.layouts import LAYOUTS
 from acanet.data.lists.manifest import Utterance
 from acanet.data.parallel import spread
 from acanet.data.prepare.findings import MISSING, OTHER_SPEAKER, SHOWN, Coverage, Durations, Report, Share
@@ -37,8 +38,6 @@ from acanet.data.prepare.splits import (
     split_by_part,
 )
 from acanet.errors import AcanetError, BadAudio, BadConfig, BadManifest
-
-Kind = Literal["folder", "jsonl", "csv", "kaldi", "cnceleb", "librispeech", "speechocean762", "voxceleb", "wsj0"]
 
 SHORTEST = 0.5
 """Seconds; shorter utterances are left out."""

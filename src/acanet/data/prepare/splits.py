@@ -9,7 +9,7 @@ from typing import get_args
 
 import numpy as np
 
-from acanet.data.corpora import Layout, LeftOut, Split
+from acanet.data.corpora.layout import Layout, LeftOut, Split
 from acanet.data.lists.manifest import Utterance
 from acanet.data.lists.trials import finder, read_names
 from acanet.errors import BadManifest

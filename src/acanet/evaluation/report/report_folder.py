@@ -13,13 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acanet.data.lists.manifest import Utterance
-from acanet.evaluation.compare import Comparison
+from acanet.errors import AcanetError, require
 from acanet.evaluation.conditions.tables import Conditions
 from acanet.evaluation.explain import Attended, Explanation
 from acanet.evaluation.figures.bands import det_band
 from acanet.evaluation.figures.metrics import error_rates
 from acanet.evaluation.figures.reliability import bayes_errors, reliability
 from acanet.evaluation.figures.words import shown
+from acanet.evaluation.paired_comparison import PairedComparison
 from acanet.evaluation.report.html import Compared, Contents, Players, render, told
 from acanet.evaluation.report.plots.attention import attention_png
 from acanet.evaluation.report.plots.conditions import conditions_png
@@ -44,7 +45,7 @@ def write_report(
     folder: Path,
     result: Result,
     *,
-    others: Sequence[Comparison] = (),
+    others: Sequence[PairedComparison] = (),
     conditions: Conditions | None = None,
     explanations: Sequence[Explanation] = (),
     command: Sequence[str] = (),
@@ -100,6 +101,18 @@ def write_report(
                 os.replace(draft / file, folder / file)
             else:
                 (folder / file).unlink(missing_ok=True)
+
+
+def check_report_folder(folder: Path) -> None:
+    """See that a report can be written before long work that it will be about.
+
+    Raises:
+        AcanetError: for a folder that is a file.
+        MissingExtra: without matplotlib, SciPy or Jinja.
+    """
+    require("matplotlib", "scipy", "jinja2")
+    if folder.exists() and not folder.is_dir():
+        raise AcanetError(f"{folder} is a file; name a folder for the report")
 
 
 def summary(card: Card) -> list[str]:

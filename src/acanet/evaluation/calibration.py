@@ -23,9 +23,9 @@ from acanet.data.lists.sides import Sides, find_sides
 from acanet.data.lists.trials import Trials, read_trials
 from acanet.errors import AcanetError, BadTrials, require
 from acanet.evaluation.embedding import Embedder, embed_utterances, refuse_known_speakers, refuse_trimming
-from acanet.evaluation.evaluate import warn_of_strangers
 from acanet.evaluation.figures.bootstrap import Speakers, ends
 from acanet.evaluation.figures.intervals import measure
+from acanet.evaluation.one_model import warn_of_strangers
 from acanet.evaluation.scorer import Scorer
 from acanet.scoring.calibrate import Calibration, CalibrationData, FalseAccepts, Ratio, fit, quality
 from acanet.scoring.measure import Measure
@@ -90,7 +90,7 @@ class CropPairs:
         return ratio.llr(self.scores, self.enrol_speech, self.test_speech)
 
 
-def calibrate(
+def fit_calibration(
     encoder: Embedder,
     trials_path: str | Path,
     *,
@@ -117,11 +117,11 @@ def calibrate(
     Raises:
         BadTrials, BadManifest: for a list or manifest that cannot be used, or too few speakers or trials.
         AcanetError: for an encoder that trims, or when no ratios can be fitted (see `fit`).
-        BadAudio, TooShort, SeenInTraining: as `acanet.evaluation.evaluate`.
+        BadAudio, TooShort, SeenInTraining: as `evaluate_model`.
         MissingExtra: without SciPy, before anything is decoded.
     """
     refuse_trimming(encoder)
-    require("scipy", extra="train")
+    require("scipy")
     trials = read_trials(trials_path)
     sides = find_sides(trials, manifest=manifest, audio_root=audio_root)
     warn_of_strangers(trials, sides)
