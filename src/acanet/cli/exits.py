@@ -95,7 +95,7 @@ def exit_code(error: BaseException) -> int:
         case SystemExit() if any(isinstance(each, BrokenPipeError) for each in _chain(error)):
             return OUTPUT_CLOSED
         case SystemExit() if error.code in _TYPER_ENDS:
-            return int(error.code or 0)
+            return int(error.code)
         case OSError() if not _importing(error):  # files that were named: no such folder, not allowed, disk full
             return AcanetError.exit_code
     return INTERNAL_ERROR
@@ -142,13 +142,13 @@ def _told(error: BaseException, code: int) -> str:
 def _broken_package(error: BaseException) -> str | None:
     """The package of `CORE` that is missing, or that failed while it was imported."""
     named = [_top(error.name)] if isinstance(error, ImportError) else []
-    return next((name for name in [*map(_top, _importing(error)), *named] if name in CORE), None)
+    return next((name for name in [*named, *map(_top, _importing(error))] if name in CORE), None)
 
 
 def _importing(error: BaseException) -> list[str]:
-    """The modules that were being imported when an error arose, the first of them first."""
-    frames = (frame for frame, _ in traceback.walk_tb(error.__traceback__))
-    return [str(frame.f_globals.get("__name__")) for frame in frames if frame.f_code.co_name == "<module>"]
+    """The modules that were being imported when an error arose, each before the one that imported it."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return [str(frame.f_globals.get("__name__")) for frame in reversed(frames) if frame.f_code.co_name == "<module>"]
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
