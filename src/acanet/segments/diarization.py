@@ -7,9 +7,9 @@ from pathlib import Path
 
 from acanet.encoder import Encoder
 from acanet.errors import require
-from acanet.runtime.windows import Progress
 from acanet.segments.find import Conversation, check_choice, file_name, hear
 from acanet.segments.rttm import Turn, write_rttm
+from acanet.speech.detector import Progress
 
 
 @dataclass(frozen=True, eq=False)
