@@ -29,12 +29,12 @@ from acanet.evaluation.calibrated_bundle import card_section
 from acanet.evaluation.calibration import (
     CROPS,
     CropPairs,
-    compare_crops,
     cross_validated,
     false_accept_threshold,
     length_bands,
     refit_draws,
     sample_trials,
+    score_crops,
 )
 from acanet.evaluation.figures.bootstrap import Speakers, ends
 from acanet.evaluation.figures.metrics import cllr, min_cllr
@@ -405,7 +405,7 @@ def test_every_trial_is_scored_once_a_crop(corpus, monkeypatch):
             return scores
 
     monkeypatch.setattr(module, "Scorer", Counting)
-    pairs, _ = compare_crops(Spectrum(), trials, find_sides(trials, audio_root=corpus), 0)
+    pairs, _ = score_crops(Spectrum(), trials, find_sides(trials, audio_root=corpus), 0)
     assert sum(scored) == CROPS * len(trials)
     assert len(pairs.scores) > 0.9 * CROPS * len(trials)
 

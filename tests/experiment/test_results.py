@@ -8,7 +8,7 @@ import re
 import pytest
 
 from acanet.evaluation.conditions.tables import Conditions
-from acanet.evaluation.result import Card
+from acanet.evaluation.result import ResultsCard
 from acanet.experiment.card import read_cards
 from acanet.runtime.bundle import SHIPPED, Bundle
 from acanet.training.recipe import portable, read_experiment
@@ -30,7 +30,7 @@ ROWS = {
 
 
 def card_of(name):
-    return Card.parse(json.loads((RESULTS / name / "card.json").read_text("utf-8")), name)
+    return ResultsCard.parse(json.loads((RESULTS / name / "card.json").read_text("utf-8")), name)
 
 
 def conditions_of(name):

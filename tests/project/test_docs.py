@@ -30,7 +30,7 @@ from acanet.encoder import Encoder
 from acanet.errors import AcanetError
 from acanet.evaluation.one_model import evaluate_model
 from acanet.evaluation.report.report_folder import write_report
-from acanet.evaluation.result import Card, Counts
+from acanet.evaluation.result import Counts, ResultsCard
 from acanet.models import registry
 from acanet.models.config import ExtractorConfig, MlaAggregator
 from acanet.models.registry import model_config, model_names, model_size
@@ -265,7 +265,7 @@ def test_every_field_of_the_card_is_documented():
     section = (
         (ROOT / "docs" / "numbers.md").read_text("utf-8").partition("## The results card")[2].partition("\n## ")[0]
     )
-    fields = {*Card.model_fields, *(f"counts.{name}" for name in Counts.model_fields), *Measure.model_fields}
+    fields = {*ResultsCard.model_fields, *(f"counts.{name}" for name in Counts.model_fields), *Measure.model_fields}
     assert set(re.findall(r"^\| `([^`]+)` ", section, re.MULTILINE)) == fields
 
 

@@ -30,7 +30,7 @@ def _need(kind: BackendKind, what: str, option: str, *, given: bool, needed: boo
 
 @dataclass(frozen=True)
 class Backend:
-    """What turns embeddings into scores; a PLDA file or a cohort comes with those that need one.
+    """A back-end: what turns embeddings into scores; a PLDA file or a cohort comes with those that need one.
 
     Attributes:
         kind: `snorm` and `asnorm` need a cohort, `plda` a PLDA.

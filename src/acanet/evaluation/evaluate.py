@@ -20,7 +20,7 @@ from acanet.evaluation.figures.intervals import POINTS, figure_names
 from acanet.evaluation.one_model import calibration_for, evaluate_model
 from acanet.evaluation.paired_comparison import PairedComparison, compare_paired
 from acanet.evaluation.report.report_folder import check_report_folder, summary, write_report
-from acanet.evaluation.result import Card, Result
+from acanet.evaluation.result import Result, ResultsCard
 from acanet.scoring.operating_point import OperatingPoint
 
 Tell = Callable[[str], object]
@@ -45,7 +45,7 @@ class Evaluation:
     expectations: tuple[Expectation, ...]
 
     @property
-    def card(self) -> Card:
+    def card(self) -> ResultsCard:
         """The figures of the model, and what is needed to get them again."""
         return self.result.card
 

@@ -22,7 +22,7 @@ from acanet.evaluation.backends import COSINE, Backend, prepare_scoring
 from acanet.evaluation.embedding import Embedder, embed_utterances, refuse_known_speakers, refuse_trimming
 from acanet.evaluation.figures.intervals import POINTS, measure
 from acanet.evaluation.figures.metrics import eer_threshold
-from acanet.evaluation.result import Card, Counts, Result
+from acanet.evaluation.result import Counts, Result, ResultsCard
 from acanet.evaluation.scorer import Scorer
 from acanet.scoring.calibrate import Calibration
 from acanet.scoring.operating_point import OperatingPoint
@@ -96,7 +96,7 @@ def evaluate_model(
         llrs = calibration.llr(scores, *scorer.speech(embedded.speech))
         decision = calibration.threshold.value
     target, speakers = trials.target, sides.speakers
-    card = Card(
+    card = ResultsCard(
         model=encoder.name,
         fingerprint=encoder.fingerprint,
         trial_list=trials.path.name,
@@ -160,7 +160,7 @@ def _counts(trials: Trials, sides: Sides) -> Counts:
 
 
 def _versions() -> dict[str, str]:
-    """Of acanet, Python and what the figures were computed with, as far as it was loaded."""
+    """The versions of acanet, Python and what the figures were computed with, as far as it was loaded."""
     packages = [name for name in ("numpy", "soundfile", "soxr", "torch", "onnxruntime") if name in sys.modules]
     return {
         "acanet": __version__,

@@ -26,7 +26,7 @@ class PairedComparison:
     differences: Mapping[str, Measure]
 
     def summary(self) -> list[str]:
-        """Lines for the terminal; rates in per cent."""
+        """Lines for the terminal that tell the differences; rates in per cent."""
         card = self.result.card
         return [
             f"against {card.model} ({card.fingerprint[:12]}): its figures, and the figures above minus those",

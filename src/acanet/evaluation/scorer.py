@@ -21,7 +21,7 @@ Scoring = Callable[[Floats, Index, Index], Floats]
 
 @dataclass(frozen=True, eq=False)
 class Scorer:
-    """Scores a trial list.
+    """A trial list and the way it is scored.
 
     Attributes:
         trials: the list.
@@ -37,7 +37,7 @@ class Scorer:
     enrol_by: EnrolBy = "embeddings"
 
     def __call__(self, enrol: Floats, test: Floats) -> Floats:
-        """Scores, (trials,), of utterances enrolled under one condition and tested under another.
+        """The scores, (trials,), of utterances enrolled under one condition and tested under another.
 
         Args:
             enrol: (utterances, dim) embeddings of `sides.utterances` as they are enrolled.
@@ -58,7 +58,7 @@ class Scorer:
         return mean_scores(score, members, self.trials.enrol, self.trials.test)
 
     def speech(self, seconds: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Seconds of speech on the enrolment and on the test side of each trial, (trials,) each.
+        """The seconds of speech on the enrolment and on the test side of each trial, (trials,) each.
 
         Args:
             seconds: (utterances,) of each of `sides.utterances`.

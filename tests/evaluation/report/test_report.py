@@ -24,11 +24,11 @@ from acanet.evaluation.explain import Attended, Explanation
 from acanet.evaluation.figures.bands import det_band, weigh
 from acanet.evaluation.figures.intervals import measure
 from acanet.evaluation.figures.metrics import act_dcf, eer, eer_threshold, error_rates, min_dcf
-from acanet.evaluation.figures.reliability import bayes_errors, reliability
+from acanet.evaluation.figures.reliability_diagram import bayes_errors, reliability
 from acanet.evaluation.paired_comparison import PairedComparison, compare_paired
+from acanet.evaluation.report.errors_by_speaker import Mistakes, Zoo, rank_speakers, worst_trials
 from acanet.evaluation.report.report_folder import FILES, summary, write_report
-from acanet.evaluation.report.zoo import Mistakes, Zoo, rank_speakers, worst_trials
-from acanet.evaluation.result import Card, Counts, Result
+from acanet.evaluation.result import Counts, Result, ResultsCard
 from acanet.evaluation.scorer import Scorer
 from acanet.runtime.front_end import FrontEndConfig
 from acanet.scoring.measure import Measure
@@ -50,7 +50,7 @@ def evaluated(trials, utterances, *, llrs=None, model="spectrum", fingerprint="0
     figures = {"eer": measured(eer(values, target)), "min_dcf(0.01)": measured(min_dcf(values, target, 0.01))}
     if llrs is not None:
         figures["cllr"] = measured(0.5)
-    card = Card(
+    card = ResultsCard(
         model=model,
         fingerprint=fingerprint,
         trial_list=Path(path).name,
@@ -195,7 +195,7 @@ def test_every_part_is_there_and_reads_back(tmp_path, many, conditions, explanat
     def read(name):
         return json.loads((folder / name).read_text("utf-8"))
 
-    assert Card.parse(read("card.json"), "card.json") == many.card
+    assert ResultsCard.parse(read("card.json"), "card.json") == many.card
     assert Conditions.parse(read("conditions.json"), "conditions.json") == conditions
     assert Zoo.parse(read("zoo.json"), "zoo.json") == rank_speakers(many)
     assert Mistakes.parse(read("errors.json"), "errors.json") == worst_trials(many)

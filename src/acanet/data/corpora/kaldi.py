@@ -99,7 +99,7 @@ def _find(
 
 
 def _mapping(path: Path, parse: Callable[[str], Value]) -> dict[str, Value]:
-    """What follows the first word of each line, by that word; nothing where there is no such file.
+    """The rest of each line after its first word, by that word; nothing where there is no such file.
 
     Args:
         path: a file of the folder.
@@ -141,7 +141,7 @@ def _word(value: str) -> str:
 
 
 def _segment(value: str) -> _Segment:
-    """`recording start end`, seconds; an end of -1 is that of the recording."""
+    """The piece that `recording start end`, in seconds, names; an end of -1 is that of the recording."""
     words = value.split()
     try:
         recording, start, end = words[0], float(words[1]), float(words[2])

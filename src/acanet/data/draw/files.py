@@ -112,7 +112,7 @@ LABELS = {word.decode() for word in WORDS}
 
 
 def _is_one_field(name: str) -> bool:
-    """As `read_trials` splits lines; surrogates that stand alone, which JSON can hold, are no text."""
+    """True where a name is one field to `read_trials`; lone surrogates, which JSON can hold, are no text."""
     return name.encode(errors="replace").split() == [name.encode(errors="surrogatepass")]
 
 

@@ -25,7 +25,7 @@ _LEAST_SECONDS = 1.0
 
 
 class Purpose(IntEnum):
-    """What a random draw is for, so that draws with the same numbers differ."""
+    """The purpose of a random draw, so that draws with the same numbers differ."""
 
     SPEAKERS = 1
     UTTERANCES = 2
@@ -43,7 +43,7 @@ def generator(seed: int, purpose: Purpose, *numbers: int) -> np.random.Generator
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """What is cut for a number of steps, and what happens to it."""
+    """A stage of training: what is cut for a number of steps, and what happens to it."""
 
     steps: int
     batch: int
@@ -93,7 +93,7 @@ class TrainingBatches:
 
     @property
     def classes(self) -> int:
-        """Speakers, times one and the number of other speeds."""
+        """The number of classes: speakers, times one and the number of other speeds."""
         speeds = [len(stage.augment.speed.speeds) for stage in self.stages if stage.augment.speed.probability]
         return len(self.utterances) * (1 + max(speeds, default=0))
 
@@ -101,7 +101,7 @@ class TrainingBatches:
         return sum(stage.steps for stage in self.stages)
 
     def __getitem__(self, step: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """Waveforms (rows, samples) and classes (rows,) of a step."""
+        """The waveforms (rows, samples) and classes (rows,) of a step."""
         number, place = self._stage_and_place(step)
         stage = self.stages[number]
         low, high = stage.crop_samples
@@ -140,7 +140,7 @@ class TrainingBatches:
         return self._augmented(crop, speaker, chain, rng), label
 
     def changed(self, waveform: Waveform, utterance: int, chain: Chain, number: int) -> Waveform:
-        """What an utterance is after a chain of effects, (samples,) -> (samples,).
+        """The utterance after a chain of effects, (samples,) -> (samples,).
 
         `number` (0, 1, ...) tells it from other changes of the utterance. The draws are none of a batch's.
         """
@@ -169,7 +169,7 @@ class TrainingBatches:
 
 
 def _turns(seconds: Sequence[float], power: float) -> NDArray[np.int64]:
-    """How often each speaker stands in a round: the one with the least speech once."""
+    """The number of times each speaker stands in a round: the one with the least speech once."""
     weights = np.maximum(np.asarray(seconds), _LEAST_SECONDS) ** power
     turns: NDArray[np.int64] = np.round(weights / weights.min()).astype(np.int64)
     return turns

@@ -151,7 +151,7 @@ def _check_found(groups: Groups, parts: Mapping[str, Part], lists: Lists, source
 
 @dataclass(frozen=True, slots=True)
 class Unfit:
-    """Why an utterance cannot be used."""
+    """The reason why an utterance cannot be used."""
 
     reason: str
     detail: str
@@ -159,7 +159,7 @@ class Unfit:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What decoding tells about an utterance: its file (rate, samples, channels), its piece, its content.
+    """An utterance as decoding finds it: its file (rate, samples, channels), its piece, its content.
 
     With a flaw it is nothing to train on.
     """
@@ -174,7 +174,7 @@ class Measured:
 
     @property
     def seconds(self) -> float:
-        """How long the piece is."""
+        """The length of the piece, in seconds."""
         return self.count / self.rate
 
 
@@ -184,7 +184,7 @@ Piece = tuple[float, float | None]
 
 
 def _measure(utterances: Sequence[Utterance], workers: int, progress: bool) -> list[Finding]:
-    """What is found about each utterance; a file is decoded once, whatever the number of its utterances."""
+    """The findings about each utterance; a file is decoded once, whatever the number of its utterances."""
     of_file: dict[Path, list[int]] = {}
     for index, utterance in enumerate(utterances):
         of_file.setdefault(utterance.path, []).append(index)
@@ -246,7 +246,7 @@ Kept = list[tuple[Utterance, Measured]]
 
 
 def _sift(groups: Groups, workers: int, progress: bool) -> tuple[dict[Split, Kept], list[LeftOut]]:
-    """What is fit for use, and the rest.
+    """The utterances that are fit for use, and the rest.
 
     Train is without flawed utterances, and without those that have the content of an earlier one or of a test.
     """
@@ -267,7 +267,7 @@ def _sift(groups: Groups, workers: int, progress: bool) -> tuple[dict[Split, Kep
 
 
 def _problem(split: Split, utterance: Utterance, measured: Measured, first_with: dict[str, Utterance]) -> Unfit | None:
-    """Why an utterance cannot be used; `first_with` has the first utterance of each content so far."""
+    """The reason why an utterance cannot be used; `first_with` has the first utterance of each content so far."""
     if measured.flaw:
         return measured.flaw if split == "train" else None
     first = first_with.setdefault(measured.audio_hash, utterance)
@@ -329,7 +329,7 @@ def _share(kept: Kept) -> Share:
 
 
 def _write(out: Path, splits: Mapping[Split, Kept], left_out: Sequence[LeftOut], report: Report) -> None:
-    """All files into a folder beside `out`, which then takes its name."""
+    """Write all files into a folder beside `out`, which then takes its name."""
     temporary = out.with_name(f".{out.name}.{os.getpid()}")
     temporary.mkdir(parents=True)
     try:
