@@ -22,10 +22,33 @@ Each error knows the exit code that the command line answers with:
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+
+EXTRAS: Mapping[str, str] = {
+    "av": "media",
+    "sounddevice": "microphone",
+    **dict.fromkeys(
+        (
+            "accelerate",
+            "jinja2",
+            "lhotse",
+            "matplotlib",
+            "onnx",
+            "onnxscript",
+            "pyroomacoustics",
+            "safetensors",
+            "scipy",
+            "tensorboard",
+            "torch",
+            "yaml",
+        ),
+        "train",
+    ),
+}
+"""The extra of acanet that installs a package, by the name that is imported."""
 
 
 class AcanetError(Exception):
@@ -184,15 +207,34 @@ def few(names: Sequence[str], most: int = 3) -> str:
     return ", ".join(names[:most]) + (", ..." if len(names) > most else "")
 
 
-def require(*packages: str, extra: str) -> None:
+def require(*packages: str) -> None:
     """See that optional dependencies are there before long work that will need them.
 
+    Args:
+        packages: names in `EXTRAS`.
+
     Raises:
-        MissingExtra: naming the first that is not.
+        MissingExtra: naming the first that is not there.
     """
     for package in packages:
         if find_spec(package) is None:
-            raise MissingExtra(package, extra)
+            raise MissingExtra(package, EXTRAS[package])
+
+
+def check_output(path: Path, suffix: str) -> None:
+    """See that a file can be written before long work that will write it.
+
+    Args:
+        path: of the file.
+        suffix: how its name has to end, such as `.npz`.
+
+    Raises:
+        AcanetError: for another suffix, or a folder that is not there.
+    """
+    if path.suffix != suffix:
+        raise AcanetError(f"{path} does not end in {suffix}")
+    if not path.absolute().parent.is_dir():
+        raise AcanetError(f"{path}: there is no folder {path.parent}; make it first")
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:

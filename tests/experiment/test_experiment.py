@@ -18,8 +18,8 @@ from rich.console import Console
 
 from acanet.data.lists.manifest import read_manifest
 from acanet.evaluation.figures.intervals import differences
-from acanet.evaluation.report.folder import SCORES
-from acanet.evaluation.result import Card
+from acanet.evaluation.report.report_folder import SCORES
+from acanet.evaluation.result import ResultsCard
 from acanet.experiment import origin, run
 from acanet.experiment.run_card import read_run_cards
 from acanet.models.registry import build_model, model_config
@@ -94,7 +94,7 @@ def test_results_are_those_of_the_reports(whole):
     scores = {}
     for card in (one, other):
         folder = out / card.system / "reports" / "own"
-        report = Card.parse(json.loads((folder / "card.json").read_text()), "report")
+        report = ResultsCard.parse(json.loads((folder / "card.json").read_text()), "report")
         listed = card.lists["own"]
         assert listed.figures == {name: report.figures[name] for name in ("eer", "min_dcf(0.05)", "min_dcf(0.01)")}
         assert (card.fingerprint, listed.sha256) == (report.fingerprint, report.trial_list_sha256)

@@ -8,7 +8,7 @@ import re
 import pytest
 
 from acanet.evaluation.conditions.tables import Conditions
-from acanet.evaluation.result import Card
+from acanet.evaluation.result import ResultsCard
 from acanet.experiment.run_card import read_run_cards
 from acanet.runtime.bundle import SHIPPED, Bundle
 from acanet.training.portable import portable
@@ -31,7 +31,7 @@ ROWS = {
 
 
 def card_of(name):
-    return Card.parse(json.loads((RESULTS / name / "card.json").read_text("utf-8")), name)
+    return ResultsCard.parse(json.loads((RESULTS / name / "card.json").read_text("utf-8")), name)
 
 
 def conditions_of(name):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -14,13 +15,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn.functional import normalize
 
-from acanet.cli.bundles import Layout
 from acanet.encoder import Encoder
 from acanet.errors import AcanetError, BadConfig, ModelMismatch
 from acanet.export import gate
 from acanet.export.public import torch_bundle
 from acanet.models.inference import embed_waveforms, load_model
 from acanet.models.registry import build_model, model_config
+from acanet.models.weight_layouts import WeightLayout
 from acanet.models.weights import LAYOUTS
 from acanet.runtime.bundle import Bundle, Provenance
 from acanet.runtime.check import check
@@ -136,7 +137,7 @@ def brief(monkeypatch):
 
 
 def test_the_command_knows_every_layout():
-    assert {layout.value for layout in Layout} == set(LAYOUTS)
+    assert set(get_args(WeightLayout)) == set(LAYOUTS)
 
 
 def save_plain(weights, folder):

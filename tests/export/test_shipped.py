@@ -8,7 +8,7 @@ import pytest
 
 from acanet import Encoder, SeenInTraining
 from acanet.data.lists.manifest import read_manifest
-from acanet.evaluation.evaluate import evaluate
+from acanet.evaluation.one_model import evaluate_model
 from acanet.runtime.bundle import BUNDLES, SHIPPED, TRAINABLE, Bundle
 from support.paths import ROOT
 
@@ -132,9 +132,9 @@ def test_it_refuses_to_be_evaluated_on_its_training_speech(shared, encoder, tmp_
     trials = tmp_path / "trials"
     trials.write_text(f"1 {first} {second}\n0 {first} {last}\n", encoding="utf-8")
     with pytest.raises(SeenInTraining, match="speakers"):
-        evaluate(encoder, trials, manifest=manifest)
+        evaluate_model(encoder, trials, manifest=manifest)
     with pytest.raises(SeenInTraining, match="opus"):
-        evaluate(encoder, trials, audio_root=shared / "data")
+        evaluate_model(encoder, trials, audio_root=shared / "data")
 
 
 @pytest.mark.slow
@@ -142,7 +142,7 @@ def test_it_refuses_to_be_evaluated_on_its_training_speech(shared, encoder, tmp_
 @pytest.mark.parametrize("trials", ["test.trials", "test.hard.trials"])
 def test_its_published_figures_are_reproduced(shared, encoder, card, trials):
     eer, low, high = published(card, trials)
-    result = evaluate(encoder, shared / PROTOCOLS / trials, audio_root=shared / "data")
+    result = evaluate_model(encoder, shared / PROTOCOLS / trials, audio_root=shared / "data")
     measured, target = result.card, result.trials.target
     assert 100 * measured.eer.value == pytest.approx(eer, abs=0.02)
     assert 100 * measured.eer.low == pytest.approx(low, abs=0.05)

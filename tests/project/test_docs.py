@@ -22,14 +22,15 @@ import typer
 import yaml
 
 import acanet
-from acanet.cli import common as cli
+from acanet.cli import exits
+from acanet.cli.application import app
 from acanet.config.strict import Strict
 from acanet.data.augment.effects import Range
 from acanet.encoder import Encoder
 from acanet.errors import AcanetError
-from acanet.evaluation.evaluate import evaluate
-from acanet.evaluation.report.folder import write_report
-from acanet.evaluation.result import Card, Counts
+from acanet.evaluation.one_model import evaluate_model
+from acanet.evaluation.report.report_folder import write_report
+from acanet.evaluation.result import Counts, ResultsCard
 from acanet.models import registry
 from acanet.models.config import ExtractorConfig, MlaAggregator
 from acanet.models.registry import model_config, model_names, model_size
@@ -42,7 +43,7 @@ from support.commands import acanet as run
 from support.paths import ROOT
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-COMMANDS: dict[str, Any] = typer.main.get_command(cli.app).commands  # type: ignore[attr-defined]
+COMMANDS: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 
 size_of = cache(model_size)
 
@@ -109,7 +110,7 @@ def desk(tmp_path_factory, voices, tiny_bundle, tiny_recipe) -> Path:
     manifest.write_text("".join(json.dumps(entry) + "\n" for entry in entries), encoding="utf-8")
     trials = folder / "few.trials"
     trials.write_text("1 s004/000.wav s004/001.wav\n0 s004/000.wav s005/000.wav\n", encoding="utf-8")
-    write_report(folder / "report", evaluate(Encoder.load(tiny_bundle), trials, manifest=manifest, replicates=10))
+    write_report(folder / "report", evaluate_model(Encoder.load(tiny_bundle), trials, manifest=manifest, replicates=10))
     recipe = tiny_recipe | {"model": {"name": "acanet-local"}}
     (folder / "recipe.yaml").write_text(yaml.safe_dump(recipe), encoding="utf-8")
     torch.save(authors_weights(), folder / "authors.pt")
@@ -151,7 +152,7 @@ def test_a_trial_list_as_the_training_page_makes_it(desk, tiny_bundle, monkeypat
     (command,) = (words for words in shell_lines(ROOT / "docs" / "train.md") if words[:2] == ["acanet", "trials"])
     assert run(*command[1:]).code == 0
     manifest = desk / "test" / "train.jsonl"
-    card = evaluate(Encoder.load(tiny_bundle), desk / "test.trials", manifest=manifest, replicates=10).card
+    card = evaluate_model(Encoder.load(tiny_bundle), desk / "test.trials", manifest=manifest, replicates=10).card
     assert (card.counts.targets, card.counts.nontargets, card.counts.speakers) == (6, 9, 2)
 
 
@@ -264,7 +265,7 @@ def test_every_field_of_the_card_is_documented():
     section = (
         (ROOT / "docs" / "numbers.md").read_text("utf-8").partition("## The results card")[2].partition("\n## ")[0]
     )
-    fields = {*Card.model_fields, *(f"counts.{name}" for name in Counts.model_fields), *Measure.model_fields}
+    fields = {*ResultsCard.model_fields, *(f"counts.{name}" for name in Counts.model_fields), *Measure.model_fields}
     assert set(re.findall(r"^\| `([^`]+)` ", section, re.MULTILINE)) == fields
 
 
@@ -349,9 +350,9 @@ def test_errors_in_the_readme_have_their_exit_codes():
     assert codes == {
         0,
         1,
-        cli.INTERNAL_ERROR,
-        cli.INTERRUPTED,
-        cli.OUTPUT_CLOSED,
+        exits.INTERNAL_ERROR,
+        exits.INTERRUPTED,
+        exits.OUTPUT_CLOSED,
         *(kind.exit_code for kind in errors.values()),
     }
 

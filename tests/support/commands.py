@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from acanet import cli
+from acanet.cli import main
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ def acanet(*arguments):
     sys.argv = ["acanet", *map(str, arguments)]
     try:
         with redirect_stdout(out), redirect_stderr(err), warnings.catch_warnings(), pytest.raises(SystemExit) as exit_:
-            cli.main()
+            main()
     finally:
         sys.argv = before
     return Answer(int(exit_.value.code or 0), out.getvalue(), " ".join(err.getvalue().split()))

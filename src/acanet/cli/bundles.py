@@ -2,33 +2,17 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from acanet.cli.common import Device, DeviceOption, ThreadsOption, out
-from acanet.errors import MissingExtra
+from acanet.cli.common import DeviceOption, ThreadsOption, out, require_names
+from acanet.models.weight_layouts import WeightLayout
+from acanet.runtime.choices import Precision
 
 if TYPE_CHECKING:
     from acanet.export.export import Exported
-
-
-class Layout(StrEnum):
-    """Of public weights; the names in `acanet.models.weights.LAYOUTS`."""
-
-    speechbrain_ecapa = "speechbrain-ecapa"
-    authors_acanet = "authors-acanet"
-    campplus = "campplus"
-
-
-class Precision(StrEnum):
-    """Of an exported model's products with weights."""
-
-    float32 = "float32"
-    int8 = "int8"
-    fp16 = "fp16"
 
 
 def export(
@@ -40,7 +24,7 @@ def export(
     ] = None,
     precision: Annotated[
         Precision, typer.Option(help="int8 and fp16 are smaller, and have embeddings of their own.")
-    ] = Precision.float32,
+    ] = "float32",
     trials: Annotated[
         Path | None, typer.Option(help="A trial list to measure the change of EER on, for int8 and fp16.")
     ] = None,
@@ -50,25 +34,22 @@ def export(
     ] = None,
 ) -> None:
     """Make a bundle that runs without torch; written only if it gives the same embeddings."""
-    if trials is not None and precision is Precision.float32:
+    if trials is not None and precision == "float32":
         raise typer.BadParameter("float32 changes no EER; give it with --precision int8 or fp16", param_hint="--trials")
     if trials is None and (audio_root or manifest):
         raise typer.BadParameter("--audio-root and --manifest say where the names in --trials are; give a list")
-    if trials is not None and audio_root is None and manifest is None:
-        raise typer.BadParameter("give --audio-root or --manifest, so that the names in the list can be found")
-    try:
-        from acanet.export.export import export as export_model
-        from acanet.export.twins import TrialList
-    except ModuleNotFoundError as error:
-        raise MissingExtra(error.name or "onnx", "train") from None
+    if trials is not None:
+        require_names(audio_root, manifest)
+    from acanet.export.export import export as export_model
+    from acanet.export.twins import TrialList
 
     chosen = None if trials is None else TrialList(trials, manifest=manifest, audio_root=audio_root)
-    done = export_model(model, output, recordings=audio or (), precision=precision.value, trials=chosen)
+    done = export_model(model, output, recordings=audio or (), precision=precision, trials=chosen)
     _tell(done)
 
 
 def import_weights(
-    layout: Annotated[Layout, typer.Argument(help="Whose code the weights are of.")],
+    layout: Annotated[WeightLayout, typer.Argument(help="Whose code the weights are of.")],
     checkpoint: Annotated[Path, typer.Argument(help="Their state dict: a file by torch.save, or safetensors.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="A new folder, or an exported bundle to replace.")],
     licence: Annotated[str, typer.Option(help="Of the weights, as their source says.")] = "unknown",
@@ -78,24 +59,21 @@ def import_weights(
     ] = None,
 ) -> None:
     """Make a bundle that runs without torch of public weights; written only if it gives the same embeddings."""
-    try:
-        from acanet.export.public import import_weights as import_public
-    except ModuleNotFoundError as error:
-        raise MissingExtra(error.name or "onnx", "train") from None
+    from acanet.export.public import import_weights as import_public
 
-    _tell(import_public(layout.value, checkpoint, output, licence=licence, settings=settings or ()))
+    _tell(import_public(layout, checkpoint, output, licence=licence, settings=settings or ()))
 
 
 def check(
     bundle: Annotated[str, typer.Argument(help="`default`, `small`, or the folder of an exported bundle.")] = "default",
     threads: ThreadsOption = 1,
-    device: DeviceOption = Device.cpu,
+    device: DeviceOption = "cpu",
 ) -> None:
     """Replay the golden recordings of an exported bundle, and check its files."""
     from acanet.runtime.bundle import Bundle
     from acanet.runtime.check import check as check_bundle
 
-    difference = check_bundle(Bundle.load(bundle), threads=threads, device=device.value)
+    difference = check_bundle(Bundle.load(bundle), threads=threads, device=device)
     out.print(f"largest difference from the export: {difference:.1e}")
 
 

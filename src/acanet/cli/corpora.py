@@ -2,27 +2,13 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from acanet.cli.common import out
-
-
-class Kind(StrEnum):
-    """Layouts that `prepare` reads."""
-
-    folder = "folder"
-    jsonl = "jsonl"
-    csv = "csv"
-    kaldi = "kaldi"
-    cnceleb = "cnceleb"
-    librispeech = "librispeech"
-    speechocean762 = "speechocean762"
-    voxceleb = "voxceleb"
-    wsj0 = "wsj0"
+from acanet.data.corpora.kinds import Kind
 
 
 def prepare(
@@ -58,7 +44,7 @@ def prepare(
         if not equals:
             raise typer.BadParameter(f"{name!r} is not NAME=LIST, such as test=trials.txt", param_hint="--split")
         lists.setdefault(name, []).append(Path(path))
-    report = prepare_corpus(kind.value, source, output, lists=lists, dev=dev, seed=seed, workers=workers, progress=True)
+    report = prepare_corpus(kind, source, output, lists=lists, dev=dev, seed=seed, workers=workers, progress=True)
     out.print(report.summary())
 
 
@@ -97,10 +83,8 @@ def trials(
     ] = None,
 ) -> None:
     """Draw a trial list from a manifest, evenly over speakers and pairs of speakers."""
-    from acanet.data.draw.files import check_new, write_trials
+    from acanet.data.draw.files import draw_list
     from acanet.data.draw.plan import Plan
-    from acanet.data.draw.trial_list import check_unheard, draw_trials
-    from acanet.data.lists.manifest import read_manifest
 
     if every and (targets, ratio, targets_per_speaker) != (None, None, None):
         raise typer.BadParameter("takes no --targets, --ratio or --targets-per-speaker", param_hint="--all")
@@ -117,12 +101,7 @@ def trials(
         "max_seconds": max_seconds,
     }
     plan = Plan.parse(wanted, "acanet trials")
-    check_new(output, models=enrol > 1)
-    utterances = read_manifest(manifest)
-    for training in apart_from or ():
-        check_unheard(utterances, training, manifest)
-    drawn = draw_trials(utterances, plan, seed=seed, source=manifest)
-    written = write_trials(output, drawn)
+    drawn, written = draw_list(manifest, output, plan, seed=seed, apart_from=apart_from or ())
     for line in drawn.summary():
         out.print(line)
     out.print(f"seed {seed}; in {' and '.join(map(str, written))}")

@@ -1,38 +1,16 @@
-"""Commands that measure: evaluate."""
+"""Commands that work on trial lists and what is fitted to recordings of many: evaluate, plda, calibrate."""
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from acanet.cli.common import AudioRootOption, ManifestOption, out
-from acanet.errors import require
-
-
-class Scoring(StrEnum):
-    """What turns embeddings into scores."""
-
-    cosine = "cosine"
-    snorm = "snorm"
-    asnorm = "asnorm"
-    plda = "plda"
-
-
-class CohortBy(StrEnum):
-    """What an entry of a cohort is."""
-
-    utterances = "utterances"
-    speakers = "speakers"
-
-
-class EnrolBy(StrEnum):
-    """Of what a model of several utterances is the mean."""
-
-    embeddings = "embeddings"
-    scores = "scores"
+from acanet.cli.common import AudioRootOption, ManifestOption, out, require_names
+from acanet.cli.exits import Answer
+from acanet.errors import check_output
+from acanet.evaluation.backend_choices import BackendKind, CohortEntry, EnrolBy
 
 
 def evaluate(
@@ -47,12 +25,12 @@ def evaluate(
     ] = None,
     enrol_by: Annotated[
         EnrolBy, typer.Option(help="Compare the mean of a model's embeddings, or take the mean of its scores.")
-    ] = EnrolBy.embeddings,
-    scoring: Annotated[Scoring, typer.Option(help="What turns embeddings into scores.")] = Scoring.cosine,
+    ] = "embeddings",
+    scoring: Annotated[BackendKind, typer.Option(help="What turns embeddings into scores.")] = "cosine",
     cohort: Annotated[
         list[Path] | None, typer.Option(help="Manifest of other people, for snorm and asnorm; may be given often.")
     ] = None,
-    cohort_by: Annotated[CohortBy, typer.Option(help="What an entry of the cohort is.")] = CohortBy.utterances,
+    cohort_by: Annotated[CohortEntry, typer.Option(help="What an entry of the cohort is.")] = "utterances",
     top: Annotated[int | None, typer.Option(min=1, help="Nearest entries of the cohort that asnorm takes.")] = None,
     plda: Annotated[Path | None, typer.Option(help="What `acanet plda` wrote, for plda.")] = None,
     point: Annotated[
@@ -85,76 +63,97 @@ def evaluate(
     """Score a trial list: EER, minDCF, Cllr and more, with 95 % intervals by bootstrap over speakers."""
     import sys
 
-    from acanet.data.lists.manifest import read_manifest
-    from acanet.encoder import Encoder
     from acanet.evaluation.backends import Backend
-    from acanet.evaluation.compare import compare
-    from acanet.evaluation.conditions.breakdown import check_conditions, measure_conditions
-    from acanet.evaluation.evaluate import calibration_for
-    from acanet.evaluation.evaluate import evaluate as evaluate_model
-    from acanet.evaluation.explain import explain_list
-    from acanet.evaluation.figures.expect import parse_expectation
-    from acanet.evaluation.figures.intervals import POINTS, figure_names
-    from acanet.evaluation.report.folder import summary, write_report
+    from acanet.evaluation.evaluate import evaluate as evaluate_models
+    from acanet.evaluation.figures.intervals import POINTS
     from acanet.scoring.operating_point import parse_point
 
-    require("scipy", *(("matplotlib", "jinja2") if report else ()), extra="train")
-    if audio_root is None and manifest is None:
-        raise typer.BadParameter("give --audio-root or --manifest, so that the names in the list can be found")
+    require_names(audio_root, manifest)
     if players and report is None:
         raise typer.BadParameter("it is about the report; give --report", param_hint="--players")
     if babble is not None and by is None:
         raise typer.BadParameter("it is for a condition; give --by babble", param_hint="--babble")
-    if report is not None and report.exists() and not report.is_dir():
-        raise typer.BadParameter(f"{report} is a file; name a folder", param_hint="--report")
-    names = by.split(",") if by else []
-    check_conditions(names, read_manifest(manifest) if names and manifest else (), babble)
-    expectations = [parse_expectation(text) for text in expect or ()]
-    backend = Backend(scoring.value, tuple(cohort or ()), cohort_by.value, top, plda)
-    points = tuple(map(parse_point, point)) if point else POINTS
-    encoders = [Encoder.load(name) for name in (model, *(against or ()))]
-    calibrated = calibration_for(encoders[0], backend, enrolments) is not None
-    for expectation in expectations:
-        expectation.check(figure_names(points, calibrated=calibrated))
-    results = [
-        evaluate_model(
-            encoder,
-            trials,
-            manifest=manifest,
-            audio_root=audio_root,
-            enrolments=enrolments,
-            enrol_by=enrol_by.value,
-            backend=backend,
-            points=points,
-            seen=seen,
-            seed=seed,
-        )
-        for encoder in encoders
-    ]
-    result, *rest = results
-    others = [compare(result, other, points=points) for other in rest]
-    for line in summary(result.card):
-        out.print(line)
-    for other in others:
-        for line in other.summary():
-            out.print(line)
-    conditions = None
-    if names:
-        conditions = measure_conditions(encoders[0], result, names, babble=babble, seed=seed)
-        out.print(conditions.table(), end="")
+    found = evaluate_models(
+        model,
+        trials,
+        manifest=manifest,
+        audio_root=audio_root,
+        enrolments=enrolments,
+        enrol_by=enrol_by,
+        backend=Backend(scoring, tuple(cohort or ()), cohort_by, top, plda),
+        points=tuple(map(parse_point, point)) if point else POINTS,
+        against=against or (),
+        conditions=by.split(",") if by else (),
+        babble=babble,
+        expectations=expect or (),
+        report=report,
+        seen=seen,
+        seed=seed,
+        tell=out.print,
+    )
     if report is not None:
-        write_report(
-            report,
-            result,
-            others=others,
-            conditions=conditions,
-            explanations=explain_list(model, result.sides.utterances),
-            command=("acanet", *sys.argv[1:]),
-            players=players,
-        )
+        found.write_report(report, command=("acanet", *sys.argv[1:]), players=players)
         out.print(f"report in {report}")
-    kept = True
-    for expectation in expectations:
-        out.print(expectation.told(result.card.figures))
-        kept = kept and expectation.holds(result.card.figures)
-    raise typer.Exit(0 if kept else 1)
+    for line in found.expectations_told():
+        out.print(line)
+    raise Answer(0 if found.as_expected else 1)
+
+
+def plda(
+    model: Annotated[str, typer.Argument(help="`default`, `small`, the folder of a bundle, or of a training run.")],
+    manifests: Annotated[
+        list[Path],
+        typer.Argument(metavar="MANIFEST...", help="Recordings to train on, several of most speakers; one or more."),
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="An .npz file.")],
+    lda: Annotated[int | None, typer.Option(min=1, help="Directions that LDA keeps; without it, all.")] = None,
+) -> None:
+    """Train a PLDA on a model's embeddings, to score trial lists with (`acanet evaluate --scoring plda`)."""
+    from acanet.encoder import Encoder
+    from acanet.evaluation.backends import train_plda
+
+    check_output(output, ".npz")
+    trained = train_plda(Encoder.load(model), manifests, lda=lda)
+    trained.save(output)
+    out.print(f"PLDA of {trained.origin.utterances:,} utterances ({trained.origin}) in {output}")
+
+
+def calibrate(
+    bundle: Annotated[
+        str, typer.Argument(help="The folder of a bundle or of a training run; `default` or `small` with --output.")
+    ],
+    trials: Annotated[Path, typer.Argument(help="A trial list of speakers that are in no training.")],
+    audio_root: AudioRootOption = None,
+    manifest: ManifestOption = None,
+    far: Annotated[
+        float | None,
+        typer.Option(help="Decide so that at most this share of nontarget trials is accepted; 0.01 unless given."),
+    ] = None,
+    prior: Annotated[float | None, typer.Option(help="Decide by Bayes' rule: how often it is one voice.")] = None,
+    cost_miss: Annotated[float, typer.Option(help="Cost of refusing the right person, with --prior.")] = 1.0,
+    cost_fa: Annotated[float, typer.Option(help="Cost of accepting another person, with --prior.")] = 1.0,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="A new folder for a copy of the bundle that has it.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of crops, folds and bootstrap.")] = 0,
+) -> None:
+    """Turn scores into log-likelihood ratios and decisions: fit them to a trial list, keep them in the bundle."""
+    from acanet.evaluation.calibrated_bundle import calibrate as calibrate_bundle
+    from acanet.scoring.calibrate import FalseAccepts
+    from acanet.scoring.operating_point import OperatingPoint
+
+    require_names(audio_root, manifest)
+    if prior is not None and far is not None:
+        raise typer.BadParameter("--far and --prior are two ways to decide; give one of them")
+    if prior is None and (cost_miss, cost_fa) != (1.0, 1.0):
+        raise typer.BadParameter("costs say something with --prior only; give it")
+    goal: FalseAccepts | OperatingPoint
+    if prior is None:
+        goal = FalseAccepts.parse({"far": 0.01 if far is None else far}, "--far")
+    else:
+        goal = OperatingPoint.parse({"prior": prior, "c_miss": cost_miss, "c_fa": cost_fa}, "--prior and costs")
+    done = calibrate_bundle(
+        bundle, trials, manifest=manifest, audio_root=audio_root, goal=goal, output=output, seed=seed
+    )
+    for line in done.summary():
+        out.print(line)

@@ -38,6 +38,8 @@ def watching(
         blocks = microphone(rate)
     elif source != "-":
         raise typer.BadParameter(f"with --watch it is `-` or `mic`, not {source}", param_hint="TEST")
+    elif sys.stdin is None:
+        raise AcanetError("standard input is closed; give it samples: arecord -t raw -f S16_LE -r 16000 | acanet ...")
     elif sys.stdin.isatty():
         raise AcanetError(
             "standard input is a terminal; give it samples: arecord -t raw -f S16_LE -r 16000 | acanet ..."

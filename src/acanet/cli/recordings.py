@@ -1,24 +1,21 @@
-"""Commands that take recordings: verify, embed."""
+"""Commands that take recordings: verify, embed, explain, segments."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from acanet.cli.common import Device, DeviceOption, ModelOption, ThreadsOption, TrimOption, complain, err, out
+from acanet.cli.common import DeviceOption, ModelOption, ThreadsOption, TrimOption, out, progress_bar
+from acanet.cli.exits import Answer, complain, say
 from acanet.cli.listening import LIVE, watching
-from acanet.errors import AcanetError, NotCalibrated
+from acanet.errors import NotCalibrated, check_output, require
 
 if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
-
-    from acanet.encoder import Encoder
     from acanet.listening.watch import Moment
-    from acanet.scoring.calibrate import Calibration
     from acanet.scoring.decide import Verification
 
 
@@ -35,7 +32,7 @@ def verify(
     ] = None,
     model: ModelOption = "default",
     threads: ThreadsOption = 1,
-    device: DeviceOption = Device.cpu,
+    device: DeviceOption = "cpu",
     trim: TrimOption = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON object on standard output; with --watch one a line.")
@@ -59,6 +56,7 @@ def verify(
     With --watch the decision that counts is the last one, at the end of the pipe or at Ctrl-C.
     """
     from acanet.encoder import Encoder
+    from acanet.scoring import verification_text as text
 
     _check_sources(enrolment, test, watch)
     if rate is not None and not watch:
@@ -67,29 +65,28 @@ def verify(
         raise typer.BadParameter("two files have one decision; it is for --watch", param_hint="--every")
     if trim and watch:
         raise typer.BadParameter("pauses are cut out of files, not of speech as it comes", param_hint="--trim")
-    encoder = Encoder.load(model, threads=threads, device=device.value, trim=trim)
+    encoder = Encoder.load(model, threads=threads, device=device, trim=trim)
     if watch:
         moments = watching(encoder, enrolment, str(test), rate, every or 1.0, threshold=threshold, prior=prior)
         result = _last(moments, as_json)
     else:
         result = encoder.verify(enrolment, test, threshold=threshold, prior=prior)
-    same = None if result.threshold is None else result.same
     if as_json:
         about = {
-            "same": same,
             "meaning": result.meaning,
             "enrolment": str(enrolment),
             "test": str(test),
             "model": encoder.name,
             "fingerprint": encoder.fingerprint,
         }
-        typer.echo(json.dumps(_rounded(result) | about))
+        typer.echo(json.dumps(text.as_json(result) | about))
     else:
-        for line in _told(result, same, encoder.calibration, counted=watch):
+        for line in text.lines(result, encoder.calibration, counted=watch):
             out.print(line)
+    same = text.decided(result)
     if same is None:
         raise NotCalibrated(result.undecided)
-    raise typer.Exit(0 if same else 1)
+    raise Answer(0 if same else 1)
 
 
 def _check_sources(enrolment: Path, test: Path, watch: bool) -> None:
@@ -104,49 +101,19 @@ def _check_sources(enrolment: Path, test: Path, watch: bool) -> None:
 
 def _last(moments: Iterator[Moment], as_json: bool) -> Verification:
     """Tell of every moment but the last, and give what it says."""
+    from acanet.scoring import verification_text as text
+
     for moment in moments:
         result = moment.verification
         if moment.last and result is not None:
             return result
-        same = None if result is None or result.threshold is None else result.same
         if as_json:
-            about = {} if result is None else _rounded(result)
             times = {"seconds": round(moment.seconds, 3), "speech": round(moment.speech, 3)}
-            typer.echo(json.dumps(times | about | {"same": same}))
+            typer.echo(json.dumps(times | ({"same": None} if result is None else text.as_json(result))))
         else:
-            told = "too little speech" if result is None else _score(result, same)
+            told = "too little speech" if result is None else text.sentence(result)
             out.print(f"{moment.seconds:.1f} s, {moment.speech:.1f} s of speech: {told}")
     raise AssertionError("no last moment")
-
-
-def _score(result: Verification, same: bool | None) -> str:
-    verdict = {None: "no decision", True: "same speaker", False: "not the same speaker"}[same]
-    return f"score {result.score:.4f}{_threshold(result.threshold)}: {verdict}"
-
-
-def _rounded(result: Verification) -> dict[str, float | None]:
-    names = ("score", "threshold", "llr", "llr_threshold", "enrolment_speech", "test_speech")
-    values = {name: getattr(result, name) for name in names}
-    return {name: None if value is None else round(value, 6) for name, value in values.items()}
-
-
-def _told(result: Verification, same: bool | None, calibration: Calibration | None, *, counted: bool) -> Iterator[str]:
-    """Lines about a decision; `counted`: all speech of the test was, beyond what the calibration asks for."""
-    yield _score(result, same)
-    if calibration is not None:
-        yield f"log-likelihood ratio {result.llr:.2f}, threshold {result.llr_threshold:.2f}: {result.meaning}"
-        enrolment, test = result.enrolment_speech or 0.0, result.test_speech or 0.0
-        longest = calibration.ratio.longest
-        sides = (f"{enrolment:.1f} s", enrolment >= longest), (f"{test:.1f} s", test >= longest and not counted)
-        yield f"speech: {' and '.join(side + ' or more' * more for side, more in sides)}"
-
-
-def _threshold(threshold: float | None) -> str:
-    if threshold is None:
-        return ""
-    if threshold > 1:
-        return ", threshold above 1, which recordings of this length cannot reach"
-    return f", threshold {threshold:.4f}"
 
 
 def embed(
@@ -165,98 +132,94 @@ def embed(
     ] = None,
     model: ModelOption = "default",
     threads: ThreadsOption = 1,
-    device: DeviceOption = Device.cpu,
+    device: DeviceOption = "cpu",
     trim: TrimOption = False,
 ) -> None:
     """Embed recordings; those that cannot be are named, the first decides the exit code, the others are written."""
     from acanet.encoder import Encoder
+    from acanet.runtime.embedding_file import write_embeddings
 
-    if output.suffix != ".npz":
-        raise typer.BadParameter(f"{output} does not end in .npz", param_hint="--output")
     if hop is not None and windows is None:
         raise typer.BadParameter("it is from one window to the next; give --windows", param_hint="--hop")
     if trim and windows is not None:
         raise typer.BadParameter("windows are of a recording with its pauses, without trimming", param_hint="--trim")
-    if not output.absolute().parent.is_dir():
-        raise AcanetError(f"{output}: there is no folder {output.parent}; make it first")
-    encoder = Encoder.load(model, threads=threads, device=device.value, trim=trim)
-    if windows is None:
-        failures = _embed_whole(encoder, files, output)
-    else:
-        failures = _embed_windows(encoder, files, output, windows, windows / 2 if hop is None else hop)
-    if failures:
-        err.print(f"{len(failures)} of {len(files)} files could not be embedded")
-        raise typer.Exit(failures[0].exit_code)
-
-
-def _embed_whole(encoder: Encoder, files: list[Path], output: Path) -> list[AcanetError]:
-    """Write an embedding of each file; the errors of those that have none."""
-    import numpy as np
-    from rich.progress import track
-
-    embedded, embeddings, failures = [], [], []
-    results = zip(files, encoder.embed_many(files), strict=True)
-    for file, result in track(results, "Embedding", len(files), console=err, disable=not err.is_terminal):
-        if isinstance(result, AcanetError):
-            failures.append(result)
-            complain(result)
-        else:
-            embeddings.append(result)
-            embedded.append(str(file))
-    if embeddings:
-        _save(output, embeddings=np.stack(embeddings), files=np.array(embedded), fingerprint=encoder.fingerprint)
-        out.print(f"{_count(len(embeddings), 'embedding')} of {encoder.dim} numbers in {output}")
-    return failures
-
-
-def _embed_windows(encoder: Encoder, files: list[Path], output: Path, window: float, hop: float) -> list[AcanetError]:
-    """Write the windows of all files, one after the other; the errors of those that have none."""
-    import numpy as np
-    from rich.progress import Progress
-
-    from acanet.runtime.windows import check_windows
-
-    check_windows(window, hop, encoder.needed_seconds)
-    embedded, found, failures = [], [], []
-    with Progress(console=err, disable=not err.is_terminal) as bar:
+    check_output(output, ".npz")
+    encoder = Encoder.load(model, threads=threads, device=device, trim=trim)
+    with progress_bar() as bar:
         task = bar.add_task("Embedding", total=len(files))
-        for number, file in enumerate(files):
-            try:
-                found.append(encoder.embed_windows(file, window, hop, progress=_teller(bar, task, number)))
-                embedded.append(str(file))
-            except AcanetError as error:
-                failures.append(error)
-                complain(error)
-    if found:
-        names = ("embeddings", "starts", "ends", "speech")
-        arrays = {name: np.concatenate([getattr(each, name) for each in found]) for name in names}
-        files_of = np.repeat(embedded, [len(each) for each in found])
-        _save(output, **arrays, files=files_of, fingerprint=encoder.fingerprint)
-        told = _count(len(files_of), "window")
-        out.print(f"{told} of {len(found)} files in {output}" if len(found) > 1 else f"{told} in {output}")
-        without = sum(int((~each.embedded).sum()) for each in found)
-        if without:
-            verb = "holds" if without == 1 else "hold"
-            out.print(
-                f"{without} of them {verb} less than {encoder.needed_seconds:g} s of speech: their numbers are NaN"
-            )
-    return failures
+        written = write_embeddings(
+            encoder,
+            files,
+            output,
+            window=windows,
+            hop=hop,
+            tell=complain,
+            progress=lambda done: bar.update(task, completed=done),
+        )
+    for line in written.summary():
+        out.print(line)
+    if written.failures:
+        say(f"{len(written.failures)} of {written.asked} files could not be embedded")
+        raise Answer(written.failures[0].exit_code)
 
 
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+def explain(
+    file: Annotated[Path, typer.Argument(help="A recording.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The picture, a .png file.")],
+    model: ModelOption = "default",
+) -> None:
+    """Draw what the latents of a model attend to in a recording, and say how much of that is speech."""
+    from acanet.evaluation.explain import Explainer
+    from acanet.evaluation.report.plots.attention import attention_png
+
+    check_output(output, ".png")
+    explanation = Explainer.load(model).recording(file)
+    attention_png(output, explanation)
+    out.print(explanation.shares.sentence())
+    out.print(f"picture in {output}")
 
 
-def _teller(bar: Progress, task: TaskID, before: int) -> Callable[[float], None]:
-    """What moves a bar by the share of a file, after those before it."""
-    return lambda share: bar.update(task, completed=before + share)
+def segments(
+    file: Annotated[Path, typer.Argument(help="A recording, in which one speaks at a time.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The turns, an .rttm file.")],
+    plot: Annotated[
+        Path | None, typer.Option(metavar="PICTURE", help="A .png file: level, turns, and window against window.")
+    ] = None,
+    speakers: Annotated[int | None, typer.Option(min=1, help="How many there are, if you know.")] = None,
+    threshold: Annotated[
+        float | None,
+        typer.Option(
+            help="Mean log-likelihood ratio (of a model without calibration: cosine) from which on windows are of one "
+            "voice: higher, and there are more speakers. Without it, 0.5."
+        ),
+    ] = None,
+    model: ModelOption = "default",
+    threads: ThreadsOption = 1,
+    device: DeviceOption = "cpu",
+) -> None:
+    """Tell who speaks when, by clustering windows of speech: a demonstration of the embedding, one voice at a time."""
+    from acanet.encoder import Encoder
+    from acanet.evaluation.report.plots.turns import turns_png
+    from acanet.segments.diarization import diarize
 
-
-def _save(output: Path, **arrays: Any) -> None:
-    """Write an .npz file, complete before it takes its place."""
-    import numpy as np
-
-    from acanet.config.files import written
-
-    with written(output) as file:
-        np.savez(file, **arrays)
+    check_output(output, ".rttm")
+    if plot is not None:
+        check_output(plot, ".png")
+        require("matplotlib")
+    encoder = Encoder.load(model, threads=threads, device=device)
+    with progress_bar() as bar:
+        task = bar.add_task("Listening", total=1.0)
+        found = diarize(
+            encoder,
+            file,
+            speakers=speakers,
+            threshold=threshold,
+            progress=lambda share: bar.update(task, completed=share),
+        )
+    found.write(output)
+    for line in found.summary():
+        out.print(line)
+    out.print(f"{len(found.turns)} stretches of speech in {output}")
+    if plot is not None:
+        turns_png(plot, found.conversation, found.turns)
+        out.print(f"picture in {plot}")

@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from acanet.cli.common import INTERRUPTED, err, out
+from acanet.cli.common import err, out
+from acanet.cli.exits import INTERRUPTED
 
 
 def train(

@@ -52,7 +52,7 @@ _FRAME = 0.005
 
 @dataclass(frozen=True, slots=True)
 class SyntheticVoice:
-    """What makes a speaker.
+    """The traits that make a speaker.
 
     Attributes:
         f0: mean fundamental frequency in Hz.
@@ -177,7 +177,7 @@ class _Segment(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Tracks:
-    """Control values every 5 ms: (frames,); formants, (frames, 5), are an average man's in Hz."""
+    """The control values every 5 ms, (frames,); formants, (frames, 5), are an average man's in Hz."""
 
     formants: Floats
     voicing: Floats
@@ -240,12 +240,12 @@ def _syllable(voice: SyntheticVoice, rng: np.random.Generator) -> Iterator[_Segm
 
 
 def _formants(lower: Floats) -> Floats:
-    """F1 to F5 from F1 to F3."""
+    """The formants F1 to F5 from F1 to F3."""
     return np.concatenate([lower, UPPER_FORMANTS])
 
 
 def _intonation(voice: SyntheticVoice, frames: int, rng: np.random.Generator) -> Floats:
-    """f0 in Hz, (frames,): it declines through the recording and moves with accents of about 0.3 s."""
+    """The f0 in Hz, (frames,): it declines through the recording and moves with accents of about 0.3 s."""
     accents = _smooth(rng.standard_normal(frames), 0.3)
     contour = accents / accents.std() + 0.7 * np.linspace(1.0, -1.0, frames) + rng.normal(0, 0.4)
     f0: Floats = voice.f0 * np.exp(voice.f0_range * contour)
@@ -258,7 +258,7 @@ def _intonation(voice: SyntheticVoice, frames: int, rng: np.random.Generator) ->
 def _glottal_source(
     voice: SyntheticVoice, tracks: _Tracks, samples: int, rate: int, rng: np.random.Generator
 ) -> Floats:
-    """Derivative of the flow through the glottis, (samples,): Rosenberg's pulses (JASA 1971), aspiration."""
+    """The derivative of the flow through the glottis, (samples,): Rosenberg's pulses (JASA 1971), aspiration."""
     phase = np.cumsum(_per_sample(tracks.f0, samples, rate)) / rate
     pulses = int(phase[-1]) + 2
     phase += voice.jitter * np.interp(phase, np.arange(pulses), rng.standard_normal(pulses))

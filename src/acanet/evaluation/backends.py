@@ -5,24 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from acanet.data.lists.manifest import Utterance, read_manifest
 from acanet.encoder import Encoder
 from acanet.errors import AcanetError, SeenInTraining, few
-from acanet.evaluation.cohort import Entry, embed_cohort
+from acanet.evaluation.backend_choices import BackendKind, CohortEntry
+from acanet.evaluation.cohort import embed_cohort
 from acanet.evaluation.embedding import Embedder, embed_utterances, refuse_trimming
 from acanet.evaluation.scorer import Scoring
 from acanet.scoring.cosine import cosine
 from acanet.scoring.normalise import SNorm
 from acanet.scoring.plda import Origin, Plda, require_trainable
 
-Kind = Literal["cosine", "snorm", "asnorm", "plda"]
 TOP = 200
 """Cohort entries nearest to an embedding that adaptive S-norm takes, when nobody says how many."""
 
 
-def _need(kind: Kind, what: str, option: str, *, given: bool, needed: bool) -> None:
+def _need(kind: BackendKind, what: str, option: str, *, given: bool, needed: bool) -> None:
     if needed and not given:
         raise AcanetError(f"{kind} needs {what}; give {option}")
     if given and not needed:
@@ -31,7 +30,7 @@ def _need(kind: Kind, what: str, option: str, *, given: bool, needed: bool) -> N
 
 @dataclass(frozen=True)
 class Backend:
-    """What turns embeddings into scores; a PLDA file or a cohort comes with those that need one.
+    """A back-end: what turns embeddings into scores; a PLDA file or a cohort comes with those that need one.
 
     Attributes:
         kind: `snorm` and `asnorm` need a cohort, `plda` a PLDA.
@@ -41,9 +40,9 @@ class Backend:
         plda: a file that `acanet plda` wrote, for this very model.
     """
 
-    kind: Kind = "cosine"
+    kind: BackendKind = "cosine"
     cohort: Sequence[Path] = ()
-    cohort_by: Entry = "utterances"
+    cohort_by: CohortEntry = "utterances"
     top: int | None = None
     plda: Path | None = None
 

@@ -6,17 +6,15 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
 from acanet.data.lists.manifest import Utterance, read_manifest
 from acanet.errors import BadManifest, few
+from acanet.evaluation.backend_choices import CohortEntry
 from acanet.evaluation.embedding import Embedder, embed_utterances
 from acanet.scoring.enrolment import mean_embeddings
 from acanet.scoring.pairs import Floats
-
-Entry = Literal["utterances", "speakers"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +31,7 @@ class Cohort:
 
 
 def embed_cohort(
-    encoder: Embedder, manifests: Sequence[Path], listed: Sequence[Utterance], *, by: Entry = "utterances"
+    encoder: Embedder, manifests: Sequence[Path], listed: Sequence[Utterance], *, by: CohortEntry = "utterances"
 ) -> Cohort:
     """Embed the cohort that manifests name.
 

@@ -34,50 +34,50 @@ Outcome = TypeVar("Outcome")
 
 
 class Embedder(Protocol):
-    """What can be evaluated."""
+    """A model that can be evaluated."""
 
     @property
     def name(self) -> str:
-        """Of the model."""
+        """The name of the model."""
         ...
 
     @property
     def rate(self) -> int:
-        """Samples a second that it wants."""
+        """The samples a second that it wants."""
         ...
 
     @property
     def needed_seconds(self) -> float:
-        """Recordings shorter than this have no embedding."""
+        """The seconds that a recording needs to have an embedding."""
         ...
 
     @property
     def fingerprint(self) -> str:
-        """Of all that its embeddings depend on."""
+        """The fingerprint of all that its embeddings depend on."""
         ...
 
     @property
     def trims(self) -> bool:
-        """Whether `embed` and `verify` cut out pauses, which `embed_waveforms` does not."""
+        """True where `embed` and `verify` cut out pauses, which `embed_waveforms` does not."""
         ...
 
     @property
     def calibration(self) -> Calibration | None:
-        """What makes log-likelihood ratios of its cosines, if there is such a thing."""
+        """The calibration that makes log-likelihood ratios of its cosines, if it has one."""
         ...
 
     @property
     def training_speakers(self) -> frozenset[str]:
-        """Whom it heard in training, as manifests name them."""
+        """The speakers whom it heard in training, as manifests name them."""
         ...
 
     @property
     def training_audio(self) -> frozenset[str]:
-        """`content_hash` of each recording that it was trained on."""
+        """The `content_hash` of each recording that it was trained on."""
         ...
 
     def embed_waveforms(self, waveforms: list[Waveform]) -> NDArray[np.float32]:
-        """(samples,) each, of any lengths -> (waveforms, dim), unit length."""
+        """The embeddings of waveforms: (samples,) each, of any lengths -> (waveforms, dim), unit length."""
         ...
 
 
@@ -174,7 +174,7 @@ def refuse_trimming(encoder: Embedder) -> None:
 
 
 def _length_hint(utterance: Utterance) -> tuple[float, int]:
-    """Sorts utterances by length as far as it is known without decoding: seconds, else bytes."""
+    """A key that sorts utterances by length as far as it is known without decoding: seconds, else bytes."""
     if utterance.duration is not None:
         return utterance.duration, 0
     return 0.0, os.path.getsize(utterance.path) if utterance.path.is_file() else 0
@@ -196,7 +196,7 @@ def _ahead(function: Callable[[Item], Outcome], items: Iterable[Item]) -> Iterat
 
 
 def _batches(waveforms: Iterable[Waveform], most: int) -> Iterator[list[Waveform]]:
-    """In order, up to `most` samples together; a longer waveform goes alone."""
+    """Batches of waveforms in order, up to `most` samples together; a longer waveform goes alone."""
     batch: list[Waveform] = []
     samples = 0
     for waveform in waveforms:

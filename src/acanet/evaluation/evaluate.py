@@ -1,39 +1,88 @@
-"""A model on a trial list: audio -> embeddings -> scores -> figures."""
+"""Evaluation in one call: models on a trial list, by condition, beside what is expected, with a report."""
 
 from __future__ import annotations
 
-import platform
-import sys
-import time
-import warnings
-from collections.abc import Sequence
-from datetime import UTC, datetime
-from importlib.metadata import version
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
-import numpy as np
-
-from acanet import __version__
-from acanet.data.lists.enrolments import read_enrolments
-from acanet.data.lists.sides import Sides, find_sides
-from acanet.data.lists.trials import Trials, read_trials
-from acanet.evaluation.backends import COSINE, Backend, prepare_scoring
-from acanet.evaluation.embedding import Embedder, embed_utterances, refuse_known_speakers, refuse_trimming
-from acanet.evaluation.figures.intervals import POINTS, measure
-from acanet.evaluation.figures.metrics import eer_threshold
-from acanet.evaluation.result import Card, Counts, Result
-from acanet.evaluation.scorer import EnrolBy, Scorer
-from acanet.scoring.calibrate import Calibration
+from acanet.data.lists.manifest import read_manifest
+from acanet.encoder import Encoder
+from acanet.errors import AcanetError, require
+from acanet.evaluation.backend_choices import EnrolBy
+from acanet.evaluation.backends import COSINE, Backend
+from acanet.evaluation.conditions.breakdown import check_conditions, measure_conditions
+from acanet.evaluation.conditions.tables import Conditions
+from acanet.evaluation.explain import Explanation, explain_list
+from acanet.evaluation.figures.expect import Expectation, parse_expectation
+from acanet.evaluation.figures.intervals import POINTS, figure_names
+from acanet.evaluation.one_model import calibration_for, evaluate_model
+from acanet.evaluation.paired_comparison import PairedComparison, compare_paired
+from acanet.evaluation.report.report_folder import check_report_folder, summary, write_report
+from acanet.evaluation.result import Result, ResultsCard
 from acanet.scoring.operating_point import OperatingPoint
 
+Tell = Callable[[str], object]
 
-class EvaluationWarning(UserWarning):
-    """A figure that should be read with care."""
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """What a model is worth on a trial list.
+
+    Attributes:
+        encoder: the model.
+        result: its scores and figures.
+        comparisons: other models on the same list, and by how much they differ.
+        conditions: its EER by condition; None where nobody asked.
+        expectations: bounds that figures were expected to keep to.
+    """
+
+    encoder: Encoder
+    result: Result
+    comparisons: tuple[PairedComparison, ...]
+    conditions: Conditions | None
+    expectations: tuple[Expectation, ...]
+
+    @property
+    def card(self) -> ResultsCard:
+        """The figures of the model, and what is needed to get them again."""
+        return self.result.card
+
+    @property
+    def as_expected(self) -> bool:
+        """Whether every expectation holds."""
+        return all(expectation.holds(self.card.figures) for expectation in self.expectations)
+
+    @cached_property
+    def explanations(self) -> list[Explanation]:
+        """What the model attends to in some utterances; none where it cannot tell."""
+        return explain_list(self.encoder.bundle.folder, self.result.sides.utterances)
+
+    def summary(self) -> list[str]:
+        """Lines that tell all that was found."""
+        return [*_figures_told(self.result, self.comparisons), *_told(self.conditions), *self.expectations_told()]
+
+    def expectations_told(self) -> list[str]:
+        """A line for each expectation: what was expected, and what came."""
+        return [expectation.told(self.card.figures) for expectation in self.expectations]
+
+    def write_report(self, folder: Path, *, command: Sequence[str] = (), players: bool = False) -> None:
+        """Write `report.html` and what it is made of; arguments and errors as `write_report` of the report."""
+        write_report(
+            folder,
+            self.result,
+            others=self.comparisons,
+            conditions=self.conditions,
+            explanations=self.explanations,
+            command=command,
+            players=players,
+        )
 
 
 def evaluate(
-    encoder: Embedder,
-    trials_path: str | Path,
+    model: Encoder | str | Path,
+    trials: str | Path,
     *,
     manifest: Path | None = None,
     audio_root: Path | None = None,
@@ -41,128 +90,90 @@ def evaluate(
     enrol_by: EnrolBy = "embeddings",
     backend: Backend = COSINE,
     points: Sequence[OperatingPoint] = POINTS,
+    against: Sequence[Encoder | str | Path] = (),
+    conditions: Sequence[str] = (),
+    babble: Path | None = None,
+    expectations: Sequence[str] = (),
+    report: Path | None = None,
     seen: bool = False,
     seed: int = 0,
     replicates: int = 1000,
-) -> Result:
-    """Score every trial of a list and measure the errors.
+    tell: Tell | None = None,
+) -> Evaluation:
+    """Score a trial list with a model, and say how good it is.
 
-    Each utterance is embedded once, whole: there is no speech detection, so that every trial has a score, as
-    published figures have it.
+    What can be checked without embedding anything is checked first.
 
     Args:
-        encoder: the model.
-        trials_path: see `read_trials`.
-        manifest: names the speakers, and resolves the names in the list.
-        audio_root: where paths in the list start; with a manifest, None is the manifest's own folder.
-        enrolments: list of the models that the names on the enrolment side stand for (see `read_enrolments`); None:
-            each stands for an utterance.
-        enrol_by: how a model of several utterances is compared (see `Scorer`).
-        backend: what turns embeddings into scores.
-        points: operating points of minDCF and actDCF.
-        seen: report figures on speakers or recordings of the training, too; the card will say so.
-        seed: of the bootstrap.
-        replicates: of the bootstrap.
+        model: an encoder, or what `Encoder.load` takes.
+        trials, manifest, audio_root, enrolments, enrol_by, backend, points, seen: see `evaluate_model`.
+        against: other models to evaluate on the same list, for the paired differences.
+        conditions: names of conditions to take the EER apart by (see `measure_conditions`).
+        babble: manifest of the people that the condition babble is made of.
+        expectations: bounds such as `eer<=0.06` (see `parse_expectation`).
+        report: the folder that `Evaluation.write_report` will be given, to know now whether it can.
+        seed: of the bootstrap, and of what is drawn for the conditions.
+        replicates: draws of the bootstrap over speakers.
+        tell: called with the lines of `Evaluation.summary` but those of the expectations, as soon as each is known.
 
     Raises:
-        BadTrials, BadManifest: for a list or manifest that cannot be used, or that contradict each other.
-        BadAudio: for a recording that cannot be read, with its path.
-        TooShort: for a recording shorter than the model needs.
-        SeenInTraining: for training data, unless `seen`; speakers are looked at before anything is decoded.
-        AcanetError: for an encoder that trims.
-        BadArgument: with neither a manifest nor an audio root, or for embeddings that are not finite.
+        AcanetError: for an expectation or a model that cannot be, or a report that cannot be written.
+        BadConfig: for an unknown condition.
+        MissingExtra: without SciPy; with a report also without matplotlib or Jinja.
+        BadTrials, BadManifest, BadAudio, TooShort, SeenInTraining, ModelMismatch: as `evaluate_model` and
+            `measure_conditions`.
     """
-    refuse_trimming(encoder)
-    began = time.perf_counter()
-    trials = read_trials(trials_path)
-    models = None if enrolments is None else read_enrolments(enrolments)
-    sides = find_sides(trials, manifest=manifest, audio_root=audio_root, enrolments=models)
-    warn_of_strangers(trials, sides)
-    if not seen:
-        refuse_known_speakers(encoder, sides.utterances)
-    scoring, description = prepare_scoring(backend, encoder, sides.utterances, seen=seen)
-    calibration = calibration_for(encoder, backend, enrolments)
-    embedded = embed_utterances(
-        encoder,
-        sides.utterances,
-        forbidden=frozenset() if seen else encoder.training_audio,
-        measure_speech=calibration is not None,
-    )
-    scorer = Scorer(trials, sides, scoring, enrol_by)
-    scores = scorer(embedded.embeddings, embedded.embeddings)
-    llrs = decision = None
-    if calibration is not None and embedded.speech is not None:
-        llrs = calibration.llr(scores, *scorer.speech(embedded.speech))
-        decision = calibration.threshold.value
-    target, speakers = trials.target, sides.speakers
-    card = Card(
-        model=encoder.name,
-        fingerprint=encoder.fingerprint,
-        trial_list=trials.path.name,
-        trial_list_sha256=trials.sha256,
-        counts=_counts(trials, sides),
-        speakers_from=sides.source,
-        scoring=description,
-        enrolments=None if models is None else f"mean of {enrol_by} of the models in {models.path.name}",
-        figures=measure(
-            scores,
-            target,
-            speakers[trials.enrol],
-            speakers[trials.test],
-            llrs=llrs,
-            decision=decision,
+    require("scipy")
+    if manifest is None and audio_root is None:
+        raise AcanetError("a manifest or an audio root is needed, so that the names in the list can be found")
+    if report is not None:
+        check_report_folder(report)
+    check_conditions(conditions, read_manifest(manifest) if conditions and manifest else (), babble)
+    expected = tuple(map(parse_expectation, expectations))
+    encoder, *others = map(_loaded, (model, *against))
+    figures = figure_names(points, calibrated=calibration_for(encoder, backend, enrolments) is not None)
+    for expectation in expected:
+        expectation.check(figures)
+    result, *rest = (
+        evaluate_model(
+            each,
+            trials,
+            manifest=manifest,
+            audio_root=audio_root,
+            enrolments=enrolments,
+            enrol_by=enrol_by,
+            backend=backend,
             points=points,
-            replicates=replicates,
+            seen=seen,
             seed=seed,
-        ),
-        eer_threshold=eer_threshold(scores, target),
-        replicates=replicates,
-        seed=seed,
-        seen=seen,
-        audio_hours=embedded.seconds.sum() / 3600,
-        wall_seconds=time.perf_counter() - began,
-        versions=_versions(),
-        date=datetime.now(UTC).isoformat(timespec="seconds"),
-    )
-    return Result(card, scorer, embedded, scores, llrs, decision)
-
-
-def calibration_for(encoder: Embedder, backend: Backend, enrolments: Path | None) -> Calibration | None:
-    """The model's calibration where it holds: it knows the cosines of one recording with another, and nothing else."""
-    return encoder.calibration if backend.kind == "cosine" and enrolments is None else None
-
-
-def warn_of_strangers(trials: Trials, sides: Sides) -> None:
-    """Warn where one speaker may be taken for several: without a manifest, of names that no target trial links."""
-    if sides.source == "manifest":
-        return
-    named = np.unique(np.concatenate([trials.enrol[trials.target], trials.test[trials.target]]))
-    alone = len(trials.names) - len(named)
-    if alone:
-        warnings.warn(
-            f"{alone:,} of {len(trials.names):,} names are in no target trial, so each counts as a speaker and "
-            "intervals come out too narrow; give the manifest, which knows the speakers",
-            EvaluationWarning,
-            stacklevel=3,
+            replicates=replicates,
         )
-
-
-def _counts(trials: Trials, sides: Sides) -> Counts:
-    targets = int(trials.target.sum())
-    return Counts(
-        trials=len(trials),
-        targets=targets,
-        nontargets=len(trials) - targets,
-        utterances=len(sides.utterances),
-        speakers=len(np.unique(sides.speakers)),
+        for each in (encoder, *others)
     )
+    comparisons = tuple(compare_paired(result, other, points=points) for other in rest)
+    _tell_all(tell, _figures_told(result, comparisons))
+    found = None
+    if conditions:
+        found = measure_conditions(encoder, result, conditions, babble=babble, seed=seed, replicates=replicates)
+        _tell_all(tell, _told(found))
+    return Evaluation(encoder, result, comparisons, found, expected)
 
 
-def _versions() -> dict[str, str]:
-    """Of acanet, Python and what the figures were computed with, as far as it was loaded."""
-    packages = [name for name in ("numpy", "soundfile", "soxr", "torch", "onnxruntime") if name in sys.modules]
-    return {
-        "acanet": __version__,
-        "python": platform.python_version(),
-        **{name: version(name) for name in packages},
-    }
+def _loaded(model: Encoder | str | Path) -> Encoder:
+    return model if isinstance(model, Encoder) else Encoder.load(model)
+
+
+def _figures_told(result: Result, comparisons: Sequence[PairedComparison]) -> Iterator[str]:
+    yield from summary(result.card)
+    for comparison in comparisons:
+        yield from comparison.summary()
+
+
+def _told(conditions: Conditions | None) -> list[str]:
+    return [] if conditions is None else conditions.table().splitlines()
+
+
+def _tell_all(tell: Tell | None, lines: Iterable[str]) -> None:
+    if tell is not None:
+        for line in lines:
+            tell(line)

@@ -38,20 +38,24 @@ class Shares(Strict):
     speech: float = Field(description="share of the frames in which somebody talks")
     attended: float = Field(description="share of the attention that these get, all latents alike")
 
+    def sentence(self) -> str:
+        """The shares in one line, in per cent."""
+        return f"speech: {self.speech:.1%} of {self.seconds:.2f} s, {self.attended:.1%} of the attention"
+
 
 class Attended(Strict):
-    """What `attention.json` holds."""
+    """The contents of `attention.json`."""
 
     utterances: tuple[Shares, ...] = Field(description="the first is the one in the picture")
 
     @property
     def speech(self) -> float:
-        """Mean share of speech."""
+        """The mean share of speech."""
         return sum(shares.speech for shares in self.utterances) / len(self.utterances)
 
     @property
     def attended(self) -> float:
-        """Mean share of the attention on speech."""
+        """The mean share of the attention on speech."""
         return sum(shares.attended for shares in self.utterances) / len(self.utterances)
 
 
@@ -77,12 +81,12 @@ class Explanation:
 
     @property
     def seconds(self) -> float:
-        """How long the recording is."""
+        """The length of the recording, in seconds."""
         return len(self.waveform) / self.front_end.rate
 
     @property
     def spoken(self) -> NDArray[np.bool_]:
-        """(frames,) whether somebody talks in the middle of a frame."""
+        """A mask of the frames, (frames,), in whose middle somebody talks."""
         spoken = np.zeros(len(self.times), np.bool_)
         for start, end in self.segments:
             spoken |= (start <= self.times) & (self.times < end)
@@ -90,7 +94,7 @@ class Explanation:
 
     @property
     def shares(self) -> Shares:
-        """Of speech and of the attention on it; both equal would be attention that does not care."""
+        """The shares of speech and of the attention on it; both equal would be attention that does not care."""
         mean = self.attention.mean(axis=0, dtype=np.float64)
         return Shares(
             name=self.name,
@@ -212,7 +216,7 @@ def mel(hertz: ArrayLike) -> NDArray[np.float64]:
 
 
 def _filters(config: FrontEndConfig, size: int) -> NDArray[np.float64]:
-    """Triangles that overlap by half, evenly spaced in mel, (mels, size // 2 + 1)."""
+    """Triangular filters that overlap by half, evenly spaced in mel, (mels, size // 2 + 1)."""
     edges = np.linspace(mel(config.low_hz), mel(config.high_hz or config.rate / 2), config.mels + 2)
     place = mel(np.fft.rfftfreq(size, 1 / config.rate))
     step = edges[1] - edges[0]

@@ -1,4 +1,4 @@
-"""What a report calls utterances and speakers."""
+"""The names that a report gives utterances and speakers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def without_folder(name: str) -> str:
 
 
 def speaker_names(sides: Sides, names: Sequence[str]) -> list[str]:
-    """What the speakers of `sides.speakers` are called, by number.
+    """The names of the speakers of `sides.speakers`, by number.
 
     Args:
         sides: whom the list's names stand for.

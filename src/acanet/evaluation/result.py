@@ -18,7 +18,7 @@ from acanet.scoring.measure import Measure
 
 
 class Counts(Strict):
-    """How much was compared."""
+    """The numbers of what was compared."""
 
     trials: int
     targets: int
@@ -27,8 +27,8 @@ class Counts(Strict):
     speakers: int
 
 
-class Card(Strict):
-    """What `card.json` holds."""
+class ResultsCard(Strict):
+    """The results card: what `card.json` holds."""
 
     model: str
     fingerprint: str
@@ -56,7 +56,7 @@ class Card(Strict):
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """An evaluation.
+    """The result of a model on a trial list.
 
     Attributes:
         card: its figures.
@@ -67,7 +67,7 @@ class Result:
         decision: the log-likelihood ratio from which on the model accepts; None without a calibration.
     """
 
-    card: Card
+    card: ResultsCard
     scorer: Scorer
     embedded: Embedded
     scores: NDArray[np.float32]
@@ -76,10 +76,10 @@ class Result:
 
     @property
     def trials(self) -> Trials:
-        """The list."""
+        """The trial list."""
         return self.scorer.trials
 
     @property
     def sides(self) -> Sides:
-        """What the list's names stand for."""
+        """The utterances and speakers that the list's names stand for."""
         return self.scorer.sides

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from acanet.data.lists.sides import Sides
 from acanet.data.lists.trials import Trials
+from acanet.evaluation.backend_choices import EnrolBy
 from acanet.scoring.cosine import cosine
 from acanet.scoring.enrolment import mean_embeddings, mean_scores
 from acanet.scoring.pairs import Floats, Index
@@ -18,12 +18,10 @@ from acanet.scoring.pairs import Floats, Index
 Scoring = Callable[[Floats, Index, Index], Floats]
 """(embeddings (rows, dim), enrolment row (trials,), test row (trials,)) -> scores (trials,), as `cosine`."""
 
-EnrolBy = Literal["embeddings", "scores"]
-
 
 @dataclass(frozen=True, eq=False)
 class Scorer:
-    """Scores a trial list.
+    """A trial list and the way it is scored.
 
     Attributes:
         trials: the list.
@@ -39,7 +37,7 @@ class Scorer:
     enrol_by: EnrolBy = "embeddings"
 
     def __call__(self, enrol: Floats, test: Floats) -> Floats:
-        """Scores, (trials,), of utterances enrolled under one condition and tested under another.
+        """The scores, (trials,), of utterances enrolled under one condition and tested under another.
 
         Args:
             enrol: (utterances, dim) embeddings of `sides.utterances` as they are enrolled.
@@ -60,7 +58,7 @@ class Scorer:
         return mean_scores(score, members, self.trials.enrol, self.trials.test)
 
     def speech(self, seconds: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Seconds of speech on the enrolment and on the test side of each trial, (trials,) each.
+        """The seconds of speech on the enrolment and on the test side of each trial, (trials,) each.
 
         Args:
             seconds: (utterances,) of each of `sides.utterances`.

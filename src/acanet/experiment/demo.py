@@ -14,8 +14,8 @@ from acanet.data.prepare.manifests import prepare
 from acanet.data.synthetic import write_corpus
 from acanet.encoder import Encoder
 from acanet.errors import AcanetError
-from acanet.evaluation.evaluate import evaluate
-from acanet.evaluation.report.folder import summary, write_report
+from acanet.evaluation.one_model import evaluate_model
+from acanet.evaluation.report.report_folder import summary, write_report
 from acanet.training.recipe import Recipe
 from acanet.training.run import train
 
@@ -44,14 +44,14 @@ def run_demo(folder: Path, console: Console) -> None:
     outcome = train(_recipe(folder), folder / "run", console=console)
     console.rule("4. evaluate on voices that it has not heard")
     encoder = Encoder.load(outcome.folder)
-    dev = evaluate(
+    dev = evaluate_model(
         encoder,
         _all_pairs(folder / "prepared" / "dev.jsonl", folder / "dev.trials"),
         manifest=folder / "prepared" / "dev.jsonl",
     )
     prepare("folder", unknown, folder / "prepared-others", dev=0.0)
     test_manifest = folder / "prepared-others" / "train.jsonl"
-    result = evaluate(encoder, _all_pairs(test_manifest, folder / "test.trials"), manifest=test_manifest)
+    result = evaluate_model(encoder, _all_pairs(test_manifest, folder / "test.trials"), manifest=test_manifest)
     write_report(folder / "report", result)
     for line in summary(result.card):
         console.print(line, markup=False)

@@ -87,7 +87,7 @@ def make_page(path: Path, cards: Sequence[Path], *, speed: Path | None = None, r
         BadConfig: as `read_run_cards` and `write_page`, and for a file of times that is none.
         MissingExtra: without what draws the pictures.
     """
-    require("matplotlib", "scipy", extra="train")
+    require("matplotlib", "scipy")
     found = read_run_cards(cards)
     write_page(path, found, speed=None if speed is None else read_json(Speed, speed), references=references)
     return len(found)

@@ -16,10 +16,10 @@ from acanet.data.lists.sides import Sides, find_sides
 from acanet.data.lists.trials import Trials, read_trials
 from acanet.encoder import Encoder
 from acanet.errors import BadConfig, BadTrials, few, require
-from acanet.evaluation.evaluate import evaluate
 from acanet.evaluation.figures.intervals import pairwise
 from acanet.evaluation.names import without_folder
-from acanet.evaluation.report.folder import SCORES, write_report
+from acanet.evaluation.one_model import evaluate_model
+from acanet.evaluation.report.report_folder import SCORES, write_report
 from acanet.evaluation.result import Result
 from acanet.experiment.origin import these_versions, this_code, this_machine
 from acanet.experiment.page import write_page
@@ -73,7 +73,7 @@ def run_experiment(
         MissingExtra: without what draws reports and the page.
         AcanetError: as `train` and `evaluate`.
     """
-    require("scipy", "matplotlib", "jinja2", extra="train")
+    require("scipy", "matplotlib", "jinja2")
     chosen = systems.only(only)
     lists = {name: _read(test) for name, test in systems.test.items()}
     trained = frozenset().union(*map(check_inputs, chosen.values()))
@@ -204,7 +204,7 @@ def _evaluate(test: Mapping[str, Evaluation], folder: Path, seed: int, replicate
     """Evaluate a system on every list, and leave the reports in its folder."""
     encoder, listed = Encoder.load(folder), {}
     for name, on in test.items():
-        result = evaluate(
+        result = evaluate_model(
             encoder, on.trials, manifest=on.manifest, audio_root=on.audio_root, seed=seed, replicates=replicates
         )
         write_report(folder / "reports" / name, result)

@@ -20,7 +20,8 @@ from acanet.export.stages import in_pieces, reach, stages
 from acanet.export.twins import TrialList, Twin, make_twin, measure_twin
 from acanet.models.folded import fold
 from acanet.models.inference import embed_waveforms, load_model
-from acanet.runtime.bundle import ALLOWED, CALIBRATION, Bundle, BundleConfig, Graphs, Pieces, Precision, write_files
+from acanet.runtime.bundle import ALLOWED, CALIBRATION, Bundle, BundleConfig, Graphs, Pieces, write_files
+from acanet.runtime.choices import Precision
 from acanet.runtime.golden import GOLDEN, Golden
 from acanet.runtime.onnx import OnnxNetwork
 
@@ -72,7 +73,7 @@ def export(
         AcanetError: when there is no model with weights for torch, the model cannot be traced, or `output` holds
             something else; when an int8 or fp16 embedding has a cosine below 0.98 to that in float32.
         BadAudio: when a recording cannot be read.
-        BadTrials, BadManifest, SeenInTraining: as `acanet.evaluation.evaluate`, with `trials`.
+        BadTrials, BadManifest, SeenInTraining: as `evaluate_model`, with `trials`.
     """
     _check_output(output)
     source = Bundle.load(model).trainable()

@@ -25,7 +25,7 @@ from onnxruntime.quantization import QuantType, quantize_dynamic
 
 from acanet.errors import AcanetError
 from acanet.export.graphs import quiet
-from acanet.runtime.bundle import Precision
+from acanet.runtime.choices import Precision
 
 _PRODUCTS = {"int8": ("MatMul",), "fp16": ("MatMul", "Gemm", "Conv")}
 

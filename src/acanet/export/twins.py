@@ -15,12 +15,13 @@ from numpy.typing import NDArray
 from acanet.audio.blocks import Waveform
 from acanet.encoder import Encoder
 from acanet.errors import AcanetError
-from acanet.evaluation.evaluate import evaluate
 from acanet.evaluation.figures.intervals import differences
+from acanet.evaluation.one_model import evaluate_model
 from acanet.export.graphs import WeightsFile, packed
 from acanet.export.precision import convert
-from acanet.runtime.bundle import WEIGHTS, Bundle, Precision, write_files
+from acanet.runtime.bundle import WEIGHTS, Bundle, write_files
 from acanet.runtime.check import largest_difference
+from acanet.runtime.choices import Precision
 from acanet.runtime.onnx import OnnxNetwork
 from acanet.scoring.measure import Measure
 
@@ -36,7 +37,7 @@ _GAIN = 1.05  # less is no gain
 
 @dataclass(frozen=True)
 class TrialList:
-    """What the change of EER is measured on; as the arguments of `acanet.evaluation.evaluate`."""
+    """What the change of EER is measured on; as the arguments of `evaluate_model`."""
 
     path: Path
     manifest: Path | None = None
@@ -148,7 +149,7 @@ def measure_twin(
         trials: what the change of EER is measured on; None: it is not.
 
     Raises:
-        AcanetError: as `compare`; other errors as `acanet.evaluation.evaluate`.
+        AcanetError: as `compare`; other errors as `evaluate_model`.
     """
     twin = network.bundle
     cosine, difference = compare(network, waveforms, expected)
@@ -218,9 +219,9 @@ def speed(
 
 
 def error_rates(plain: Bundle, twin: Bundle, trials: TrialList) -> ErrorRates:
-    """The EER of both on a trial list; errors as `acanet.evaluation.evaluate`."""
+    """The EER of both on a trial list; errors as `evaluate_model`."""
     ours, theirs = (
-        evaluate(
+        evaluate_model(
             Encoder(bundle, OnnxNetwork(bundle)), trials.path, manifest=trials.manifest, audio_root=trials.audio_root
         )
         for bundle in (plain, twin)

@@ -24,7 +24,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,9 +33,8 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 from acanet.config.files import write_text, written_folder
 from acanet.config.strict import Strict
 from acanet.errors import AcanetError, BadConfig, MissingExtra
+from acanet.runtime.choices import Precision
 from acanet.scoring.calibrate import Calibration
-
-Precision = Literal["float32", "int8", "fp16"]
 
 SHIPPED = ("default", "small")
 """The models that ship, by name."""

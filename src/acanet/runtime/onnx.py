@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -17,8 +17,6 @@ from acanet.runtime.bundle import Bundle
 from acanet.runtime.front_end import FrontEndConfig
 from acanet.runtime.pieces import PIECE, WHOLE_SECONDS, Piecewise
 from acanet.runtime.spill import MEMORY
-
-Device = Literal["cpu", "cuda"]
 
 _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 _BATCH_SECONDS = {"cpu": 10.0, "cuda": 120.0}  # one core gains nothing from larger batches

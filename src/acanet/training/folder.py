@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from acanet.config.files import write_text
 from acanet.errors import AcanetError, BadConfig
 from acanet.training.read_recipe import read_recipe
 from acanet.training.recipe import Recipe, recipe_yaml
@@ -35,7 +36,7 @@ def claim_folder(folder: Path, recipe: Recipe) -> None:
     path = folder / RECIPE
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        path.write_text(recipe_yaml(recipe), encoding="utf-8")
+        write_text(path, recipe_yaml(recipe))
 
 
 def differences(ours: Any, theirs: Any, key: str = "") -> list[tuple[str, Any, Any]]:

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from acanet.data.corpora import LAYOUTS
 from acanet.data.corpora.cnceleb import read_cnceleb
 from acanet.data.corpora.layout import LeftOut
+from acanet.data.corpora.layouts import LAYOUTS
 from acanet.data.corpora.librispeech import read_librispeech
 from acanet.data.corpora.speechocean762 import read_speechocean762
 from acanet.data.corpora.voxceleb import read_voxceleb

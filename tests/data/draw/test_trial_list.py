@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from acanet.data.draw.census import effective_size
-from acanet.data.draw.files import write_trials
+from acanet.data.draw.files import draw_list, write_trials
 from acanet.data.draw.plan import Plan
 from acanet.data.draw.sampling import draw_each, even_shares
 from acanet.data.draw.trial_list import Drawn, draw_trials
@@ -376,6 +376,19 @@ def test_the_effective_size_is_that_of_a_mean_with_speaker_effects(target: bool)
 
 
 # Files, and the command line
+
+
+def test_a_list_is_drawn_and_written_in_one_call(manifest: Path, tmp_path: Path) -> None:
+    plan = Plan(targets=20, ratio=2, enrol=2)
+    drawn, files = draw_list(manifest, tmp_path / "own.trials", plan, seed=3)
+    assert files == [tmp_path / "own.trials.enrol", tmp_path / "own.trials"]
+    alone = draw_trials(read_manifest(manifest), plan, seed=3, source=manifest)
+    np.testing.assert_array_equal(drawn.test, alone.test)
+    assert len(read_trials(tmp_path / "own.trials")) == len(drawn.target) == 60
+    with pytest.raises(AcanetError, match="exists; remove it"):  # before anything is read
+        draw_list(tmp_path / "nowhere.jsonl", tmp_path / "own.trials", plan)
+    with pytest.raises(BadManifest, match="6 of its speakers"):
+        draw_list(manifest, tmp_path / "other.trials", plan, apart_from=[manifest])
 
 
 @pytest.fixture

@@ -13,8 +13,9 @@ import soundfile
 from rich.console import Console
 
 from acanet.audio.recording import content_hash, read_audio
-from acanet.data.corpora import LAYOUTS, Layout, LeftOut, Part
 from acanet.data.corpora.folder import read_folder
+from acanet.data.corpora.layout import Layout, LeftOut, Part
+from acanet.data.corpora.layouts import LAYOUTS
 from acanet.data.lists.manifest import Utterance, read_manifest
 from acanet.data.prepare.findings import Coverage, Report, Share
 from acanet.data.prepare.manifests import Measured, prepare, write_manifest

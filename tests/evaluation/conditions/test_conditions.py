@@ -21,9 +21,9 @@ from acanet.evaluation.conditions.breakdown import measure_conditions
 from acanet.evaluation.conditions.rows import Bootstrap, Pairs, Resampled
 from acanet.evaluation.conditions.tables import Condition, Conditions, Row
 from acanet.evaluation.embedding import embed_utterances
-from acanet.evaluation.evaluate import evaluate
 from acanet.evaluation.figures.intervals import measure
 from acanet.evaluation.figures.metrics import eer
+from acanet.evaluation.one_model import evaluate_model
 from acanet.scoring.measure import Measure
 from support.embedders import Spectrum
 
@@ -67,7 +67,7 @@ def voices(corpus, tmp_path_factory):
 
 
 def evaluated(corpus, encoder, trials="list.trials"):
-    return evaluate(encoder, corpus / trials, manifest=corpus / "list.jsonl", replicates=REPLICATES)
+    return evaluate_model(encoder, corpus / trials, manifest=corpus / "list.jsonl", replicates=REPLICATES)
 
 
 def conditions(corpus, names, encoder=None, trials="list.trials", **how):
@@ -284,7 +284,7 @@ def test_what_cannot_be_done_is_said_before_anything_is_embedded(corpus, names, 
 
 def test_without_a_manifest_there_are_no_fields(corpus):
     encoder = Spectrum()
-    result = evaluate(encoder, corpus / "list.trials", audio_root=corpus, replicates=REPLICATES)
+    result = evaluate_model(encoder, corpus / "list.trials", audio_root=corpus, replicates=REPLICATES)
     with pytest.raises(AcanetError, match="unknown condition 'gender'; there are no fields of a manifest, besides"):
         measure_conditions(encoder, result, ["gender"])
     assert measure_conditions(encoder, result, ["telephone"], replicates=REPLICATES).rows[0].eer is not None
@@ -297,7 +297,7 @@ def test_a_field_of_the_manifest_goes_before_what_could_be_made(corpus, tmp_path
     ]
     (tmp_path / "codec.jsonl").write_text("\n".join(renamed))
     encoder = Spectrum()
-    result = evaluate(encoder, corpus / "list.trials", manifest=tmp_path / "codec.jsonl", replicates=REPLICATES)
+    result = evaluate_model(encoder, corpus / "list.trials", manifest=tmp_path / "codec.jsonl", replicates=REPLICATES)
     found = measure_conditions(encoder, result, ["codec"], replicates=REPLICATES)
     assert [(row.name, row.group, row.trials) for row in found.rows] == [("codec", "pcm", 153)]
     assert found.rows[0].eer.value == result.card.eer.value == found.clean.value

@@ -11,7 +11,8 @@ from acanet.evaluation.conditions.tables import Conditions, Row
 from acanet.evaluation.explain import Explanation
 from acanet.evaluation.figures.bands import Band, det_band
 from acanet.evaluation.figures.metrics import error_rates
-from acanet.evaluation.figures.reliability import BayesErrors, Reliability, bayes_errors, reliability
+from acanet.evaluation.figures.reliability_diagram import BayesErrors, Reliability, bayes_errors, reliability
+from acanet.evaluation.report.errors_by_speaker import Animal, Errors, Zoo
 from acanet.evaluation.report.plots import canvas
 from acanet.evaluation.report.plots.attention import attention_png
 from acanet.evaluation.report.plots.conditions import conditions_png
@@ -19,7 +20,6 @@ from acanet.evaluation.report.plots.det import Curve, det_png
 from acanet.evaluation.report.plots.histogram import histogram_png
 from acanet.evaluation.report.plots.reliability import reliability_png
 from acanet.evaluation.report.plots.zoo import zoo_png
-from acanet.evaluation.report.zoo import Animal, Errors, Zoo
 from acanet.runtime.front_end import FrontEndConfig
 from acanet.scoring.measure import Measure
 

@@ -18,17 +18,17 @@ from acanet.data.lists.manifest import Utterance
 from acanet.data.lists.sides import Sides
 from acanet.data.lists.trials import Trials
 from acanet.errors import BadTrials, MissingExtra
-from acanet.evaluation.compare import Comparison, compare
 from acanet.evaluation.conditions.tables import Condition, Conditions, Row
 from acanet.evaluation.embedding import Embedded
 from acanet.evaluation.explain import Attended, Explanation
 from acanet.evaluation.figures.bands import det_band, weigh
 from acanet.evaluation.figures.intervals import measure
 from acanet.evaluation.figures.metrics import act_dcf, eer, eer_threshold, error_rates, min_dcf
-from acanet.evaluation.figures.reliability import bayes_errors, reliability
-from acanet.evaluation.report.folder import FILES, summary, write_report
-from acanet.evaluation.report.zoo import Mistakes, Zoo, rank_speakers, worst_trials
-from acanet.evaluation.result import Card, Counts, Result
+from acanet.evaluation.figures.reliability_diagram import bayes_errors, reliability
+from acanet.evaluation.paired_comparison import PairedComparison, compare_paired
+from acanet.evaluation.report.errors_by_speaker import Mistakes, Zoo, rank_speakers, worst_trials
+from acanet.evaluation.report.report_folder import FILES, summary, write_report
+from acanet.evaluation.result import Counts, Result, ResultsCard
 from acanet.evaluation.scorer import Scorer
 from acanet.runtime.front_end import FrontEndConfig
 from acanet.scoring.measure import Measure
@@ -50,7 +50,7 @@ def evaluated(trials, utterances, *, llrs=None, model="spectrum", fingerprint="0
     figures = {"eer": measured(eer(values, target)), "min_dcf(0.01)": measured(min_dcf(values, target, 0.01))}
     if llrs is not None:
         figures["cllr"] = measured(0.5)
-    card = Card(
+    card = ResultsCard(
         model=model,
         fingerprint=fingerprint,
         trial_list=Path(path).name,
@@ -153,7 +153,7 @@ def undrawn(monkeypatch):
             (draft / f"{name}.png").write_bytes(b"png")
         return dict.fromkeys(("det", "histogram", "zoo", "attention"), b"png")
 
-    monkeypatch.setattr("acanet.evaluation.report.folder._draw", draw)
+    monkeypatch.setattr("acanet.evaluation.report.report_folder._draw", draw)
 
 
 class Page(HTMLParser):
@@ -195,7 +195,7 @@ def test_every_part_is_there_and_reads_back(tmp_path, many, conditions, explanat
     def read(name):
         return json.loads((folder / name).read_text("utf-8"))
 
-    assert Card.parse(read("card.json"), "card.json") == many.card
+    assert ResultsCard.parse(read("card.json"), "card.json") == many.card
     assert Conditions.parse(read("conditions.json"), "conditions.json") == conditions
     assert Zoo.parse(read("zoo.json"), "zoo.json") == rank_speakers(many)
     assert Mistakes.parse(read("errors.json"), "errors.json") == worst_trials(many)
@@ -234,7 +234,7 @@ def test_files_of_an_earlier_report_are_replaced_or_removed(tmp_path, many, cond
 def test_a_report_that_fails_changes_nothing(tmp_path, many, monkeypatch):
     write_report(tmp_path, evaluated(HAND, FEW))
     before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
-    monkeypatch.setattr("acanet.evaluation.report.folder.render", lambda *_: 1 / 0)
+    monkeypatch.setattr("acanet.evaluation.report.report_folder.render", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         write_report(tmp_path, many)
     assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
@@ -261,7 +261,7 @@ def test_a_missing_package_is_named(tmp_path, monkeypatch, package):
 @pytest.mark.usefixtures("undrawn")
 def test_scores_are_written_with_their_ratios(tmp_path, monkeypatch):
     monkeypatch.setattr(
-        "acanet.evaluation.report.folder.BLOCK", 3
+        "acanet.evaluation.report.report_folder.BLOCK", 3
     )  # seven trials: blocks that are full, and one that is not
     few = evaluated(HAND, FEW)
     for llrs, width in ((None, 4), (np.linspace(-3, 3, len(HAND)), 5)):
@@ -341,13 +341,13 @@ def test_players_lead_to_the_recordings(tmp_path):
 @pytest.mark.usefixtures("undrawn")
 def test_systems_side_by_side(tmp_path, many):
     worse = dataclasses.replace(many, scores=(many.scores - 0.2 * many.trials.target).astype(np.float32))
-    other = Comparison(worse, {"eer": Measure(value=-0.0123, low=-0.02, high=-0.004)})
-    write_report(tmp_path, many, others=[other, Comparison(worse, {})])
+    other = PairedComparison(worse, {"eer": Measure(value=-0.0123, low=-0.02, high=-0.004)})
+    write_report(tmp_path, many, others=[other, PairedComparison(worse, {})])
     page = page_of(tmp_path)
     assert "-1.23 % [-2.00, -0.40]" in page.text
     assert "spectrum, cosine, 0123456789abcdef (3)" in page.text  # nothing else tells them apart
     named = dataclasses.replace(worse, card=many.card.model_copy(update={"model": "wavelet"}))
-    write_report(tmp_path, many, others=[Comparison(named, {})])
+    write_report(tmp_path, many, others=[PairedComparison(named, {})])
     page = page_of(tmp_path)
     assert "wavelet" in page.text
     assert "spectrum, cosine" not in page.text
@@ -357,7 +357,7 @@ def test_systems_on_different_lists_are_refused(many):
     listed = dataclasses.replace(many.trials, path=Path("b.trials"), sha256="6" * 64)
     other = dataclasses.replace(many, scorer=Scorer(listed, many.sides))
     with pytest.raises(BadTrials, match=r"b\.trials: another list than some\.trials"):
-        compare(many, other)
+        compare_paired(many, other)
 
 
 def test_speakers_by_hand():
@@ -493,7 +493,12 @@ def test_a_browser_shows_it_without_complaint(tmp_path, many, conditions, explan
     if not CHROMIUM.exists():
         pytest.skip(f"no browser at {CHROMIUM}: apt-get install chromium")
     write_report(
-        tmp_path, many, conditions=conditions, explanations=[explanation], others=[Comparison(many, {})], players=True
+        tmp_path,
+        many,
+        conditions=conditions,
+        explanations=[explanation],
+        others=[PairedComparison(many, {})],
+        players=True,
     )
     complaints = []
     with sync_api.sync_playwright() as playwright:
@@ -514,9 +519,9 @@ def test_a_browser_shows_it_without_complaint(tmp_path, many, conditions, explan
 
 def test_a_system_compared_with_another(many):
     worse = dataclasses.replace(many, scores=(many.scores - 0.2 * many.trials.target).astype(np.float32))
-    found = compare(many, worse)
+    found = compare_paired(many, worse)
     assert found.differences["eer"].value == pytest.approx(
         eer(many.scores, many.trials.target) - eer(worse.scores, many.trials.target)
     )
     assert found.summary()[0].startswith("against spectrum (0123456789ab)")
-    assert compare(many, many).differences["eer"] == Measure(value=0.0, low=0.0, high=0.0)
+    assert compare_paired(many, many).differences["eer"] == Measure(value=0.0, low=0.0, high=0.0)

@@ -22,7 +22,7 @@ OtherVoices = Callable[[int], Sequence[Waveform]]
 
 @dataclass(frozen=True)
 class Banks:
-    """What the effects draw from, where it is not generated on the spot."""
+    """The sounds and rooms that effects draw from, where they are not generated on the spot."""
 
     rooms: RoomBank | None = None
     music: Audio | None = None
@@ -30,7 +30,7 @@ class Banks:
 
 
 class Chain:
-    """Applies every effect of a config but the speed, which decides the speaker, and SpecAugment, which is not audio.
+    """All effects of a config but the speed, which decides the speaker, and SpecAugment, which is not audio.
 
     Args:
         config: which effects, how often, how strong.

@@ -81,12 +81,12 @@ def opus(waveform: Waveform, rate: int, kbps: float) -> Waveform:
 
 
 def _cut(waveform: Waveform, samples: int) -> Waveform:
-    """(samples,): resampling to a rate and back can give one more or fewer."""
+    """A waveform cut to its length, (samples,): resampling to a rate and back can give one more or fewer."""
     return np.pad(waveform, (0, max(0, samples - len(waveform))))[:samples]
 
 
 def _mu_levels() -> Waveform:
-    """(256,): what each byte of mu-law stands for."""
+    """The value that each byte of mu-law stands for, (256,)."""
     sent = ~np.arange(256, dtype=np.uint8)
     segment, interval = (sent >> 4) & 7, sent.astype(np.int32) & 15
     magnitude = ((2 * interval + _MU_BIAS) << segment) - _MU_BIAS

@@ -1,7 +1,7 @@
 """Utterances made worse on purpose, to measure what a model does with them.
 
 Every draw derives from a seed, the kind of degradation and the utterance's id: an utterance suffers the same in any
-order and any batch. All levels of a kind share their draws, so that 5 dB is the noise of 10 dB, louder.
+order and any batch. All severities of a kind share their draws, so that 5 dB is the noise of 10 dB, louder.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ class Degradation:
 
     Attributes:
         kind: such as `noise`; degradations of one kind share their draws.
-        level: such as `10 dB`.
+        severity: such as `10 dB`.
         apply: does it.
         keeps: seconds that are left of an utterance that is longer; None: all.
     """
 
     kind: str
-    level: str
+    severity: str
     apply: Draw
     keeps: float | None = None
 
@@ -59,7 +59,7 @@ class Degradation:
 
 
 def generator(seed: int, kind: str, utterance: str) -> np.random.Generator:
-    """What an utterance draws from for a kind of degradation."""
+    """The random generator that an utterance draws from for a kind of degradation."""
     digest = hashlib.sha256(f"{kind} {utterance}".encode(errors="surrogatepass")).digest()
     return np.random.default_rng((seed, int.from_bytes(digest[:16])))
 
@@ -94,7 +94,7 @@ def babble(voices: Audio, snr_db: float) -> Degradation:
 
 
 def telephone_line(rate: int) -> Degradation:
-    """300 to 3,400 Hz, 8 kHz, mu-law; waveforms have `rate` samples a second, before and after."""
+    """A telephone line, 300 to 3,400 Hz, 8 kHz, mu-law; waveforms have `rate` samples a second, before and after."""
     return Degradation("telephone", "8 kHz", lambda waveform, _: telephone(waveform, rate))
 
 
@@ -104,7 +104,7 @@ def opus_line(rate: int, kbps: float) -> Degradation:
 
 
 def crop(rate: int, seconds: float) -> Degradation:
-    """So many seconds from anywhere; an utterance that is not longer is taken whole."""
+    """A crop of so many seconds from anywhere; an utterance that is not longer is taken whole."""
     samples = round(seconds * rate)
 
     def apply(waveform: Waveform, rng: np.random.Generator) -> Waveform:
@@ -114,13 +114,13 @@ def crop(rate: int, seconds: float) -> Degradation:
     return Degradation("crop", f"{seconds:g} s", apply, keeps=seconds)
 
 
-def room(bank: RoomBank, level: str) -> Degradation:
+def room(bank: RoomBank, severity: str) -> Degradation:
     """A room of a bank, drawn for each utterance."""
 
     def apply(waveform: Waveform, rng: np.random.Generator) -> Waveform:
         return augment.reverberate(waveform, bank[int(rng.random() * len(bank))])
 
-    return Degradation("room", level, apply)
+    return Degradation("room", severity, apply)
 
 
 def babble_voices(

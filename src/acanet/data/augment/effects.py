@@ -46,7 +46,7 @@ class Range(Strict):
 
 
 def within(low: float, high: float) -> AfterValidator:
-    """Refuses a range that leaves these limits."""
+    """A check that refuses a range that leaves these limits."""
 
     def check(value: Range) -> Range:
         if value.low < low or value.high > high:
@@ -67,12 +67,12 @@ class Effect(Strict):
         return {"probability": data} if isinstance(data, int | float) and not isinstance(data, bool) else data
 
     def happens(self, rng: np.random.Generator) -> bool:
-        """Whether it happens this time; what never does draws nothing, so that adding it changes no other draw."""
+        """Draw whether it happens this time; what never does draws nothing, so that adding it changes no other draw."""
         return self.probability > 0 and bool(rng.random() < self.probability)
 
 
 class Speed(Effect):
-    """Played faster or slower; a speaker at another speed is another speaker."""
+    """Speech played faster or slower; a speaker at another speed is another speaker."""
 
     speeds: tuple[PositiveFloat, ...] = Field((0.9, 1.1), min_length=1, description="those speeds")
 
@@ -128,7 +128,7 @@ class Telephone(Effect):
 
 
 class Opus(Effect):
-    """Compressed by Opus."""
+    """Compression by Opus."""
 
     kbps: Annotated[Range, within(LEAST_KBPS, MOST_KBPS)] = Field(
         Range(low=8.0, high=32.0), description="kilobits a second"

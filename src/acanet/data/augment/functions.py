@@ -27,7 +27,7 @@ def change_speed(waveform: Waveform, speed: float, samples: int) -> Waveform:
 
 
 def samples_at_speed(samples: int, speed: float) -> int:
-    """How many samples `change_speed` needs to give `samples`."""
+    """The number of samples that `change_speed` needs to give `samples`."""
     return int(np.ceil(samples * speed)) + 2
 
 
@@ -100,7 +100,7 @@ def change_level(waveform: Waveform, gain_db: float) -> Waveform:
 def spec_masks(
     rng: np.random.Generator, shape: tuple[int, int], masks: int, most_frames: int, most_mels: int
 ) -> NDArray[np.bool_]:
-    """(frames, mels), true where SpecAugment hides: stretches of frames and bands of mel bins, 0 to `most_*` wide.
+    """The mask of SpecAugment, (frames, mels), true where it hides frames and mel bins, 0 to `most_*` wide.
 
     Source: Park et al., "SpecAugment", Interspeech 2019, section 2 (without time warping).
     """

@@ -22,7 +22,7 @@ _HIGHEST = 0.45  # of the rate: partials above it are left out
 
 @dataclass(frozen=True)
 class _Piece:
-    """What stays the same throughout a piece."""
+    """A piece: what stays the same throughout it."""
 
     rate: int
     beat: int  # in samples
@@ -34,7 +34,7 @@ class _Piece:
 
     @classmethod
     def draw(cls, rng: np.random.Generator, rate: int) -> Self:
-        """Any tempo, key and timbre."""
+        """A piece of any tempo, key and timbre."""
         rolled_off = np.arange(1, _PARTIALS + 1) ** -rng.uniform(0.8, 2.5)
         return cls(
             rate=rate,
@@ -52,7 +52,7 @@ class _Piece:
         return float(self.root * 2 ** (octave + self.scale[step] / 12))
 
     def note(self, degree: int, beats: int) -> Waveform:
-        """(beats * beat,): decaying partials."""
+        """A note of decaying partials, (beats * beat,)."""
         seconds = np.arange(beats * self.beat, dtype=np.float32) / np.float32(self.rate)
         partials = self.hz(degree) * np.arange(1, _PARTIALS + 1, dtype=np.float32)
         kept = partials < _HIGHEST * self.rate
@@ -62,7 +62,7 @@ class _Piece:
         return sound
 
     def hit(self, rng: np.random.Generator) -> Waveform:
-        """(beat // 2,): a burst of noise, as a brush on a drum."""
+        """A burst of noise, as a brush on a drum, (beat // 2,)."""
         samples = self.beat // 2
         fall = np.exp(np.arange(samples, dtype=np.float32) / np.float32(-0.03 * self.rate))
         burst: Waveform = rng.standard_normal(samples, dtype=np.float32) * fall * np.float32(self.percussion)

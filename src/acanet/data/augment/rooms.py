@@ -55,7 +55,7 @@ class RoomBank:
         return len(self.t60)
 
     def __getitem__(self, room: int) -> Waveform:
-        """(taps,) float32 of energy 1; the direct sound is tap 0, the end is where 60 dB have decayed."""
+        """The response of a room, (taps,) float32 of energy 1, from the direct sound to where 60 dB have decayed."""
         if not 0 <= room < len(self):
             raise IndexError(f"room {room} of a bank of {len(self)}")
         return self._taps[self.offsets[room] : self.offsets[room + 1]]
@@ -189,7 +189,7 @@ def _draw_room(rng: np.random.Generator, t60: float, rate: int) -> _Room:
 
 
 def _response(room: _Room, t60: float, rate: int, rng: np.random.Generator) -> Floats:
-    """(taps,) from the direct sound on, longer than `t60`."""
+    """The response from the direct sound on, (taps,), longer than `t60`."""
     acoustics = _pyroomacoustics()
     acoustics.random.seed(numpy=int(rng.integers(2**62)), libroom=int(rng.integers(2**62)))
     octaves = np.arange(int(np.log2(rate / 250)))  # from 125 Hz to what the rate holds

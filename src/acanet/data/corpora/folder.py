@@ -19,7 +19,7 @@ EXTENSIONS = {f".{name.lower()}" for name in soundfile.available_formats() if na
 
 
 def read_folder(folder: Path) -> Iterator[Utterance | LeftOut]:
-    """`folder`/speaker/.../file, sorted; the speaker is the first folder, and hidden files are passed over.
+    """The utterances of `folder`/speaker/.../file, sorted; the first folder is the speaker, hidden files are skipped.
 
     Raises:
         BadManifest: no folder, or no recordings in it.
@@ -52,7 +52,7 @@ def recordings(folder: Path) -> Iterator[Path]:
 
 
 def _is_unicode(path: Path) -> bool:
-    """Whether a name has no bytes that Python had to smuggle in as surrogates (PEP 383)."""
+    """True where a name has no bytes that Python had to smuggle in as surrogates (PEP 383)."""
     return not any("\ud800" <= letter <= "\udfff" for letter in str(path))
 
 

@@ -34,7 +34,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How a kind of source lies on disk.
+    """The layout of a kind of source on disk.
 
     Attributes:
         read: finds the utterances below a path. In a corpus with parts the `part` among the fields of each

@@ -31,7 +31,7 @@ _UTTERANCE = re.compile(r"(\d+-\d+)-\d{4}")
 
 
 def read_librispeech(folder: Path) -> Iterator[Utterance | LeftOut]:
-    """PART/SPEAKER/CHAPTER/SPEAKER-CHAPTER-NNNN.flac, as many parts as there are; the chapter is the session.
+    """The utterances of PART/SPEAKER/CHAPTER/SPEAKER-CHAPTER-NNNN.flac, of all parts; the chapter is the session.
 
     The id of an utterance is the stem of its file. What a transcript names but is not there is left out as missing.
 
@@ -58,7 +58,7 @@ def _root(folder: Path) -> Path:
 
 
 def _genders(path: Path) -> dict[str, str]:
-    """By speaker, from lines such as `14 | F | train-clean-360 | 25.03 | Kristin LeMoine`; `;` begins a comment."""
+    """The gender of each speaker, from lines such as `14 | F | train-clean-360 | 25.03 | Name`; `;` begins remarks."""
     genders = {}
     for number, line in lines(path) if path.is_file() else ():
         if line.startswith(";"):
@@ -91,7 +91,7 @@ def _read_chapter(folder: Path, part: str, genders: dict[str, str]) -> Iterator[
 
 
 def _texts(path: Path) -> dict[str, str]:
-    """What is said, by utterance; nothing where there is no transcript."""
+    """The text of each utterance; nothing where there is no transcript."""
     texts = {}
     for number, line in lines(path) if path.is_file() else ():
         name, _, text = line.partition(" ")

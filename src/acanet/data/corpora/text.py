@@ -26,7 +26,7 @@ def lines(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def visible(folder: Path) -> list[Path]:
-    """What lies in a folder, sorted, without what is hidden; nothing where there is no folder."""
+    """The contents of a folder, sorted, without what is hidden; nothing where there is no folder."""
     if not folder.is_dir():
         return []
     return sorted(path for path in folder.iterdir() if not path.name.startswith("."))

@@ -36,7 +36,7 @@ _SPLIT = re.compile(r"(?:.*_)?(dev|test)(?:_.*)?")
 
 
 def read_voxceleb(folder: Path) -> Iterator[Utterance | LeftOut]:
-    """.../idNNNNN/VIDEO/NNNNN.wav (or .flac or .m4a), wherever in `folder` the speakers' folders are.
+    """The utterances of .../idNNNNN/VIDEO/NNNNN.wav (or .flac or .m4a), wherever in `folder` the speakers' folders are.
 
     The id of an utterance is `idNNNNN/VIDEO/NNNNN.wav`, as in the trial lists, whatever its file is called. VoxCeleb1
     has the speakers id10001 to id11251, of whom id10270 to id10309 are for test. Of VoxCeleb2's, vox2_meta.csv tells
@@ -79,7 +79,7 @@ def _speakers_and_strays(folder: Path) -> Iterator[Path]:
 
 
 def _read_speaker(speaker: str, homes: list[Path], known: dict[str, object]) -> Iterator[Utterance | LeftOut]:
-    """What is in the folders of a speaker, of which there are two where VoxCeleb2 was converted beside the original."""
+    """The utterances of a speaker, who has two folders where VoxCeleb2 was converted beside the original."""
     best: dict[str, Path] = {}
     for path in (path for home in homes for path in _recordings(home)):
         video, stem = path.parent.name, path.stem

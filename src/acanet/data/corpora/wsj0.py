@@ -73,7 +73,7 @@ def _part(path: Path) -> str | None:
 
 
 def _genders(tables: Iterator[Path]) -> dict[str, str]:
-    """f or m by speaker: the second and first word of every line that is no remark (;)."""
+    """The gender of each speaker, f or m: the second and first word of every line that is no remark (;)."""
     genders: dict[str, str] = {}
     for path in tables:
         for line in path.read_text(encoding="latin-1").lower().splitlines():

@@ -1,4 +1,4 @@
-"""How much the trials of a list can tell."""
+"""The census of a list: how much its trials can tell."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Self
 
 import numpy as np
 
-from acanet.data.draw.pairs import Numbers
+from acanet.data.draw.possible_pairs import Numbers
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Census:
 
 
 def effective_size(enrol_speaker: Numbers, test_speaker: Numbers) -> float:
-    """How many independent trials some trials of one class are worth at least.
+    """The number of independent trials that some trials of one class are worth at least.
 
     Trials of the same speakers tell partly the same. The mean over n trials, whose correlation is r(t, u), varies as
     that of n^2 / sum r(t, u) independent ones, the sum being over all pairs of trials, each with itself too (Kish,

@@ -8,12 +8,41 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from acanet.config.files import written
-from acanet.data.draw.trial_list import Drawn
+from acanet.data.draw.plan import Plan
+from acanet.data.draw.trial_list import Drawn, check_unheard, draw_trials
+from acanet.data.lists.manifest import read_manifest
 from acanet.data.lists.trials import WORDS
 from acanet.errors import AcanetError
 
 ENROL = ".enrol"
 """Follows the name of a list in that of its enrolment list."""
+
+
+def draw_list(
+    manifest: Path, output: Path, plan: Plan, *, seed: int = 0, apart_from: Sequence[Path] = ()
+) -> tuple[Drawn, list[Path]]:
+    """Draw a trial list from a manifest, and write it.
+
+    Args:
+        manifest: the utterances to draw from.
+        output: the list, a new file; with models, theirs stands beside it.
+        plan: what to draw.
+        seed: of all that is drawn.
+        apart_from: manifests of training data, none of whose speakers may be in the first.
+
+    Returns:
+        The list, and the files that were written.
+
+    Raises:
+        AcanetError: as `write_trials`; a file that is there is known before anything is read.
+        BadManifest: as `read_manifest`, `check_unheard` and `draw_trials`.
+    """
+    check_new(output, models=plan.enrol > 1)
+    utterances = read_manifest(manifest)
+    for training in apart_from:
+        check_unheard(utterances, training, manifest)
+    drawn = draw_trials(utterances, plan, seed=seed, source=manifest)
+    return drawn, write_trials(output, drawn)
 
 
 def write_trials(path: Path, drawn: Drawn) -> list[Path]:
@@ -83,7 +112,7 @@ LABELS = {word.decode() for word in WORDS}
 
 
 def _is_one_field(name: str) -> bool:
-    """As `read_trials` splits lines; surrogates that stand alone, which JSON can hold, are no text."""
+    """True where a name is one field to `read_trials`; lone surrogates, which JSON can hold, are no text."""
     return name.encode(errors="replace").split() == [name.encode(errors="surrogatepass")]
 
 

@@ -1,4 +1,4 @@
-"""Which trials are wanted of a manifest, and what that asks of its utterances."""
+"""The plan of a trial list: which trials are wanted of a manifest, and what that asks of its utterances."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
 from acanet.config.strict import Strict
-from acanet.data.draw.pairs import Numbers, SpeakerPairs
+from acanet.data.draw.possible_pairs import Numbers, SpeakerPairs
 from acanet.data.lists.manifest import Utterance
 from acanet.errors import BadManifest
 
@@ -23,7 +23,7 @@ RECORDING = "recording"
 
 
 class Plan(Strict):
-    """Which trials are wanted; every number of trials or utterances is the most that is taken."""
+    """The trials that are wanted; every number of trials or utterances is the most that is taken."""
 
     targets: PositiveInt | None = Field(10_000, description="target trials; None: all")
     ratio: PositiveFloat | None = Field(10.0, description="nontarget trials for each target trial; None: all")
@@ -69,7 +69,7 @@ def choose(
 
 
 def pair_speakers(utterances: Sequence[Utterance], speakers: Numbers, plan: Plan, source: Path) -> SpeakerPairs:
-    """Who can be compared with whom in nontarget trials.
+    """The pairs of speakers that can be compared in nontarget trials.
 
     Args:
         utterances: by speaker.
@@ -100,7 +100,7 @@ def pair_speakers(utterances: Sequence[Utterance], speakers: Numbers, plan: Plan
 
 
 def number_sessions(utterances: Sequence[Utterance], speakers: Numbers, plan: Plan, source: Path) -> Numbers:
-    """(utterances,) the session of each, as a number from 0, of one speaker each; without `across`, one of its own.
+    """The session of each utterance, (utterances,), a number from 0, of one speaker; without `across`, one of its own.
 
     Args:
         utterances: by speaker.
@@ -118,7 +118,7 @@ def number_sessions(utterances: Sequence[Utterance], speakers: Numbers, plan: Pl
 
 
 def numbered(values: Iterable[object]) -> Numbers:
-    """(values,) the number of each value, from 0, in order of appearance."""
+    """The number of each value, (values,), from 0, in order of appearance."""
     number: defaultdict[str, int] = defaultdict(itertools.count().__next__)
     return np.array([number[str(value)] for value in values], np.int64)
 
@@ -146,7 +146,7 @@ def _ages(utterances: Sequence[Utterance], source: Path) -> NDArray[np.float64]:
 
 
 def _values(utterances: Sequence[Utterance], field: str, source: Path) -> list[Any]:
-    """What each utterance has as a field."""
+    """The values that utterances have as a field."""
     own = {RECORDING: attrgetter("recording"), "duration": attrgetter("duration")}
     values = [own[field](item) if field in own else item.fields.get(field) for item in utterances]
     if missing := sum(value is None for value in values):

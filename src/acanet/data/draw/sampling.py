@@ -9,7 +9,7 @@ Counts = NDArray[np.int64]
 
 
 def even_shares(sizes: Counts, total: int, generator: np.random.Generator) -> Counts:
-    """How many to take from each stratum so that all give the same number, as far as they can.
+    """The number of items to take from each stratum so that all give the same number, as far as they can.
 
     Args:
         sizes: (strata,) how many each has.
@@ -63,7 +63,7 @@ def _all_of(begins: Counts, sizes: Counts) -> Counts:
 
 
 def _rarely(sizes: Counts, shares: Counts, generator: np.random.Generator) -> Counts:
-    """`draw_each` of at most half of each stratum: draw again what was drawn before, until nothing was."""
+    """The `draw_each` of at most half of each stratum: draw again what was drawn before, until nothing was."""
     ends = np.cumsum(sizes)
     taken = np.empty(0, np.int64)
     missing = shares

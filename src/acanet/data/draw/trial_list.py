@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acanet.data.draw.census import Census
-from acanet.data.draw.pairs import Numbers, Voices
 from acanet.data.draw.plan import Plan, choose, number_sessions, numbered, pair_speakers
+from acanet.data.draw.possible_pairs import Numbers, Voices
 from acanet.data.lists.manifest import Utterance, read_manifest
 from acanet.errors import BadManifest, few
 
@@ -46,7 +46,7 @@ class Drawn:
     nontargets: Census
 
     def summary(self) -> list[str]:
-        """What was drawn, as lines for the terminal."""
+        """Lines for the terminal that tell what was drawn."""
         speakers = len({utterance.speaker for utterance in self.utterances})
         models = "" if self.models is None else f", {len(self.models):,} models of {self.models.shape[1]}"
         return [
@@ -57,7 +57,7 @@ class Drawn:
 
 
 def draw_trials(utterances: Sequence[Utterance], plan: Plan, *, seed: int, source: Path) -> Drawn:
-    """Draw a trial list.
+    """Draw a trial list from utterances.
 
     Utterances of the wanted length are taken first, then `utterances_per_speaker` of them at random. Of two utterances
     either may be the enrolment, at random. With `enrol` above 1, the utterances of a speaker are dealt into models of
@@ -137,7 +137,7 @@ def _renumbered(numbers: Numbers) -> tuple[Numbers, Numbers]:
 
 
 def _none(plan: Plan, *, target: bool) -> str:
-    """Why there are no trials of a class."""
+    """The reason why there are no trials of a class."""
     if target:
         several = "two utterances" if plan.enrol == 1 else f"{plan.enrol} utterances to enrol and another to test"
         other = "" if plan.across is None else f" of another {plan.across!r}"

@@ -25,7 +25,7 @@ _LEAST_SECONDS = 1.0
 
 
 class Purpose(IntEnum):
-    """What a random draw is for, so that draws with the same numbers differ."""
+    """The purpose of a random draw, so that draws with the same numbers differ."""
 
     SPEAKERS = 1
     UTTERANCES = 2
@@ -140,7 +140,7 @@ class TrainingBatches:
         return self._augmented(crop, speaker, chain, rng), label
 
     def changed(self, waveform: Waveform, utterance: int, chain: Chain, number: int) -> Waveform:
-        """What an utterance is after a chain of effects, (samples,) -> (samples,).
+        """The utterance after a chain of effects, (samples,) -> (samples,).
 
         `number` (0, 1, ...) tells it from other changes of the utterance. The draws are none of a batch's.
         """
@@ -169,7 +169,7 @@ class TrainingBatches:
 
 
 def _turns(seconds: Sequence[float], power: float) -> NDArray[np.int64]:
-    """How often each speaker stands in a round: the one with the least speech once."""
+    """The number of times each speaker stands in a round: the one with the least speech once."""
     weights = np.maximum(np.asarray(seconds), _LEAST_SECONDS) ** power
     turns: NDArray[np.int64] = np.round(weights / weights.min()).astype(np.int64)
     return turns

@@ -31,19 +31,19 @@ class Audio(Protocol):
 
     @property
     def hashes(self) -> tuple[str, ...]:
-        """Content hash of every utterance."""
+        """The content hash of every utterance."""
         ...
 
     def __len__(self) -> int:
-        """How many utterances there are."""
+        """The number of utterances."""
         ...
 
     def samples(self, utterance: int) -> int:
-        """Length of an utterance in samples."""
+        """The length of an utterance in samples."""
         ...
 
     def read(self, utterance: int, start: int, samples: int) -> Waveform:
-        """(samples,) float32 in [-1, 1] from `start`; an utterance that ends earlier begins again."""
+        """The samples from `start` on, (samples,) float32 in [-1, 1]; an utterance that ends earlier begins again."""
         ...
 
 
@@ -59,11 +59,11 @@ class AudioCache:
         return len(self.hashes)
 
     def samples(self, utterance: int) -> int:
-        """Length of an utterance in samples."""
+        """The length of an utterance in samples."""
         return self.offsets[utterance + 1] - self.offsets[utterance]
 
     def read(self, utterance: int, start: int, samples: int) -> Waveform:
-        """(samples,) float32 in [-1, 1] from `start`; an utterance that ends earlier begins again."""
+        """The samples from `start` on, (samples,) float32 in [-1, 1]; an utterance that ends earlier begins again."""
         length = self.samples(utterance)
         first = self.offsets[utterance]
         if start + samples <= length:
@@ -90,11 +90,11 @@ class AudioFiles:
         return len(self.hashes)
 
     def samples(self, utterance: int) -> int:
-        """Length of an utterance in samples."""
+        """The length of an utterance in samples."""
         return self.lengths[utterance]
 
     def read(self, utterance: int, start: int, samples: int) -> Waveform:
-        """(samples,) float32 in [-1, 1] from `start`; an utterance that ends earlier begins again.
+        """The samples from `start` on, (samples,) float32 in [-1, 1]; an utterance that ends earlier begins again.
 
         Raises:
             BadAudio: when the file cannot be decoded.
@@ -165,7 +165,7 @@ def _decode(utterance: Utterance, rate: int) -> tuple[NDArray[np.int16], str]:
 
 
 def _key(utterances: Sequence[Utterance], rate: int) -> str:
-    """Names the cache by the files' paths, sizes and times, so that changed audio is decoded anew."""
+    """The name of a cache: a hash of the files' paths, sizes and times, so that changed audio is decoded anew."""
     digest = hashlib.sha256(str(rate).encode())
     for utterance in utterances:
         facts = utterance.path.stat() if utterance.path.exists() else None

@@ -1,4 +1,4 @@
-"""Which utterances there are and who speaks in them, read from JSONL without touching the audio.
+"""The utterances of a manifest and who speaks in them, read from JSONL without touching the audio.
 
 Two forms, recognised line by line, both also gzipped:
 
@@ -95,7 +95,7 @@ def collect(path: Path, entries: Iterable[tuple[int, T]], parse: Callable[[T], U
 
 
 class BadEntry(Exception):
-    """What is wrong with an entry of a manifest; `collect` adds where it is."""
+    """The mistake in an entry of a manifest; `collect` adds where it is."""
 
 
 def plain_utterance(entry: Mapping[str, Any], folder: Path) -> Utterance:
@@ -208,7 +208,7 @@ def _cut_fields(cut: Mapping[str, Any], supervision: Mapping[str, Any]) -> dict[
 
 
 def _span(entry: Mapping[str, Any]) -> tuple[float, float | None]:
-    """Start and duration in seconds."""
+    """The start and duration in seconds."""
     start, duration = entry.get("start"), entry.get("duration")
     if start is not None and not (_is_number(start) and start >= 0):
         raise BadEntry(f"start is {start!r}; a number of seconds, 0 or more, is expected")

@@ -1,4 +1,4 @@
-"""Whom the two sides of a list's trials stand for: utterances and their speakers."""
+"""The two sides of a list's trials, and whom they stand for: utterances and their speakers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Source = Literal["manifest", "target trials"]
 
 @dataclass(frozen=True, eq=False)
 class Sides:
-    """What `trials.names` stand for.
+    """The utterances and speakers that `trials.names` stand for.
 
     Attributes:
         utterances: each once.
@@ -104,7 +104,7 @@ class _Part:
 
 
 def _tests_and_members(trials: Trials, enrolments: Enrolments) -> list[Names]:
-    """What stands for utterances where the enrolment side stands for models."""
+    """The names that stand for utterances where the enrolment side stands for models."""
     is_model = np.array([name in enrolments.models for name in trials.names])
     unknown, wrong = np.flatnonzero(~is_model[trials.enrol]), np.flatnonzero(is_model[trials.test])
     if unknown.size:
@@ -140,7 +140,7 @@ def _links(trials: Trials, members: Sequence[Rows]) -> Iterable[tuple[int, int]]
 
 
 def _linked(count: int, links: Iterable[tuple[int, int]]) -> Rows:
-    """(count,) the connected component of each of `count` nodes, numbered in order of appearance."""
+    """The connected component of each of `count` nodes, (count,), numbered in order of appearance."""
     parent = list(range(count))
 
     def root(node: int) -> int:

@@ -60,7 +60,7 @@ class Trials:
 
 @dataclass(frozen=True)
 class _Form:
-    """Which of three fields is the label, and which labels there are; the others are enrolment and test."""
+    """The form of a line: the place and the words of the label; the other two fields are enrolment and test."""
 
     expected: str
     labels: Mapping[bytes, bool]
@@ -129,16 +129,16 @@ def read_names(path: str | Path) -> list[str]:
 
 
 class Names(Protocol):
-    """What names utterances: a trial list, or a list of enrolment models."""
+    """A list that names utterances: a trial list, or a list of enrolment models."""
 
     @property
     def path(self) -> Path:
-        """Where it was read."""
+        """The file that it was read from."""
         ...
 
     @property
     def names(self) -> Sequence[str]:
-        """Utterances as the list calls them, each once."""
+        """The utterances as the list calls them, each once."""
         ...
 
     def line_of(self, name: int) -> int:

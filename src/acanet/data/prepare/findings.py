@@ -1,4 +1,4 @@
-"""What preparing recordings came to: for people, and as JSON."""
+"""The report of what preparing recordings came to: for people, and as JSON."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SHOWN = 10
 
 @dataclass(frozen=True, slots=True)
 class Durations:
-    """Of the utterances that were kept, in seconds; `deciles` are the nine from 10 % to 90 %."""
+    """The durations of the utterances that were kept, in seconds; `deciles` are the nine from 10 % to 90 %."""
 
     min: float
     median: float
@@ -31,7 +31,7 @@ class Durations:
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """What one split holds."""
+    """The contents of one split."""
 
     utterances: int
     speakers: int
@@ -40,7 +40,7 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """What was found of a part of a corpus, beside what was published; before anything was left out."""
+    """The coverage of a part of a corpus: what was found, beside what was published; before anything was left out."""
 
     utterances: int
     speakers: int
@@ -49,11 +49,11 @@ class Coverage:
 
     @property
     def complete(self) -> bool:
-        """Whether nothing is missing."""
+        """True where nothing is missing."""
         return self.utterances >= self.published_utterances and self.speakers >= self.published_speakers
 
     def describe(self) -> str:
-        """`12 of 34 utterances, 5 of 6 speakers`, for people."""
+        """The coverage for people: `12 of 34 utterances, 5 of 6 speakers`."""
         if not self.utterances:
             return f"absent ({self.published_utterances:,} utterances, {self.published_speakers:,} speakers)"
         return (
@@ -64,7 +64,7 @@ class Coverage:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What `prepare` kept and left out.
+    """The report of what `prepare` kept and left out.
 
     Attributes:
         utterances: how many were kept.

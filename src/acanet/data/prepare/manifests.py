@@ -13,7 +13,6 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from rich.console import Console
@@ -22,7 +21,9 @@ from rich.progress import track
 from acanet.audio.blocks import Waveform
 from acanet.audio.recording import channel_count, content_hash, read_audio
 from acanet.config.files import written_folder
-from acanet.data.corpora import LAYOUTS, LeftOut, Part, Split
+from acanet.data.corpora.kinds import Kind
+from acanet.data.corpora.layout import LeftOut, Part, Split
+from acanet.data.corpora.layouts import LAYOUTS
 from acanet.data.lists.manifest import Utterance
 from acanet.data.parallel import spread
 from acanet.data.prepare.findings import MISSING, OTHER_SPEAKER, SHOWN, Coverage, Durations, Report, Share
@@ -37,8 +38,6 @@ from acanet.data.prepare.splits import (
     split_by_part,
 )
 from acanet.errors import AcanetError, BadAudio, BadConfig, BadManifest
-
-Kind = Literal["folder", "jsonl", "csv", "kaldi", "cnceleb", "librispeech", "speechocean762", "voxceleb", "wsj0"]
 
 SHORTEST = 0.5
 """Seconds; shorter utterances are left out."""
@@ -152,7 +151,7 @@ def _check_found(groups: Groups, parts: Mapping[str, Part], lists: Lists, source
 
 @dataclass(frozen=True, slots=True)
 class Unfit:
-    """Why an utterance cannot be used."""
+    """The reason why an utterance cannot be used."""
 
     reason: str
     detail: str
@@ -160,7 +159,7 @@ class Unfit:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What decoding tells about an utterance: its file (rate, samples, channels), its piece, its content.
+    """An utterance as decoding finds it: its file (rate, samples, channels), its piece, its content.
 
     With a flaw it is nothing to train on.
     """
@@ -175,7 +174,7 @@ class Measured:
 
     @property
     def seconds(self) -> float:
-        """How long the piece is."""
+        """The length of the piece, in seconds."""
         return self.count / self.rate
 
 
@@ -185,7 +184,7 @@ Piece = tuple[float, float | None]
 
 
 def _measure(utterances: Sequence[Utterance], workers: int, progress: bool) -> list[Finding]:
-    """What is found about each utterance; a file is decoded once, whatever the number of its utterances."""
+    """The findings about each utterance; a file is decoded once, whatever the number of its utterances."""
     of_file: dict[Path, list[int]] = {}
     for index, utterance in enumerate(utterances):
         of_file.setdefault(utterance.path, []).append(index)
@@ -247,7 +246,7 @@ Kept = list[tuple[Utterance, Measured]]
 
 
 def _sift(groups: Groups, workers: int, progress: bool) -> tuple[dict[Split, Kept], list[LeftOut]]:
-    """What is fit for use, and the rest.
+    """The utterances that are fit for use, and the rest.
 
     Train is without flawed utterances, and without those that have the content of an earlier one or of a test.
     """
@@ -268,7 +267,7 @@ def _sift(groups: Groups, workers: int, progress: bool) -> tuple[dict[Split, Kep
 
 
 def _problem(split: Split, utterance: Utterance, measured: Measured, first_with: dict[str, Utterance]) -> Unfit | None:
-    """Why an utterance cannot be used; `first_with` has the first utterance of each content so far."""
+    """The reason why an utterance cannot be used; `first_with` has the first utterance of each content so far."""
     if measured.flaw:
         return measured.flaw if split == "train" else None
     first = first_with.setdefault(measured.audio_hash, utterance)

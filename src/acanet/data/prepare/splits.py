@@ -1,4 +1,4 @@
-"""Which manifest an utterance goes into: by the part of its corpus, by a list, or by a draw of its speaker."""
+"""The split that an utterance goes into: by the part of its corpus, by a list, or by a draw of its speaker."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import get_args
 
 import numpy as np
 
-from acanet.data.corpora import Layout, LeftOut, Split
+from acanet.data.corpora.layout import Layout, LeftOut, Split
 from acanet.data.lists.manifest import Utterance
 from acanet.data.lists.trials import finder, read_names
 from acanet.errors import BadManifest
@@ -22,7 +22,7 @@ Groups = dict[Split, list[Utterance]]
 
 
 def split_by_part(utterances: Sequence[Utterance], layout: Layout) -> Groups:
-    """Each utterance into the split of its part; without parts, all into train."""
+    """Put each utterance into the split of its part; without parts, all into train."""
     groups: Groups = {split: [] for split in SPLITS}
     if not layout.parts:
         return groups | {"train": list(utterances)}
@@ -36,7 +36,7 @@ def split_by_part(utterances: Sequence[Utterance], layout: Layout) -> Groups:
 
 
 def split_by_lists(utterances: Sequence[Utterance], lists: Lists, source: Path) -> tuple[Groups, list[LeftOut]]:
-    """The listed utterances into the splits of their lists, in the order of `utterances`.
+    """Put the listed utterances into the splits of their lists, in the order of `utterances`.
 
     Args:
         utterances: what was found.
@@ -116,7 +116,7 @@ def draw_dev(
 
 
 def first_losses(left_out: Sequence[LeftOut]) -> str:
-    """How many were left out, and the first of them, for an error before `left_out.csv` is there."""
+    """The number of utterances left out, and the first of them, for an error before `left_out.csv` is there."""
     if not left_out:
         return "none left out"
     first = left_out[0]

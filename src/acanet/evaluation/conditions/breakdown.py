@@ -92,11 +92,11 @@ def _changed(names: Sequence[str], again: Remeasure, babble: Path | None) -> dic
     """The conditions that are made; all degradations are ready before the first utterance is embedded."""
     with tempfile.TemporaryDirectory(prefix="acanet-") as folder:
         shop = Workshop(again.scorer.sides.utterances, again.encoder.rate, again.seed, Path(folder), babble)
-        levels = {name: MADE[name].levels(shop) for name in names}
+        made = {name: MADE[name].degradations(shop) for name in names}
         return {
             name: (
                 Condition(name=name, kind="change", about=MADE[name].about),
-                [row for level in levels[name] for row in again(level)],
+                [row for degradation in made[name] for row in again(degradation)],
             )
             for name in names
         }

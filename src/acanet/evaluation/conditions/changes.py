@@ -39,7 +39,7 @@ SIDES: tuple[Literal["test", "both"], ...] = ("test", "both")
 
 
 class Workshop(NamedTuple):
-    """What degradations are made with.
+    """The means that degradations are made with.
 
     Attributes:
         utterances: to be made worse.
@@ -60,7 +60,7 @@ class Made(NamedTuple):
     """A condition that is made, in words, and how."""
 
     about: str
-    levels: Callable[[Workshop], list[Degradation]]
+    degradations: Callable[[Workshop], list[Degradation]]
 
 
 def _noise(_: Workshop) -> list[Degradation]:
@@ -125,11 +125,11 @@ class Remeasure:
     seed: int
 
     def __call__(self, degradation: Degradation) -> list[Row]:
-        """With the test side made worse, and with both: two rows from one embedding.
+        """The rows of the list with its test side made worse, and with both: two from one embedding.
 
-        A level that leaves less than the model needs has no figure.
+        A severity that leaves less than the model needs has no figure.
         """
-        keeps, name, group = degradation.keeps, degradation.kind, degradation.level
+        keeps, name, group = degradation.keeps, degradation.kind, degradation.severity
         if keeps is not None and keeps < self.encoder.needed_seconds:
             lack = f"the model needs {self.encoder.needed_seconds:g} s"
             return [bare_row(name, group, side, self.pairs, lack) for side in SIDES]

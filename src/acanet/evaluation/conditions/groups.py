@@ -27,7 +27,7 @@ MIXED, UNKNOWN = -1, -2
 
 @dataclass(frozen=True, eq=False)
 class Grouping:
-    """To which group each trial belongs.
+    """The group that each trial belongs to.
 
     Attributes:
         labels: of the groups, in order.
@@ -42,7 +42,7 @@ class Grouping:
 
 
 def fields_of(utterances: Sequence[Utterance]) -> list[str]:
-    """What the manifest says of at least one utterance, by name, in alphabetical order."""
+    """The names of fields that the manifest has of at least one utterance, in alphabetical order."""
     return sorted({name for utterance in utterances for name in utterance.fields})
 
 

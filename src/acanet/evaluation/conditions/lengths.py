@@ -148,14 +148,14 @@ def _apart(rows: Sequence[int], utterances: Sequence[Utterance]) -> list[int]:
 
 
 def _lack(length: float, speakers: int, encoder: Embedder) -> str:
-    """Why a length has no figure; empty: it has one."""
+    """The reason why a length has no figure; empty: it has one."""
     if length < encoder.needed_seconds:
         return f"the model needs {encoder.needed_seconds:g} s"
     return f"{speakers} speakers have enough audio, {FEWEST_SPEAKERS} are needed" if speakers < FEWEST_SPEAKERS else ""
 
 
 def _trials(speakers: int) -> tuple[Pairs, NDArray[np.intp], NDArray[np.intp]]:
-    """Every two speakers, and everybody with himself, in every order; and the rows of both sides, (trials,) each."""
+    """Trials of every two speakers, and everybody with himself, in every order; rows of both sides, (trials,) each."""
     enrol, test, order = np.indices((speakers, speakers, ORDERS)).reshape(3, -1)
     return Pairs(enrol == test, enrol, test), enrol * ORDERS + order, test * ORDERS + order
 

@@ -33,17 +33,17 @@ class Pairs:
     test: NDArray[np.intp]
 
     def __getitem__(self, chosen: NDArray[np.bool_]) -> Pairs:
-        """Those trials of which `chosen`, (trials,), is true."""
+        """The trials of which `chosen`, (trials,), is true."""
         return Pairs(self.target[chosen], self.enrol[chosen], self.test[chosen])
 
     @property
     def speakers(self) -> int:
-        """How many there are."""
+        """The number of speakers."""
         return len(np.union1d(self.enrol, self.test))
 
     @property
     def lack(self) -> str:
-        """Why these trials have no figure; empty: they have one."""
+        """The reason why these trials have no figure; empty: they have one."""
         targets = np.count_nonzero(self.target)
         if not targets:
             return "no target trials"
@@ -57,7 +57,7 @@ class Pairs:
 
 @dataclass(frozen=True)
 class Bootstrap:
-    """How intervals are drawn: so many replicates, from a seed."""
+    """The draws that give intervals: so many replicates, from a seed."""
 
     replicates: int
     seed: int
@@ -101,13 +101,13 @@ class Resampled:
     themselves: int
 
     def measure(self) -> Measure:
-        """A rate with its 95 % interval."""
+        """The rate with its 95 % interval."""
         values, low, high = self._ends()
         (low,), (high,) = unseen(values, low, high, self.themselves)
         return Measure(value=self.value, low=low, high=high)
 
     def ratio(self, other: Resampled) -> Measure | None:
-        """To another figure of the same draws, paired; None where that is 0, of everybody or in a replicate."""
+        """The ratio to another figure of the same draws; None where that is 0, of everybody or in a replicate."""
         if not other.value or not other.found.all():
             return None
         quotient = Resampled(self.value / other.value, self.found / other.found, self.drawn, self.themselves)

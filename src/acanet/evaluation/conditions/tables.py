@@ -29,7 +29,7 @@ class Row(Strict):
 
 
 class Condition(Strict):
-    """What a name in `--by` meant."""
+    """The meaning of a name in `--by`."""
 
     name: str
     kind: Literal["field", "change", "length"] = Field(
@@ -41,7 +41,7 @@ class Condition(Strict):
 
 
 class Conditions(Strict):
-    """What `conditions.json` holds."""
+    """The contents of `conditions.json`."""
 
     clean: Measure = Field(description="EER of the whole list as it is")
     replicates: int = Field(description="of the bootstrap over speakers that gave the intervals")
@@ -63,7 +63,7 @@ class Conditions(Strict):
         return max(rates) / min(rates) if len(rates) > 1 and min(rates) > 0 else None
 
     def table(self) -> str:
-        """Markdown; rates in per cent, with their 95 % intervals."""
+        """The rows as a table in Markdown; rates in per cent, with their 95 % intervals."""
         lines = [
             "| condition | group | side | targets | nontargets | speakers | EER, % | to clean | |",
             "|---|---|---|---:|---:|---:|---:|---:|---|",

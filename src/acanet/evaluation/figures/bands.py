@@ -16,7 +16,7 @@ GRID = 1 / (1 + np.exp(-np.linspace(-11.5, 11.5, 1000)))
 
 @dataclass(frozen=True, eq=False)
 class Band:
-    """Where a curve would be with other speakers: a 95 % interval at each point of the horizontal axis by itself.
+    """The band in which a curve would be with other speakers: a 95 % interval at each point of the horizontal axis.
 
     Attributes:
         across: (points,) place on the horizontal axis, ascending.
@@ -69,7 +69,7 @@ def det_band(
 
 @dataclass(frozen=True, eq=False)
 class Weighed:
-    """What trials weigh: the first row as the list is, the others under draws of the speakers.
+    """The weights of trials: the first row as the list is, the others under draws of the speakers.
 
     Attributes:
         drawn: (1 + replicates, speakers) how often each was drawn.

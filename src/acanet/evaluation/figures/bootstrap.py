@@ -39,7 +39,7 @@ LEVEL = 0.05
 
 
 class Speakers:
-    """Who speaks in the trials of a list, as numbers from 0.
+    """The speakers in the trials of a list, as numbers from 0.
 
     Attributes:
         target: (trials,) whether both sides are one speaker.
@@ -73,16 +73,16 @@ class Speakers:
 
     @property
     def themselves(self) -> NDArray[np.intp]:
-        """Those with target trials."""
+        """The speakers with target trials."""
         return np.unique(self.enrol[self.target])
 
     def weights(self, drawn: Floats) -> Floats:
-        """What each trial weighs, (trials,), when each speaker counts as often as `drawn`, (speakers,), says."""
+        """The weight of each trial, (trials,), when each speaker counts as often as `drawn`, (speakers,), says."""
         weights: Floats = drawn[self.enrol] * np.where(self.target, 1.0, drawn[self.test])
         return weights
 
     def draws(self, replicates: int, seed: int | Sequence[int]) -> Floats:
-        """How often each speaker is drawn, (replicates, speakers); one without trials of both classes is made again.
+        """The times that each speaker is drawn, (replicates, speakers); a draw without both classes is made again.
 
         Raises:
             BadArgument: for fewer than one replicate, or trials of one class.
@@ -105,7 +105,7 @@ class Speakers:
 
 
 def ends(values: Floats, found: Floats, drawn: Floats, *, paired: bool = False) -> tuple[Floats, Floats]:
-    """Where the intervals begin and end, (figures,) each.
+    """The lower and upper ends of intervals, (figures,) each.
 
     Args:
         values: (figures,) of everybody.

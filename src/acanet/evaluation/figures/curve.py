@@ -31,7 +31,7 @@ class _Class:
     costs: Floats
 
     def weights(self, drawn: Floats) -> Iterator[Floats]:
-        """What the trials weigh, in blocks; drawn: (speakers,)."""
+        """The weights of the trials, in blocks; drawn: (speakers,)."""
         for start in range(0, len(self.costs), _BLOCK):
             weights = np.take(drawn, self.speakers[0][start : start + _BLOCK])
             for speaker in self.speakers[1:]:
@@ -39,7 +39,7 @@ class _Class:
             yield weights
 
     def under(self, drawn: Floats) -> tuple[Floats, Floats, Floats]:
-        """What weighs at or above and below each corner, as shares, (corners,) each, and the mean costs, (costs,)."""
+        """The shares of weight at or above and below each corner, (corners,) each, and the mean costs, (costs,)."""
         below, costs = np.zeros(len(self.below)), np.zeros(self.costs.shape[1])
         start, total = 0, 0.0
         for weights in self.weights(drawn):

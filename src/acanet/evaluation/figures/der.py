@@ -106,7 +106,7 @@ def _times(turns: Sequence[Turn]) -> Floats:
 
 
 def _active(turns: Sequence[Turn], times: Floats) -> Floats:
-    """(speakers, times) 1 where a speaker talks."""
+    """A table, (speakers, times), of ones where a speaker talks."""
     names = sorted({turn.speaker for turn in turns})
     active = np.zeros((len(names), len(times)))
     for turn in turns:
@@ -116,7 +116,7 @@ def _active(turns: Sequence[Turn], times: Floats) -> Floats:
 
 
 def _near(times: Floats, borders: Floats, collar: float) -> NDArray[np.bool_]:
-    """(times,) whether a border is less than a collar away."""
+    """A mask of the times, (times,), from which a border is less than a collar away."""
     if not len(borders):
         return np.zeros(len(times), np.bool_)
     borders = np.sort(borders)

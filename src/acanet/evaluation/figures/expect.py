@@ -33,11 +33,11 @@ class Expectation:
     bound: float
 
     def __str__(self) -> str:
-        """As `parse_expectation` reads it."""
+        """The expectation as `parse_expectation` reads it."""
         return f"{self.figure}{self.operator}{self.bound!r}"
 
     def holds(self, figures: Mapping[str, Measure]) -> bool:
-        """Whether the figure keeps to the bound; its interval does not count.
+        """True where the figure keeps to the bound; its interval does not count.
 
         Raises:
             AcanetError: for a figure that is not among them, with the nearest one that is.

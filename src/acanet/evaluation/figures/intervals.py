@@ -91,7 +91,7 @@ def differences(
     replicates: int = 1000,
     seed: int = 0,
 ) -> dict[str, Measure]:
-    """By how much each figure of one system is above that of another on the same trials.
+    """The differences of the figures of two systems on the same trials: by how much the one is above the other.
 
     Paired: every replicate takes both figures from the same draw of speakers, so what the speakers do to both systems
     alike does not widen the interval. One that does not hold 0 says that the systems differ.
@@ -226,11 +226,11 @@ class _Resampled:
     found: Floats
 
     def __sub__(self, other: _Resampled) -> _Resampled:
-        """By how much they are above those of another system in the same draws."""
+        """The differences of the figures to those of another system in the same draws."""
         return _Resampled(self.names, self.values - other.values, self.found - other.found)
 
     def __truediv__(self, other: _Resampled) -> _Resampled:
-        """How many times those of another system in the same draws they are, of the figures that it never has at 0."""
+        """The ratios to the figures of another system in the same draws, of those that it never has at 0."""
         kept = (other.values != 0) & other.found.all(axis=0)
         names = [name for name, keep in zip(self.names, kept, strict=True) if keep]
         return _Resampled(names, self.values[kept] / other.values[kept], self.found[:, kept] / other.found[:, kept])

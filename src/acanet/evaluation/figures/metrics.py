@@ -68,7 +68,7 @@ def eer(scores: ArrayLike, target: ArrayLike, weights: ArrayLike | None = None) 
 
 
 def equal_error_rate(fmr: Floats, fnmr: Floats) -> float:
-    """`eer` of a curve that `error_rates` gave."""
+    """The `eer` of a curve that `error_rates` gave."""
     difference = fnmr - fmr  # ascends from -1, all accepted, to 1, none
     above = int(np.searchsorted(difference, 0.0))
     below = above - 1
@@ -159,7 +159,7 @@ def detection_cost(fmr: Rate, fnmr: Rate, point: OperatingPoint) -> Rate:
 
 
 def least_cost(fmr: Floats, fnmr: Floats, point: OperatingPoint) -> float:
-    """`min_dcf` of a curve, or of its convex hull, which has the same."""
+    """The `min_dcf` of a curve, or of its convex hull, which has the same."""
     return float(np.min(detection_cost(fmr, fnmr, point)))
 
 
@@ -206,13 +206,13 @@ def cllr(llrs: ArrayLike, target: ArrayLike, weights: ArrayLike | None = None) -
 
 
 def llr_bits(llrs: Floats, target: NDArray[np.bool_]) -> Floats:
-    """What each log-likelihood ratio costs, (trials,) bits: how surprising the truth is at even odds."""
+    """The cost of each log-likelihood ratio, (trials,) bits: how surprising the truth is at even odds."""
     bits: Floats = np.logaddexp(0.0, np.where(target, -llrs, llrs)) / np.log(2)
     return bits
 
 
 def min_cllr(scores: ArrayLike, target: ArrayLike, weights: ArrayLike | None = None) -> float:
-    """`cllr` of the best log-likelihood ratios that keep the order of the scores, from 0 to 1.
+    """The `cllr` of the best log-likelihood ratios that keep the order of the scores, from 0 to 1.
 
     These are the slopes of the ROC's convex hull. Chosen on the very trials, they are a bound, not a calibration.
     Arguments and errors: `error_rates`.
@@ -225,7 +225,7 @@ def min_cllr(scores: ArrayLike, target: ArrayLike, weights: ArrayLike | None = N
 
 
 def hull_cllr(fmr: Floats, fnmr: Floats) -> float:
-    """`min_cllr` of a convex hull.
+    """The `min_cllr` of a convex hull.
 
     An edge of it holds the shares p of the targets and q of the nontargets, all with the ratio p / q.
     """
@@ -246,7 +246,7 @@ def auc(scores: ArrayLike, target: ArrayLike, weights: ArrayLike | None = None) 
 
 
 def area_under(fmr: Floats, fnmr: Floats) -> float:
-    """`auc` of a curve."""
+    """The `auc` of a curve."""
     return float(-np.diff(fmr) @ (2 - fnmr[1:] - fnmr[:-1]) / 2)
 
 
@@ -265,7 +265,7 @@ def fnmr_at(scores: ArrayLike, target: ArrayLike, fmr: float, weights: ArrayLike
 
 
 def miss_rate_at(fmr: Floats, fnmr: Floats, most: float) -> float:
-    """`fnmr_at` of a curve, where FMR is at most `most`."""
+    """The `fnmr_at` of a curve, where FMR is at most `most`."""
     return float(fnmr[np.argmax(fmr <= most)])
 
 
@@ -311,12 +311,12 @@ def _checked_weights(weights: ArrayLike | None, target: NDArray[np.bool_]) -> Fl
 
 
 def _running(values: Floats) -> Floats:
-    """(n,) -> (n + 1,) sums of all that come before."""
+    """The sums of all that come before: (n,) -> (n + 1,)."""
     total: Floats = np.concatenate(([0.0], np.cumsum(values)))
     return total
 
 
 def _times_log2(share: Floats) -> Floats:
-    """share * log2(share), 0 at 0."""
+    """The product of a share and its binary logarithm, 0 at 0."""
     product: Floats = share * np.log2(np.where(share > 0, share, 1.0))
     return product

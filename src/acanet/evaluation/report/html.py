@@ -13,8 +13,8 @@ from acanet.evaluation.conditions.tables import Conditions
 from acanet.evaluation.explain import Attended
 from acanet.evaluation.figures import words as figures
 from acanet.evaluation.names import without_folder
-from acanet.evaluation.report.zoo import Mistakes, Zoo
-from acanet.evaluation.result import Card
+from acanet.evaluation.report.errors_by_speaker import Mistakes, Zoo
+from acanet.evaluation.result import ResultsCard
 from acanet.scoring.measure import Measure
 
 TEMPLATE = "report.html.j2"
@@ -36,13 +36,13 @@ class Compared:
     """
 
     label: str
-    card: Card
+    card: ResultsCard
     differences: Mapping[str, Measure]
 
 
 @dataclass(frozen=True, eq=False)
 class Contents:
-    """What the page shows.
+    """The contents of the page.
 
     Attributes:
         label: what the system is called.
@@ -56,7 +56,7 @@ class Contents:
     """
 
     label: str
-    card: Card
+    card: ResultsCard
     others: Sequence[Compared]
     zoo: Zoo
     mistakes: Mistakes
@@ -66,7 +66,7 @@ class Contents:
 
 
 def render(contents: Contents, pictures: Mapping[str, bytes], players: Mapping[int, Players]) -> str:
-    """The page.
+    """The page as HTML.
 
     Args:
         contents: what it shows.

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from acanet.evaluation.figures.reliability import BayesErrors, Reliability
+from acanet.evaluation.figures.reliability_diagram import BayesErrors, Reliability
 from acanet.evaluation.report.plots.canvas import QUIET, TARGET, new_figure, plain, save
 
 

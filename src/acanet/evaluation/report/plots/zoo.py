@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from acanet.evaluation.report.errors_by_speaker import Kind, Zoo
 from acanet.evaluation.report.plots.canvas import NONTARGET, QUIET, TARGET, new_figure, plain, save
-from acanet.evaluation.report.zoo import Kind, Zoo
 
 SHOWN = 12
 LONGEST = 24

@@ -23,9 +23,9 @@ from acanet.data.lists.sides import Sides, find_sides
 from acanet.data.lists.trials import Trials, read_trials
 from acanet.errors import AcanetError, BadTrials, require
 from acanet.evaluation.embedding import Embedder, embed_utterances, refuse_known_speakers, refuse_trimming
-from acanet.evaluation.evaluate import warn_of_strangers
 from acanet.evaluation.figures.bootstrap import Speakers, ends
 from acanet.evaluation.figures.intervals import measure
+from acanet.evaluation.one_model import warn_of_strangers
 from acanet.evaluation.scorer import Scorer
 from acanet.scoring.calibrate import Calibration, CalibrationData, FalseAccepts, Ratio, fit, quality
 from acanet.scoring.measure import Measure
@@ -61,7 +61,7 @@ FIGURES = (
 
 @dataclass(frozen=True, eq=False)
 class CropPairs:
-    """Crops compared, (pairs,) each.
+    """Pairs of crops that were compared, (pairs,) each.
 
     Attributes:
         scores: cosines.
@@ -82,15 +82,15 @@ class CropPairs:
         return type(self)(*(getattr(self, field.name)[chosen] for field in fields(self)))
 
     def fit(self, weights: Floats | None = None) -> Ratio:
-        """See `acanet.scoring.calibrate.fit`."""
+        """The ratios that are fitted to the pairs (see `acanet.scoring.calibrate.fit`)."""
         return fit(self.scores, self.target, (self.enrol_speech, self.test_speech), weights=weights)
 
     def llr(self, ratio: Ratio) -> Floats:
-        """(pairs,) log-likelihood ratios."""
+        """The log-likelihood ratios of the pairs, (pairs,)."""
         return ratio.llr(self.scores, self.enrol_speech, self.test_speech)
 
 
-def calibrate(
+def fit_calibration(
     encoder: Embedder,
     trials_path: str | Path,
     *,
@@ -117,17 +117,17 @@ def calibrate(
     Raises:
         BadTrials, BadManifest: for a list or manifest that cannot be used, or too few speakers or trials.
         AcanetError: for an encoder that trims, or when no ratios can be fitted (see `fit`).
-        BadAudio, TooShort, SeenInTraining: as `acanet.evaluation.evaluate`.
+        BadAudio, TooShort, SeenInTraining: as `evaluate_model`.
         MissingExtra: without SciPy, before anything is decoded.
     """
     refuse_trimming(encoder)
-    require("scipy", extra="train")
+    require("scipy")
     trials = read_trials(trials_path)
     sides = find_sides(trials, manifest=manifest, audio_root=audio_root)
     warn_of_strangers(trials, sides)
     refuse_known_speakers(encoder, sides.utterances)
     _check_size(trials, sides, goal)
-    pairs, whole = compare_crops(encoder, sample_trials(trials, goal, seed), sides, seed)
+    pairs, whole = score_crops(encoder, sample_trials(trials, goal, seed), sides, seed)
     judged = cross_validated(pairs, seed, trials)
     ratio = pairs.fit()
     draws, refitted, redrawn = refit_draws(pairs, replicates, seed, trials)
@@ -182,7 +182,7 @@ def sample_trials(trials: Trials, goal: FalseAccepts | OperatingPoint, seed: int
     return _some(trials, rows)
 
 
-def compare_crops(encoder: Embedder, trials: Trials, sides: Sides, seed: int) -> tuple[CropPairs, float]:
+def score_crops(encoder: Embedder, trials: Trials, sides: Sides, seed: int) -> tuple[CropPairs, float]:
     """Score the trials of a list on crops.
 
     Of each utterance, the last crop is the whole. The others are drawn: the logarithm of the length evenly from a
@@ -276,7 +276,7 @@ def false_accept_threshold(llrs: Floats, bands: NDArray[np.intp], far: float, we
 
 
 def length_bands(pairs: CropPairs, ratio: Ratio, far: float) -> NDArray[np.intp]:
-    """Which range of speech each nontarget pair is in, (nontarget pairs,), with as many in each.
+    """The range of speech that each nontarget pair is in, (nontarget pairs,), with as many in each.
 
     So many ranges, at most `BANDS`, that each holds `LEAST_ERRORS` false accepts. The crops of a trial are the same two
     voices, so they count as one trial.

@@ -14,7 +14,7 @@ from acanet.scoring.operating_point import OperatingPoint
 
 
 @dataclass(frozen=True, eq=False)
-class Comparison:
+class PairedComparison:
     """A system beside the one that is reported.
 
     Attributes:
@@ -26,7 +26,7 @@ class Comparison:
     differences: Mapping[str, Measure]
 
     def summary(self) -> list[str]:
-        """Lines for the terminal; rates in per cent."""
+        """Lines for the terminal that tell the differences; rates in per cent."""
         card = self.result.card
         return [
             f"against {card.model} ({card.fingerprint[:12]}): its figures, and the figures above minus those",
@@ -39,7 +39,7 @@ class Comparison:
         ]
 
 
-def compare(result: Result, other: Result, *, points: Sequence[OperatingPoint] = POINTS) -> Comparison:
+def compare_paired(result: Result, other: Result, *, points: Sequence[OperatingPoint] = POINTS) -> PairedComparison:
     """Compare a system with another, paired: by the same draws of the speakers.
 
     Args:
@@ -70,4 +70,4 @@ def compare(result: Result, other: Result, *, points: Sequence[OperatingPoint] =
     )
     if (result.llrs is None) != (other.llrs is None):
         del found["min_cllr"]  # one card has that of the ratios, the other that of the scores
-    return Comparison(other, found)
+    return PairedComparison(other, found)

@@ -18,27 +18,27 @@ from pydantic import ValidationError
 from sklearn.linear_model import LogisticRegression
 
 from acanet.audio.recording import read_audio
-from acanet.cli.calibration import card_section
 from acanet.data.lists.sides import find_sides
 from acanet.data.lists.trials import Trials, read_trials
 from acanet.data.synthetic import write_corpus
 from acanet.encoder import Encoder
 from acanet.errors import AcanetError, BadArgument, BadConfig, BadTrials, MissingExtra
-from acanet.evaluation import calibrate as module
+from acanet.evaluation import calibration as module
 from acanet.evaluation.backends import train_plda
-from acanet.evaluation.calibrate import (
+from acanet.evaluation.calibrated_bundle import card_section
+from acanet.evaluation.calibration import (
     CROPS,
     CropPairs,
-    compare_crops,
     cross_validated,
     false_accept_threshold,
     length_bands,
     refit_draws,
     sample_trials,
+    score_crops,
 )
-from acanet.evaluation.evaluate import evaluate
 from acanet.evaluation.figures.bootstrap import Speakers, ends
 from acanet.evaluation.figures.metrics import cllr, min_cllr
+from acanet.evaluation.one_model import evaluate_model
 from acanet.runtime.bundle import BUNDLES, Bundle
 from acanet.scoring.calibrate import FalseAccepts, Ratio, fit, quality
 from acanet.scoring.operating_point import OperatingPoint
@@ -405,7 +405,7 @@ def test_every_trial_is_scored_once_a_crop(corpus, monkeypatch):
             return scores
 
     monkeypatch.setattr(module, "Scorer", Counting)
-    pairs, _ = compare_crops(Spectrum(), trials, find_sides(trials, audio_root=corpus), 0)
+    pairs, _ = score_crops(Spectrum(), trials, find_sides(trials, audio_root=corpus), 0)
     assert sum(scored) == CROPS * len(trials)
     assert len(pairs.scores) > 0.9 * CROPS * len(trials)
 
@@ -441,8 +441,8 @@ def test_an_encoder_that_trims_is_refused(tiny_bundle, corpus, monkeypatch):
     trimming = Encoder.load(tiny_bundle, trim=True)
     monkeypatch.setattr(trimming, "embed_waveforms", lambda _: pytest.fail("what it embeds is not trimmed"))
     for use in (
-        lambda: evaluate(trimming, corpus / "all.trials", audio_root=corpus),
-        lambda: module.calibrate(trimming, corpus / "all.trials", audio_root=corpus, goal=FalseAccepts(far=0.1)),
+        lambda: evaluate_model(trimming, corpus / "all.trials", audio_root=corpus),
+        lambda: module.fit_calibration(trimming, corpus / "all.trials", audio_root=corpus, goal=FalseAccepts(far=0.1)),
         lambda: train_plda(trimming, [corpus / "all.jsonl"]),
     ):
         with pytest.raises(AcanetError, match="trims, but this works on recordings as they are; load it without"):
@@ -452,7 +452,7 @@ def test_an_encoder_that_trims_is_refused(tiny_bundle, corpus, monkeypatch):
 def test_scipy_is_missed_before_anything_is_read(monkeypatch):
     monkeypatch.setitem(sys.modules, "scipy", None)
     with pytest.raises(MissingExtra, match="scipy"):
-        module.calibrate(Spectrum(), "nowhere.trials")
+        module.fit_calibration(Spectrum(), "nowhere.trials")
 
 
 def test_a_calibration_repeats(corpus, calibrated, tmp_path):

@@ -48,7 +48,7 @@ class SpeakerPairs:
 
     @property
     def counts(self) -> Numbers:
-        """(speakers,) how many follow each place of `order`."""
+        """The number of partners that follow each place of `order`, (speakers,)."""
         return self.end - np.arange(1, len(self.end) + 1)
 
     def at(self, numbers: Numbers) -> tuple[Numbers, Numbers]:
@@ -59,7 +59,7 @@ class SpeakerPairs:
         return self.order[one], self.order[other]
 
     def sum_over_partners(self, values: Numbers) -> Numbers:
-        """(speakers,) at each place of `order`, the sum of `values` (of speakers) over its partners."""
+        """The sums, (speakers,), at each place of `order`, of `values` (of speakers) over its partners."""
         sums = np.concatenate([[0], np.cumsum(values[self.order])])
         found: Numbers = sums[self.end] - sums[1:]
         return found
@@ -121,17 +121,17 @@ class Voices:
 
     @property
     def first_unit(self) -> Numbers:
-        """(speakers,) number of the first unit."""
+        """The number of the first unit of each speaker, (speakers,)."""
         return np.cumsum(self.units) - self.units
 
     def members(self, unit: Numbers) -> Numbers:
-        """(units, enrol) places of the utterances of units."""
+        """The places of the utterances of units, (units, enrol)."""
         speaker = self.speaker_of_unit(unit)
         first: Numbers = self.begin[speaker] + self.enrol * (unit - self.first_unit[speaker])
         return first[:, None] + np.arange(self.enrol)
 
     def target_pairs(self) -> Numbers:
-        """(units,) with how many utterances a unit can be in a target trial."""
+        """The number of utterances that a unit can be in a target trial with, (units,)."""
         found: Numbers = np.repeat(self.size, self.units) - (self.high - self.low)
         return found
 
@@ -155,12 +155,12 @@ class Voices:
         return unit, test + np.where(test >= self.low[unit], (self.high - self.low)[unit], 0)
 
     def nontarget_pairs(self, one: Numbers, other: Numbers) -> Numbers:
-        """(pairs,) how many nontarget trials there can be of pairs of speakers."""
+        """The number of nontarget trials that there can be of pairs of speakers, (pairs,)."""
         forth, back = self.units[one] * self.size[other], self.units[other] * self.size[one]
         return forth if self.enrol == 1 else forth + back
 
     def count_nontargets(self, pairs: SpeakerPairs) -> int:
-        """How many nontarget trials there can be."""
+        """The number of nontarget trials that there can be."""
         forth = self.units[pairs.order] * pairs.sum_over_partners(self.size)
         back = self.size[pairs.order] * pairs.sum_over_partners(self.units)
         return int((forth if self.enrol == 1 else forth + back).sum())

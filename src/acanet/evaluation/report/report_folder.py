@@ -13,13 +13,15 @@ from numpy.typing import NDArray
 
 from acanet.config.files import written_files
 from acanet.data.lists.manifest import Utterance
-from acanet.evaluation.compare import Comparison
+from acanet.errors import AcanetError, require
 from acanet.evaluation.conditions.tables import Conditions
 from acanet.evaluation.explain import Attended, Explanation
 from acanet.evaluation.figures.bands import det_band
 from acanet.evaluation.figures.metrics import error_rates
-from acanet.evaluation.figures.reliability import bayes_errors, reliability
+from acanet.evaluation.figures.reliability_diagram import bayes_errors, reliability
 from acanet.evaluation.figures.words import shown
+from acanet.evaluation.paired_comparison import PairedComparison
+from acanet.evaluation.report.errors_by_speaker import Mistakes, rank_speakers, worst_trials
 from acanet.evaluation.report.html import Compared, Contents, Players, render, told
 from acanet.evaluation.report.plots.attention import attention_png
 from acanet.evaluation.report.plots.conditions import conditions_png
@@ -27,8 +29,7 @@ from acanet.evaluation.report.plots.det import Curve, det_png
 from acanet.evaluation.report.plots.histogram import histogram_png
 from acanet.evaluation.report.plots.reliability import reliability_png
 from acanet.evaluation.report.plots.zoo import zoo_png
-from acanet.evaluation.report.zoo import Mistakes, rank_speakers, worst_trials
-from acanet.evaluation.result import Card, Result
+from acanet.evaluation.result import Result, ResultsCard
 
 CARD, PAGE, SCORES = "card.json", "report.html", "scores.txt.gz"
 JSON = ("zoo.json", "errors.json", "conditions.json", "attention.json")
@@ -44,7 +45,7 @@ def write_report(
     folder: Path,
     result: Result,
     *,
-    others: Sequence[Comparison] = (),
+    others: Sequence[PairedComparison] = (),
     conditions: Conditions | None = None,
     explanations: Sequence[Explanation] = (),
     command: Sequence[str] = (),
@@ -96,8 +97,20 @@ def write_report(
         (draft / PAGE).write_text(render(contents, pictures, links), encoding="utf-8")
 
 
-def summary(card: Card) -> list[str]:
-    """The card as lines for the terminal; rates in per cent."""
+def check_report_folder(folder: Path) -> None:
+    """See that a report can be written before long work that it will be about.
+
+    Raises:
+        AcanetError: for a folder that is a file.
+        MissingExtra: without matplotlib, SciPy or Jinja.
+    """
+    require("matplotlib", "scipy", "jinja2")
+    if folder.exists() and not folder.is_dir():
+        raise AcanetError(f"{folder} is a file; name a folder for the report")
+
+
+def summary(card: ResultsCard) -> list[str]:
+    """The results card as lines for the terminal; rates in per cent."""
     counts = card.counts
     lines = [
         f"{card.model} ({card.fingerprint[:12]}) on {card.trial_list}",
@@ -114,8 +127,8 @@ def summary(card: Card) -> list[str]:
     return lines
 
 
-def _labels(cards: Sequence[Card]) -> list[str]:
-    """What tells the systems apart: the model, with as much more as that takes."""
+def _labels(cards: Sequence[ResultsCard]) -> list[str]:
+    """Labels that tell the systems apart: the model, with as much more as that takes."""
     for parts in (("model",), ("model", "scoring"), ("model", "scoring", "fingerprint")):
         labels = [", ".join(str(getattr(card, part)) for part in parts) for card in cards]
         if len(set(labels)) == len(labels):
@@ -131,7 +144,7 @@ def _curve(label: str, result: Result) -> Curve:
 
 
 def _speakers(result: Result) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """On the enrolment and on the test side of each trial."""
+    """The speakers on the enrolment and on the test side of each trial."""
     speakers, trials = result.sides.speakers, result.trials
     return speakers[trials.enrol], speakers[trials.test]
 
@@ -144,7 +157,7 @@ def _write_json(draft: Path, contents: Contents) -> None:
 
 
 def _write_scores(path: Path, result: Result) -> None:
-    """`label enrol test score`, and the log-likelihood ratio if there is one, a line a trial; in blocks.
+    """Write `label enrol test score`, and the log-likelihood ratio if there is one, a line a trial; in blocks.
 
     Nine digits give back the very float32.
     """
@@ -182,7 +195,7 @@ def _draw(
 
 
 def _players(folder: Path, result: Result, mistakes: Mistakes) -> dict[int, Players]:
-    """Where the page in `folder` finds the recordings of the worst trials, by their lines."""
+    """Addresses of the recordings of the worst trials, as the page in `folder` finds them, by their lines."""
     trials, sides = result.trials, result.sides
 
     def addresses(name: int) -> list[str]:

@@ -1,4 +1,4 @@
-"""Whose trials go wrong: the speakers of a list by their errors, and its worst trials.
+"""The speakers of a list by their errors, and its worst trials: who goes wrong, and where.
 
 After Doddington et al., *Sheep, goats, lambs and wolves*, ICSLP 1998: goats are hard to recognise, lambs are those whom
 others are taken for, wolves are taken for others. Who is which depends on the list and on the threshold.
@@ -21,14 +21,14 @@ Kind = Literal["goat", "lamb", "wolf"]
 
 
 class Errors(Strict):
-    """How many trials of one kind went wrong."""
+    """The number of trials of one kind that went wrong."""
 
     errors: int
     trials: int
 
     @property
     def share(self) -> float:
-        """From 0 to 1; 0 without trials."""
+        """The share of errors, from 0 to 1; 0 without trials."""
         return self.errors / self.trials if self.trials else 0.0
 
 
@@ -42,13 +42,13 @@ class Animal(Strict):
 
 
 class Zoo(Strict):
-    """What `zoo.json` holds: every speaker, the hardest to recognise first."""
+    """The contents of `zoo.json`: every speaker, the hardest to recognise first."""
 
     threshold: float = Field(description="the score from which on a trial counts as accepted")
     speakers: tuple[Animal, ...]
 
     def overall(self, kind: Kind) -> Errors:
-        """Of all speakers as goats, lambs or wolves."""
+        """The errors of all speakers as goats, lambs or wolves."""
         parts = [getattr(animal, kind) for animal in self.speakers]
         return Errors(errors=sum(part.errors for part in parts), trials=sum(part.trials for part in parts))
 
@@ -71,7 +71,7 @@ class Mistake(Strict):
 
 
 class Mistakes(Strict):
-    """What `errors.json` holds: the trials that went most wrong, the worst first."""
+    """The contents of `errors.json`: the trials that went most wrong, the worst first."""
 
     threshold: float = Field(description="the score from which on a trial counts as accepted")
     false_accepts: tuple[Mistake, ...] = Field(description="nontarget trials of the highest scores")

@@ -1,4 +1,4 @@
-"""Whether log-likelihood ratios mean what they say."""
+"""The reliability diagram: how far log-likelihood ratios mean what they say."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def bayes_errors(llrs: Floats, target: NDArray[np.bool_], *, reach: float = 7.0,
 
 
 def _stated(llrs: Floats, weights: Floats, number: NDArray[np.intp], count: int) -> Floats:
-    """(bins,); NaN where a bin holds nothing."""
+    """The stated ratio of each bin, (bins,); NaN where a bin holds nothing."""
     chances = (1 / (1 + np.exp(np.clip(side, -500, 500))) for side in (-llrs, llrs))
     same, other = (np.bincount(number, weights * chance, minlength=count) for chance in chances)
     with np.errstate(divide="ignore", invalid="ignore"):
