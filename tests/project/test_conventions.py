@@ -19,7 +19,6 @@ MARKERS = {"BeforeValidator", "AfterValidator"}
 """How pydantic knows its validators. It makes problems of the ValueErrors in them, and `Strict.parse` a BadConfig."""
 ALLOWED = {
     "models/registry.py:register_model": "a mistake of the program that registers, told as it is imported",
-    "runtime/pieces.py:_with_rest": "a mistake of the caller, who makes sure that there is a window",
 }
 
 RENAMES = {("os", "replace"), ("os", "rename"), ("shutil", "move"), ("tempfile", "mkstemp"), ("tempfile", "mkdtemp")}
