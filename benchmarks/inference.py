@@ -176,6 +176,7 @@ def fresh(name: str) -> Any:
 def prepare(name: str, folder: Path) -> None:
     """Write a model as training does and as `acanet export` does, unless both are there."""
     from acanet.export import export as exporting
+    from acanet.export import gate
     from acanet.runtime.bundle import BundleConfig, Provenance, write_bundle
 
     if (folder / "exported" / "config.json").is_file():
@@ -189,8 +190,11 @@ def prepare(name: str, folder: Path) -> None:
         return {"whole": stages(folded)["whole"]}
 
     stages = exporting.stages
-    with mock.patch.multiple(exporting, LENGTHS=(0.5, 3.0), stages=whole_alone):  # all of it takes minutes a model
-        exporting.export(folder / "torch", folder / "exported")
+    with (  # all of it takes minutes a model
+        mock.patch.multiple(exporting, stages=whole_alone, in_pieces=lambda folded: False),
+        mock.patch.object(gate, "LENGTHS", (0.5, 3.0)),
+    ):
+        exporting.export_model(folder / "torch", folder / "exported")
 
 
 def gflop(name: str, seconds: float) -> float | None:

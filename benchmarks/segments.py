@@ -31,7 +31,7 @@ from acanet.audio.recording import read_audio
 from acanet.audio.resample import resample
 from acanet.data.lists.manifest import Utterance, read_manifest
 from acanet.evaluation.figures.der import DiarizationError, diarization_error
-from acanet.segments.find import HOP, THRESHOLD, WINDOW, hear
+from acanet.segments.find import HOP, THRESHOLD, WINDOW, find_conversation
 from acanet.segments.rttm import Turn, write_rttm
 from acanet.speech.detector import find_speech
 
@@ -178,7 +178,7 @@ def answers(encoder: Encoder, options: argparse.Namespace) -> Iterator[Answer]:
                 name = f"{speakers}-{number}"
                 soundfile.write(options.keep / f"{name}.wav", made.waveform, RATE)
                 write_rttm(options.keep / f"{name}.rttm", made.turns, name)
-            heard = hear(encoder, made.waveform, rate=RATE, window=options.window, hop=options.hop)
+            heard = find_conversation(encoder, made.waveform, rate=RATE, window=options.window, hop=options.hop)
             found = {"known": heard.turns(speakers=speakers)}
             found |= {f"{threshold:g}": heard.turns(threshold=threshold) for threshold in options.thresholds}
             errors = {

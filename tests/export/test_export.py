@@ -16,7 +16,7 @@ from acanet.encoder import Encoder
 from acanet.errors import AcanetError, ExportMismatch
 from acanet.export import export as module
 from acanet.export import gate, graphs
-from acanet.export.export import export
+from acanet.export.export import export_model
 from acanet.export.gate import LENGTHS, compare
 from acanet.models.inference import load_model
 from acanet.models.registry import model_names
@@ -31,7 +31,7 @@ from support.networks import small, waveforms
 
 @pytest.fixture(scope="module")
 def exported(tiny_bundle, tmp_path_factory):
-    return export(tiny_bundle, tmp_path_factory.mktemp("exported") / "bundle")
+    return export_model(tiny_bundle, tmp_path_factory.mktemp("exported") / "bundle")
 
 
 @pytest.fixture
@@ -178,7 +178,7 @@ def test_a_wrong_reach_is_noticed_by_the_export(quick, tiny_bundle, tmp_path, mo
     assert around > stride
     monkeypatch.setattr(module, "reach", lambda _: (0, stride))
     with pytest.raises(ExportMismatch, match=r"recordings of .* s, in pieces: embeddings differ"):
-        export(tiny_bundle, tmp_path / "new")
+        export_model(tiny_bundle, tmp_path / "new")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -209,13 +209,13 @@ def test_an_export_is_replaced_and_nothing_else(quick, tiny_bundle, tmp_path):
         assert "not an exported bundle; name another folder" in answer.err
     assert Bundle.load(copy).weights()
     for _ in range(2):
-        export(tiny_bundle, tmp_path / "exported")
+        export_model(tiny_bundle, tmp_path / "exported")
     assert check(Bundle.load(tmp_path / "exported")) < 1e-5
 
 
 def test_an_exported_bundle_cannot_be_exported(exported, tmp_path):
     with pytest.raises(AcanetError, match="an exported bundle has no weights for torch"):
-        export(exported.bundle.folder, tmp_path / "again")
+        export_model(exported.bundle.folder, tmp_path / "again")
 
 
 def test_a_model_that_cannot_be_traced_says_so(monkeypatch, tiny_bundle, tmp_path):
@@ -224,7 +224,7 @@ def test_a_model_that_cannot_be_traced_says_so(monkeypatch, tiny_bundle, tmp_pat
 
     monkeypatch.setattr(graphs.torch.onnx, "export", refuse)
     with pytest.raises(AcanetError, match=r"graph 'whole' cannot be exported: .* no such operator"):
-        export(tiny_bundle, tmp_path / "new")
+        export_model(tiny_bundle, tmp_path / "new")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -239,7 +239,7 @@ def test_every_model_can_be_exported(name, tmp_path):
         Provenance(),
         "# small\n",
     )
-    done = export(source.folder, tmp_path / "exported")
+    done = export_model(source.folder, tmp_path / "exported")
     assert max(done.alone, done.padded) < 1e-5
     assert (done.in_pieces is None) == (done.bundle.graphs.pieces is None)
     assert (done.in_pieces or 0.0) < 1e-5

@@ -15,7 +15,7 @@ from acanet.errors import AcanetError
 from acanet.export import export as module
 from acanet.export import gate, twins
 from acanet.export import precision as conversion
-from acanet.export.export import export
+from acanet.export.export import export_model
 from acanet.export.precision import convert
 from acanet.export.twins import ErrorRates, TrialList, Twin, compare
 from acanet.runtime.bundle import Bundle
@@ -32,7 +32,7 @@ def plain(tiny_bundle, tmp_path_factory):
     """The float32 export of the tiny model."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(gate, "LENGTHS", (0.5, 0.9, 1.3))
-        return export(tiny_bundle, tmp_path_factory.mktemp("float32") / "bundle").bundle
+        return export_model(tiny_bundle, tmp_path_factory.mktemp("float32") / "bundle").bundle
 
 
 @pytest.fixture(scope="module")
@@ -55,8 +55,8 @@ def made(plain, tiny_bundle, trials, tmp_path_factory):
         patch.setattr(gate, "LENGTHS", (0.5, 0.9, 1.3))
         folder = tmp_path_factory.mktemp("twins")
         return {
-            "int8": export(tiny_bundle, folder / "int8", precision="int8", trials=trials),
-            "fp16": export(tiny_bundle, folder / "fp16", precision="fp16"),
+            "int8": export_model(tiny_bundle, folder / "int8", precision="int8", trials=trials),
+            "fp16": export_model(tiny_bundle, folder / "fp16", precision="fp16"),
         }
 
 

@@ -48,6 +48,10 @@ ROOMS = {
     "runtime.choices": Room(),
     "runtime.onnx": Room("acanet.errors acanet.runtime numpy onnxruntime"),
     "runtime.load": Room("acanet.errors acanet.runtime", inside="acanet.models"),
+    "runtime.embedding_file": Room(
+        "acanet.errors acanet.config.files acanet.runtime numpy",
+        inside="acanet.encoder",  # for its type alone
+    ),
     "runtime.bundle": Room(
         "acanet.errors acanet.config acanet.scoring acanet.runtime.choices numpy pydantic", inside="safetensors"
     ),
@@ -59,7 +63,7 @@ ROOMS = {
     "data.corpora.kinds": Room(),
     "models.inference": Room("acanet.errors acanet.runtime acanet.models numpy torch"),  # arrays in, arrays out
     "models": Room("acanet.errors acanet.config acanet.runtime.front_end torch pydantic"),
-    "export.precision": Room("acanet.errors acanet.export.graphs acanet.runtime.bundle numpy onnx onnxruntime"),
+    "export.precision": Room("acanet.errors acanet.export.graphs acanet.runtime.choices numpy onnx onnxruntime"),
     "export.twins": Room(
         "acanet.errors acanet.audio acanet.encoder acanet.evaluation acanet.export acanet.runtime acanet.scoring numpy "
         "onnx"
@@ -98,7 +102,7 @@ ROOMS = {
         "acanet.models.weight_layouts rich typer",
         inside="acanet",
     ),
-    "__init__": Room("acanet.errors", inside="acanet.encoder acanet.scoring"),
+    "__init__": Room("acanet.errors", inside="acanet"),  # the declared face loads a member when it is asked for
     "__main__": Room("acanet.cli"),
 }
 

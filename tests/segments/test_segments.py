@@ -20,7 +20,7 @@ from acanet.runtime.bundle import BUNDLES
 from acanet.runtime.stream import RecordedStream
 from acanet.segments import find
 from acanet.segments.cluster import closeness, cluster
-from acanet.segments.find import hear
+from acanet.segments.find import find_conversation
 from acanet.segments.rttm import Turn, rttm
 from acanet.segments.timeline import turns_of
 from acanet.speech.speech import Speech
@@ -47,7 +47,7 @@ def talk():
 
 @pytest.fixture(scope="module")
 def heard(talk):
-    return hear(Encoder.load(), talk[0])
+    return find_conversation(Encoder.load(), talk[0])
 
 
 # Clusters
@@ -217,11 +217,11 @@ def test_one_voice_is_one(talk):
     from acanet.data.synthetic import SyntheticVoice, synthesise
 
     alone = np.concatenate([synthesise(SyntheticVoice.draw(3, 4), 5.0, [9, number]) for number in range(4)])
-    assert {turn.speaker for turn in hear(Encoder.load(), alone).turns()} == {"speaker1"}
+    assert {turn.speaker for turn in find_conversation(Encoder.load(), alone).turns()} == {"speaker1"}
 
 
 def test_without_calibration_the_number_has_to_be_said(talk, tiny_bundle):
-    heard = hear(Encoder.load(tiny_bundle), talk[0])
+    heard = find_conversation(Encoder.load(tiny_bundle), talk[0])
     assert not heard.calibrated
     assert abs(heard.close).max() <= 1 + 1e-6
     with pytest.raises(NotCalibrated, match="no calibration"):
@@ -243,15 +243,15 @@ def test_choices_that_cannot_be(heard, how, words):
 def test_what_cannot_be_heard_says_why(talk, tmp_path, monkeypatch):
     encoder = Encoder.load()
     with pytest.raises(BadAudio):
-        hear(encoder, tmp_path / "none.wav")
+        find_conversation(encoder, tmp_path / "none.wav")
     with pytest.raises(NoSpeech):
-        hear(encoder, np.zeros(3 * RATE, np.float32))
+        find_conversation(encoder, np.zeros(3 * RATE, np.float32))
     monkeypatch.setattr(find, "MOST", 5)
     with pytest.raises(AcanetError, match="cut the recording"):
-        hear(encoder, talk[0])
+        find_conversation(encoder, talk[0])
     monkeypatch.setattr(RecordedStream, "speech", lambda *_: Speech([(1.0, 1.3), (2.0, 2.4)]))
     with pytest.raises(TooShort, match=r"0\.40 s of speech"):
-        hear(encoder, talk[0])
+        find_conversation(encoder, talk[0])
 
 
 # The command
@@ -346,8 +346,8 @@ def test_real_voices(benchmark, shared):
     one_voice, error = 0, DiarizationError()
     for number in range(5):
         alone, two = (benchmark.conversation(sources, speakers, [0, speakers, number]) for speakers in (1, 2))
-        one_voice += len({turn.speaker for turn in hear(encoder, alone.waveform).turns()}) == 1
-        found = hear(encoder, two.waveform).turns(speakers=2)
+        one_voice += len({turn.speaker for turn in find_conversation(encoder, alone.waveform).turns()}) == 1
+        found = find_conversation(encoder, two.waveform).turns(speakers=2)
         error += diarization_error(two.turns, found, overlap=False)
     assert one_voice >= 4
     assert error.rate < 0.1

@@ -40,7 +40,7 @@ def export(
         raise typer.BadParameter("--audio-root and --manifest say where the names in --trials are; give a list")
     if trials is not None:
         require_names(audio_root, manifest)
-    from acanet.export.export import export as export_model
+    from acanet.export.export import export_model
     from acanet.export.twins import TrialList
 
     chosen = None if trials is None else TrialList(trials, manifest=manifest, audio_root=audio_root)

@@ -49,7 +49,7 @@ class Exported:
     twin: Twin | None = None
 
 
-def export(
+def export_model(
     model: str | Path,
     output: Path,
     *,

@@ -22,7 +22,7 @@ from torch import Tensor
 from acanet.config.settings import lay, read_setting
 from acanet.config.strict import UNKNOWN_KEY
 from acanet.errors import AcanetError, ModelMismatch, few, nearest
-from acanet.export.export import Exported, export
+from acanet.export.export import Exported, export_model
 from acanet.models.config import ModelConfig
 from acanet.models.registry import build_model, model_config
 from acanet.models.weights import LAYOUTS, Layout, Weights
@@ -48,16 +48,16 @@ def import_weights(
         settings: `key.below=value`, laid over the config that the weights fit, for what no shape tells.
 
     Raises:
-        AcanetError: when there is no such layout, the file cannot be read or would run code, or as `export`.
+        AcanetError: when there is no such layout, the file cannot be read or would run code, or as `export_model`.
         ModelMismatch: when the file holds something else; naming the first tensor that is missing, too many, or of
             another shape.
         BadConfig: when no model has these sizes, or a setting is wrong.
-        ExportMismatch: as `export`.
+        ExportMismatch: as `export_model`.
     """
     with tempfile.TemporaryDirectory(prefix="acanet-import-") as scratch:
         folder = Path(scratch) / "torch"
         torch_bundle(layout, checkpoint, folder, licence=licence, settings=settings)
-        return export(folder, output)
+        return export_model(folder, output)
 
 
 def torch_bundle(

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from acanet.audio.recording import Source
 from acanet.encoder import Encoder
 from acanet.errors import require
-from acanet.segments.find import Conversation, check_choice, file_name, hear
+from acanet.segments.find import Conversation, check_choice, file_name, find_conversation
 from acanet.segments.rttm import Turn, write_rttm
 from acanet.speech.detector import Progress
 
@@ -22,7 +23,7 @@ class Diarization:
         turns: the stretches of speech, each with the name of its speaker.
     """
 
-    source: Path
+    source: Source
     conversation: Conversation
     turns: list[Turn]
 
@@ -37,12 +38,12 @@ class Diarization:
 
     def write(self, path: Path) -> None:
         """Write the turns to an RTTM file, which names the recording by its file's name without the ending."""
-        write_rttm(path, self.turns, file_name(self.source))
+        write_rttm(path, self.turns, file_name(self.conversation.name))
 
 
 def diarize(
     encoder: Encoder,
-    source: Path,
+    source: Source,
     *,
     speakers: int | None = None,
     threshold: float | None = None,
@@ -52,15 +53,15 @@ def diarize(
 
     Args:
         encoder: the model.
-        source: the recording.
+        source: a path, the bytes of a file, or an array of samples at the model's rate.
         speakers, threshold: see `Conversation.turns`.
         progress: called with the share that is done, from 0 to 1.
 
     Raises:
         AcanetError, NotCalibrated, MissingExtra: as `Conversation.turns`, before anything is decoded.
-        BadAudio, NoSpeech, TooShort: as `hear`.
+        BadAudio, NoSpeech, TooShort: as `find_conversation`.
     """
     require("scipy")
     check_choice(speakers, threshold, calibrated=encoder.calibration is not None)
-    conversation = hear(encoder, source, progress=progress)
+    conversation = find_conversation(encoder, source, progress=progress)
     return Diarization(source, conversation, conversation.turns(speakers=speakers, threshold=threshold))

@@ -93,7 +93,7 @@ def check_choice(speakers: int | None, threshold: float | None, *, calibrated: b
         )
 
 
-def hear(
+def find_conversation(
     encoder: Encoder,
     source: Source,
     *,
@@ -102,7 +102,7 @@ def hear(
     hop: float = HOP,
     progress: Progress | None = None,
 ) -> Conversation:
-    """Compare what is said in a recording with itself.
+    """The speech in a recording in windows, each compared with each.
 
     Args:
         encoder: the model.
