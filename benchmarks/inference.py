@@ -74,11 +74,10 @@ def in_torch(folder: Path, threads: int) -> Embed:
 def as_published(folder: Path, threads: int) -> Embed:
     import torch
 
-    from acanet.models.frontend import FrontEnd
-    from acanet.runtime.front_end import FrontEndConfig
+    from acanet.models.parts.kaldi import KaldiFrontEnd
 
     torch.set_num_threads(threads)
-    front_end, network = FrontEnd(FrontEndConfig()), published().eval()
+    front_end, network = KaldiFrontEnd().build(), published().eval()
 
     @torch.no_grad()
     def embed(waveform: Waveform) -> Any:
@@ -153,7 +152,7 @@ def published() -> Any:
     import torch
     from train_step import MELS, PlainAcaNet
 
-    from acanet.models.config import MlaAggregator
+    from acanet.models.parts.mla import MlaAggregator
 
     torch.manual_seed(0)
     return PlainAcaNet(MELS, 256, 100 * LONGEST, MlaAggregator())
@@ -163,13 +162,13 @@ def fresh(name: str) -> Any:
     """A registered model with random weights; `acanet` has those of `published`."""
     import torch
 
+    from acanet.models.parts.mla import AUTHORS
     from acanet.models.registry import build_model
-    from acanet.models.weights import read_authors_acanet
 
     torch.manual_seed(0)
     model = build_model(name)
     if name == SYSTEMS[AUTHORS].model:
-        read_authors_acanet(model, published().state_dict())
+        AUTHORS.load(model, published().state_dict())
     return model.eval()
 
 
@@ -205,9 +204,8 @@ def gflop(name: str, seconds: float) -> float | None:
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
-    from acanet.models.folded import fold
-    from acanet.models.frontend import FrontEnd
-    from acanet.runtime.front_end import FrontEndConfig
+    from acanet.models.folding import fold
+    from acanet.models.parts.kaldi import KaldiFrontEnd
 
     system = system_of(name)
     if not system.model:
@@ -215,7 +213,7 @@ def gflop(name: str, seconds: float) -> float | None:
     network = published().eval() if system.load is as_published else fresh(system.model)
     if system.load is exported:
         network = fold(network)
-    front_end, network = FrontEnd(FrontEndConfig()).to("meta"), network.requires_grad_(False).to("meta")
+    front_end, network = KaldiFrontEnd().build().to("meta"), network.requires_grad_(False).to("meta")
     with FlopCounterMode(display=False) as counter:
         network(front_end(torch.empty(1, round(seconds * RATE), device="meta"))[0])
     return counter.get_total_flops() / 1e9

@@ -23,11 +23,12 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from acanet.models.config import ExtractorConfig, MlaAggregator, PointwiseFrames, SharedReadout
-from acanet.models.latents import sinusoids
+from acanet.models.config import ExtractorConfig
+from acanet.models.parts.kaldi import KaldiFrontEnd
+from acanet.models.parts.mla import AUTHORS, MlaAggregator, sinusoids
+from acanet.models.parts.pointwise import PointwiseFrames
+from acanet.models.parts.shared_readout import SharedReadout
 from acanet.models.registry import build_model, model_names
-from acanet.models.weights import read_authors_acanet
-from acanet.runtime.front_end import FrontEndConfig
 from acanet.training.losses import AngularMarginSoftmax
 
 GOLDEN = Path(__file__).resolve().parents[1] / "tests" / "golden" / "acanet_authors_tiny.npz"
@@ -77,7 +78,7 @@ class PlainPositions(nn.Module):
 
     def __init__(self, frames: int, dim: int) -> None:
         super().__init__()
-        self.register_buffer("pe", sinusoids(frames, dim).unsqueeze(1))
+        self.register_buffer("pe", sinusoids(torch.arange(frames), dim).unsqueeze(1))
 
     def forward(self, x: Tensor) -> Tensor:
         """(frames, batch, dim) -> the same shape."""
@@ -165,13 +166,13 @@ def check_both_equal_golden() -> None:
     ours = build_model(
         "acanet",
         ExtractorConfig(
-            front_end=FrontEndConfig(mels=8),
+            front_end=KaldiFrontEnd(mels=8),
             frames=PointwiseFrames(channels=16),
             aggregator=tiny,
             head=SharedReadout(),
         ),
     )
-    read_authors_acanet(ours, weights)
+    AUTHORS.load(ours, weights)
     plain = PlainAcaNet(mels=8, dim=16, frames=64, config=tiny)
     plain.load_state_dict(weights)
     for name, model in (("ours", ours), ("plain", plain)):

@@ -125,7 +125,7 @@ def main() -> None:
 
     encoder = Encoder.load(options.model, threads=1)
     bundle = Bundle.load(options.model)
-    front_end = FrontEndConfig.parse(bundle.config.model["front_end"], bundle.folder / "config.json")
+    front_end = FrontEndConfig.of_bundle(bundle.config.model["front_end"], bundle.folder / "config.json")
     shared, rate = Shared(OnnxNetwork(bundle, threads=1), front_end), encoder.rate
     waveform = load(options.recording, rate) if options.recording else voices(120 * rate, rate)
     waveform = waveform[: 120 * rate]

@@ -9,6 +9,7 @@ Each error knows the exit code that the command line answers with:
       BadConfig              2   a key or value of a configuration or recipe
       BadArgument            2   an argument of a function that makes no sense, such as scores that are not finite
       UnknownModel           2   a model name that the registry does not have
+      BadRegistration        2   a model or a part of a model that cannot be made known
       ModelMismatch          2   two things made by different models
       ExportMismatch         2   an exported model that does not give the embeddings of the original
       SeenInTraining         2   evaluation data that the model was trained on
@@ -140,6 +141,10 @@ class UnknownModel(AcanetError):
         self.name, self.near = name, nearest(name, known)
         hint = f"did you mean {self.near!r}? " if self.near else ""
         super().__init__(f"unknown model {name!r}; {hint}`acanet models` lists them all")
+
+
+class BadRegistration(AcanetError):
+    """A model or a part that cannot be made known: its name is taken, or it leaves a question open."""
 
 
 class ModelMismatch(AcanetError):

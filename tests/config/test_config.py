@@ -7,15 +7,13 @@ import json
 import pytest
 
 from acanet.errors import BadConfig
-from acanet.models.config import (
-    EcapaFrames,
-    ExtractorConfig,
-    MeanPooling,
-    MlaAggregator,
-    OwnReadout,
-    PointwiseFrames,
-    SharedReadout,
-)
+from acanet.models.config import ExtractorConfig
+from acanet.models.parts.ecapa import EcapaFrames
+from acanet.models.parts.mean import MeanPooling
+from acanet.models.parts.mla import MlaAggregator
+from acanet.models.parts.own_readout import OwnReadout
+from acanet.models.parts.pointwise import PointwiseFrames
+from acanet.models.parts.shared_readout import SharedReadout
 from acanet.models.registry import model_config, model_names
 from acanet.runtime.front_end import FrontEndConfig
 from support.configs import changed, problem

@@ -7,9 +7,10 @@ import pytest
 import torch
 from torch.nn import functional
 
-from acanet.export.stages import Whole, in_pieces, reach, stages
+from acanet.export.stages import Whole, pieces, stages
 from acanet.models.extractor import Extractor
-from acanet.models.folded import fold
+from acanet.models.folding import fold
+from acanet.models.parts.speechbrain import SpeechbrainFrontEnd
 from acanet.models.registry import model_names
 from acanet.runtime.bundle import Pieces
 from acanet.runtime.pieces import Piecewise
@@ -24,9 +25,7 @@ def test_pieces_give_the_whole(name, chunk):
     model = fold(small(name))
     graphs = stages(model)
     (waveform,) = waveforms([20000])
-    around, stride = reach(model.config)
-    pieces = Pieces(passes=len(model.aggregator.steps), reach=around, stride=stride)
-    with Piecewise(runner(graphs), pieces, model.config.front_end, piece=chunk) as piecewise:
+    with Piecewise(runner(graphs), pieces(model), model.config.front_end, piece=chunk) as piecewise:
         piecewise.feed(waveform)
         found = piecewise.embedding()
     with torch.no_grad():
@@ -35,7 +34,10 @@ def test_pieces_give_the_whole(name, chunk):
 
 
 def test_a_tdnn_under_aca_is_local_too():
-    from acanet.models.config import AcaStatisticsAggregator, ExtractorConfig, OwnReadout, TdnnFrames
+    from acanet.models.config import ExtractorConfig
+    from acanet.models.parts.aca_statistics import AcaStatisticsAggregator
+    from acanet.models.parts.own_readout import OwnReadout
+    from acanet.models.parts.tdnn import TdnnFrames
     from support.networks import shaken
 
     torch.manual_seed(0)
@@ -45,9 +47,10 @@ def test_a_tdnn_under_aca_is_local_too():
         head=OwnReadout(dim=8),
     )
     model = fold(shaken(Extractor(config)))
-    assert reach(config) == (2 + 2 + 3, 1)
+    assert config.frames.receptive_field == (2 + 2 + 3, 1)
+    assert pieces(model) == Pieces(passes=1, reach=7, stride=1)
     (waveform,) = waveforms([9000])
-    with Piecewise(runner(stages(model)), Pieces(passes=1, reach=7, stride=1), config.front_end, piece=10) as piecewise:
+    with Piecewise(runner(stages(model)), pieces(model), config.front_end, piece=10) as piecewise:
         piecewise.feed(waveform)
         found = piecewise.embedding()
     with torch.no_grad():
@@ -56,7 +59,7 @@ def test_a_tdnn_under_aca_is_local_too():
 
 def test_a_frame_sees_as_far_as_is_said():
     model = fold(small("acanet-local"))
-    around, stride = reach(model.config)
+    around, stride = model.config.frames.receptive_field
     features = torch.zeros(1, 400, 80)
     features[0, 200] = 1.0
     with torch.no_grad():
@@ -71,7 +74,7 @@ def test_a_frame_sees_as_far_as_is_said():
 def test_models_that_are_global_in_time_have_no_pieces(name):
     model = fold(small(name))
     aca = name in (*PIECES, "ecapa-512-aca")
-    assert in_pieces(model) == (name in PIECES)
+    assert (pieces(model) is not None) == (name in PIECES)
     assert {"whole"} <= set(stages(model))
     assert ("attention" in stages(model)) == aca
     assert ("pass" in stages(model)) == (name in PIECES)
@@ -80,8 +83,8 @@ def test_models_that_are_global_in_time_have_no_pieces(name):
 def test_speechbrain_features_are_global():
     torch.manual_seed(0)
     config = small("acanet-local").config
-    front_end = config.front_end.model_copy(update={"kind": "speechbrain"})
-    assert not in_pieces(fold(Extractor(config.model_copy(update={"front_end": front_end})).eval()))
+    config = config.model_copy(update={"front_end": SpeechbrainFrontEnd()})
+    assert pieces(fold(Extractor(config).eval())) is None
 
 
 def test_attention_adds_up_to_one_over_real_frames():

@@ -7,13 +7,11 @@ import pytest
 import torch
 from torch import nn
 
-from acanet.models.folded import fold
-from acanet.models.folded.latents import FoldedMla
-from acanet.models.folded.parts import Affine, Product
-from acanet.models.frontend import FrontEnd
-from acanet.models.latents import sinusoids
+from acanet.models.folding import Affine, Product, fold
+from acanet.models.parts.kaldi import KaldiFrontEnd
+from acanet.models.parts.mla import Mla, sinusoids
+from acanet.models.parts.speechbrain import SpeechbrainFrontEnd
 from acanet.models.registry import model_names
-from acanet.runtime.front_end import FrontEndConfig
 from support.networks import LENGTHS, padded, shaken, small, waveforms
 
 
@@ -49,9 +47,9 @@ def test_positions(positions):
 def test_positions_can_start_anywhere():
     aggregator = fold(small("acanet")).aggregator
     frames = torch.randn(1, 50, 32, generator=torch.Generator().manual_seed(0))
-    whole = aggregator.normalise(frames)
-    torch.testing.assert_close(aggregator.normalise(frames[:, 20:], torch.tensor(20)), whole[:, 20:], atol=1e-5, rtol=0)
-    expected = nn.functional.layer_norm(frames + sinusoids(50, 32), (32,))
+    whole = aggregator.prepare(frames)
+    torch.testing.assert_close(aggregator.prepare(frames[:, 20:], torch.tensor(20)), whole[:, 20:], atol=1e-5, rtol=0)
+    expected = nn.functional.layer_norm(frames + sinusoids(torch.arange(50), 32), (32,))
     torch.testing.assert_close(whole, expected, atol=1e-5, rtol=0)
 
 
@@ -85,10 +83,17 @@ def test_a_model_of_anybodys_own_is_folded_where_it_can_be():
     ids=str,
 )
 def test_windows_put_together_from_hops(change):
-    plain = FrontEnd(FrontEndConfig(mels=24, **change))
+    kind = SpeechbrainFrontEnd if change.get("kind") == "speechbrain" else KaldiFrontEnd
+    plain = kind(mels=24, **change).build()
     folded = fold(plain)
     for length in (plain.config.window + 1, 4001, 9999):
         batch = torch.from_numpy(np.stack(waveforms([length, length])))
+        cut = batch.unfold(1, plain.config.window, plain.config.hop)
+        assert torch.equal(plain.windows(batch), cut)
+        bins = plain.transform.shape[1] // 2
+        spectrum = cut @ plain.transform
+        power = (spectrum[..., :bins].square() + spectrum[..., bins:].square()) @ plain.filters[:bins]
+        torch.testing.assert_close(plain.power(batch).log(), power.log(), atol=2e-4, rtol=0)
         ours, frames = folded(batch, torch.tensor([length, length - 1]))
         theirs, same_frames = plain(batch, torch.tensor([length, length - 1]))
         assert torch.equal(frames, same_frames)
@@ -97,10 +102,10 @@ def test_windows_put_together_from_hops(change):
 
 def test_sharp_attention_makes_no_denormals():
     aggregator = fold(shaken(small("acanet"), seed=3)).aggregator
-    assert isinstance(aggregator, FoldedMla)
+    assert isinstance(aggregator, Mla)
     generator = torch.Generator().manual_seed(0)
     queries, frames = 40 * torch.randn(12, 32, generator=generator), torch.randn(1, 400, 32, generator=generator)
-    highest, weights, heard = aggregator.hear(queries, frames)
+    highest, weights, heard = aggregator.attend(queries, frames)
     scores = queries @ frames.transpose(1, 2)
     assert (scores.amax(-1) - scores.amin(-1)).min() > 200
     assert weights.min() >= 1e-27

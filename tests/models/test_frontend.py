@@ -9,10 +9,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from acanet.models.frontend import FrontEnd, frame_mask
-from acanet.runtime.front_end import FrontEndConfig
+from acanet.models.layers import frame_mask
+from acanet.models.parts.kaldi import KaldiFrontEnd
+from acanet.models.parts.speechbrain import SpeechbrainFrontEnd
 
-KINDS = [FrontEndConfig(), FrontEndConfig(rate=8000, mels=40), FrontEndConfig(kind="speechbrain", low_hz=0)]
+KINDS = [KaldiFrontEnd(), KaldiFrontEnd(rate=8000, mels=40), SpeechbrainFrontEnd(low_hz=0)]
 KIND_NAMES = ["kaldi", "kaldi-8k", "speechbrain"]
 
 
@@ -42,7 +43,7 @@ def kaldi(waveform, rate, mels):
 )
 def test_equals_kaldi(rate, mels, seconds, level, seed):
     waveform = noise(round(seconds * rate), level, seed).clamp(-1, 1)
-    front_end = FrontEnd(FrontEndConfig(rate=rate, mels=mels, remove_mean=False))
+    front_end = KaldiFrontEnd(rate=rate, mels=mels, remove_mean=False).build()
     features, lengths = front_end(waveform.unsqueeze(0))
     assert lengths is None
     torch.testing.assert_close(features[0], kaldi(waveform.numpy(), rate, mels), atol=1e-3, rtol=0)
@@ -50,7 +51,7 @@ def test_equals_kaldi(rate, mels, seconds, level, seed):
 
 @pytest.mark.parametrize("config", KINDS, ids=KIND_NAMES)
 def test_a_padded_row_equals_itself_alone(config):
-    front_end, lengths = FrontEnd(config), [5000, 1234, 400, 3999]
+    front_end, lengths = config.build(), [5000, 1234, 400, 3999]
     rows = [noise(length, 0.1 * (1 + i), seed=i) for i, length in enumerate(lengths)]
     batch = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
     features, frames = front_end(batch, torch.tensor(lengths))
@@ -61,9 +62,9 @@ def test_a_padded_row_equals_itself_alone(config):
         assert not together[count:].any()
 
 
-@pytest.mark.parametrize("kind", ["kaldi", "speechbrain"])
+@pytest.mark.parametrize("kind", [KaldiFrontEnd, SpeechbrainFrontEnd])
 def test_padded_frames_are_zero_without_mean_removal_too(kind):
-    front_end = FrontEnd(FrontEndConfig(kind=kind, remove_mean=False))
+    front_end = kind(remove_mean=False).build()
     features, frames = front_end(noise(3200).view(2, 1600), torch.tensor([1600, 800]))
     assert not features[1, frames[1] :].any()
     assert features[1, : frames[1]].all()
@@ -73,14 +74,14 @@ def test_padded_frames_are_zero_without_mean_removal_too(kind):
 def test_mean_is_taken_over_real_frames(config):
     batch = noise(2 * 4000).view(2, 4000)
     batch[1, 2000:] = 0
-    features, frames = FrontEnd(config)(batch, torch.tensor([4000, 2000]))
+    features, frames = config.build()(batch, torch.tensor([4000, 2000]))
     for row, count in zip(features, frames, strict=True):
         assert row[:count].mean(dim=0).abs().max() < 1e-4
         assert row[:count].std(dim=0).min() > 0.1
 
 
 def test_samples_after_the_end_do_not_matter():
-    front_end, lengths = FrontEnd(FrontEndConfig()), torch.tensor([4000, 1500])
+    front_end, lengths = KaldiFrontEnd().build(), torch.tensor([4000, 1500])
     batch = noise(2 * 4000).view(2, 4000)
     clean = batch.masked_fill(~frame_mask(lengths, 4000), 0.0)
     torch.testing.assert_close(front_end(batch, lengths)[0], front_end(clean, lengths)[0], atol=1e-4, rtol=0)
@@ -100,7 +101,7 @@ def test_samples_after_the_end_do_not_matter():
     ],
 )
 def test_frame_counts(config, samples, frames):
-    front_end = FrontEnd(config)
+    front_end = config.build()
     assert front_end.frames(samples) == frames
     assert front_end.frames(torch.tensor([samples])).tolist() == [frames]
     assert front_end(noise(samples).unsqueeze(0))[0].shape == (1, frames, config.mels)
@@ -110,7 +111,7 @@ def test_frame_counts(config, samples, frames):
 @pytest.mark.parametrize("hz", [300.0, 1000.0, 3000.0])
 def test_a_tone_peaks_in_its_mel_bin(config, hz):
     seconds = torch.arange(config.rate) / config.rate
-    features, _ = FrontEnd(config.model_copy(update={"remove_mean": False}))(
+    features, _ = config.model_copy(update={"remove_mean": False}).build()(
         0.5 * torch.sin(2 * torch.pi * hz * seconds).unsqueeze(0)
     )
     mel = 1127 * np.log1p(np.array([config.low_hz, config.rate / 2, hz]) / 700)
@@ -124,21 +125,21 @@ def test_digital_silence_is_finite(config):
     silent = torch.zeros(2, 4000)
     silent[0, 2000:] = noise(2000)
     for lengths in (None, torch.tensor([4000, 1000])):
-        assert FrontEnd(config)(silent, lengths)[0].isfinite().all()
+        assert config.build()(silent, lengths)[0].isfinite().all()
 
 
 def test_an_offset_does_not_matter():
-    front_end, waveform = FrontEnd(FrontEndConfig()), noise(8000).unsqueeze(0)
+    front_end, waveform = KaldiFrontEnd().build(), noise(8000).unsqueeze(0)
     torch.testing.assert_close(front_end(waveform + 0.3)[0], front_end(waveform)[0], atol=1e-3, rtol=0)
 
 
 def test_level_does_not_matter_once_the_mean_is_removed():
-    front_end, waveform = FrontEnd(FrontEndConfig()), noise(8000).unsqueeze(0)
+    front_end, waveform = KaldiFrontEnd().build(), noise(8000).unsqueeze(0)
     torch.testing.assert_close(front_end(0.1 * waveform)[0], front_end(waveform)[0], atol=1e-3, rtol=0)
 
 
 def test_ten_times_the_amplitude_is_two_ln_ten_more():
-    front_end = FrontEnd(FrontEndConfig(remove_mean=False))
+    front_end = KaldiFrontEnd(remove_mean=False).build()
     waveform = noise(8000, 0.01).unsqueeze(0)
     more = front_end(10 * waveform)[0] - front_end(waveform)[0]
     torch.testing.assert_close(more, torch.full_like(more, 2 * np.log(10)), atol=1e-3, rtol=0)
@@ -146,13 +147,13 @@ def test_ten_times_the_amplitude_is_two_ln_ten_more():
 
 def test_speechbrain_keeps_eighty_decibels():
     waveform = torch.cat([noise(8000, 0.5), noise(8000, 1e-7)]).unsqueeze(0)
-    features, _ = FrontEnd(FrontEndConfig(kind="speechbrain", low_hz=0, remove_mean=False))(waveform)
+    features, _ = SpeechbrainFrontEnd(low_hz=0, remove_mean=False).build()(waveform)
     assert features.max() - features.min() == pytest.approx(80.0, abs=1e-3)
 
 
 @pytest.mark.parametrize("config", KINDS, ids=KIND_NAMES)
 def test_no_complex_number_and_no_fourier_operator(config):
-    exported = torch.export.export(FrontEnd(config), (noise(3200).view(2, 1600), torch.tensor([1600, 900])))
+    exported = torch.export.export(config.build(), (noise(3200).view(2, 1600), torch.tensor([1600, 900])))
     nodes = [node for node in exported.graph.nodes if node.op == "call_function"]
     assert any("matmul" in str(node.target) for node in nodes)
     assert not any("fft" in str(node.target) or "complex" in str(node.target) for node in nodes)

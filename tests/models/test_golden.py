@@ -5,21 +5,19 @@ import pytest
 import torch
 
 from acanet.errors import ModelMismatch
-from acanet.models.config import (
-    AttentiveStatisticsPooling,
-    CampplusFrames,
-    EcapaFrames,
-    ExtractorConfig,
-    LinearHead,
-    MlaAggregator,
-    PointwiseFrames,
-    SharedReadout,
-    StatisticsPooling,
-)
+from acanet.models.config import ExtractorConfig
 from acanet.models.extractor import Extractor
-from acanet.models.frontend import FrontEnd
-from acanet.models.weights import read_authors_acanet, read_campplus, read_speechbrain_ecapa
-from acanet.runtime.front_end import FrontEndConfig
+from acanet.models.parts import campplus, ecapa, mla
+from acanet.models.parts.attentive_statistics import AttentiveStatisticsPooling
+from acanet.models.parts.campplus import CampplusFrames
+from acanet.models.parts.ecapa import EcapaFrames
+from acanet.models.parts.kaldi import KaldiFrontEnd
+from acanet.models.parts.linear_head import LinearHead
+from acanet.models.parts.mla import MlaAggregator
+from acanet.models.parts.pointwise import PointwiseFrames
+from acanet.models.parts.shared_readout import SharedReadout
+from acanet.models.parts.speechbrain import SpeechbrainFrontEnd
+from acanet.models.parts.statistics import StatisticsPooling
 from support.paths import GOLDEN
 
 
@@ -37,7 +35,7 @@ def tiny_acanet(positions):
     )
     return Extractor(
         ExtractorConfig(
-            front_end=FrontEndConfig(mels=8),
+            front_end=KaldiFrontEnd(mels=8),
             frames=PointwiseFrames(channels=16),
             aggregator=aggregator,
             head=SharedReadout(),
@@ -49,7 +47,7 @@ def tiny_ecapa():
     frames = EcapaFrames(channels=16, out_channels=48, res2net_scale=4, se_channels=8)
     return Extractor(
         ExtractorConfig(
-            front_end=FrontEndConfig(mels=8),
+            front_end=KaldiFrontEnd(mels=8),
             frames=frames,
             aggregator=AttentiveStatisticsPooling(channels=8),
             head=LinearHead(dim=6),
@@ -60,7 +58,7 @@ def tiny_ecapa():
 def tiny_campplus():
     return Extractor(
         ExtractorConfig(
-            front_end=FrontEndConfig(mels=16),
+            front_end=KaldiFrontEnd(mels=16),
             frames=CampplusFrames(channels=8, growth=4, bottleneck=8),
             aggregator=StatisticsPooling(unbiased=True),
             head=LinearHead(dim=6, norm="after"),
@@ -79,7 +77,7 @@ def tiny_campplus():
 def test_acanet_equals_the_authors(positions, output, rows):
     weights, arrays = load("acanet_authors_tiny")
     model = tiny_acanet(positions)
-    read_authors_acanet(model, weights)
+    mla.AUTHORS.load(model, weights)
     with torch.no_grad():
         ours = model(arrays["input"])[rows]
     torch.testing.assert_close(ours, arrays[output][rows], atol=1e-5, rtol=0)
@@ -88,7 +86,7 @@ def test_acanet_equals_the_authors(positions, output, rows):
 def test_ecapa_equals_speechbrain():
     weights, arrays = load("ecapa_speechbrain_tiny")
     model = tiny_ecapa()
-    read_speechbrain_ecapa(model, weights)
+    ecapa.SPEECHBRAIN.load(model, weights)
     with torch.no_grad():
         torch.testing.assert_close(model(arrays["input"]), arrays["output"], atol=1e-5, rtol=0)
         alone = model(arrays["input"][1:2, :18])
@@ -106,7 +104,7 @@ def test_campplus_equals_wespeaker(output, rows, frames):
     """
     weights, arrays = load("campplus_wespeaker_tiny")
     model = tiny_campplus()
-    read_campplus(model, weights)
+    campplus.WESPEAKER.load(model, weights)
     features, golden = arrays["input"][rows, :frames], arrays[output]
     largest = golden.abs().max().item()
     with torch.no_grad():
@@ -120,23 +118,23 @@ def test_campplus_equals_wespeaker(output, rows, frames):
 
 def test_the_classifier_that_wespeaker_saves_is_left_out():
     weights, _ = load("campplus_wespeaker_tiny")
-    read_campplus(tiny_campplus(), weights | {"projection.weight": torch.zeros(10, 6)})
+    campplus.WESPEAKER.load(tiny_campplus(), weights | {"projection.weight": torch.zeros(10, 6)})
     with pytest.raises(ModelMismatch, match=r"also hold projector\.weight"):
-        read_campplus(tiny_campplus(), weights | {"projector.weight": torch.zeros(10, 6)})
+        campplus.WESPEAKER.load(tiny_campplus(), weights | {"projector.weight": torch.zeros(10, 6)})
 
 
 @pytest.mark.parametrize("rate", [16000, 8000])
 @pytest.mark.parametrize("mels", [80, 40])
 def test_front_end_equals_kaldi(rate, mels):
     _, arrays = load("fbank")
-    front_end = FrontEnd(FrontEndConfig(rate=rate, mels=mels, remove_mean=False))
+    front_end = KaldiFrontEnd(rate=rate, mels=mels, remove_mean=False).build()
     features, _ = front_end(arrays["waveform"].unsqueeze(0))
     torch.testing.assert_close(features[0], arrays[f"fbank_{rate}_{mels}"], atol=1e-3, rtol=0)
 
 
 def test_front_end_equals_speechbrain():
     _, arrays = load("fbank")
-    front_end = FrontEnd(FrontEndConfig(kind="speechbrain", low_hz=0))
+    front_end = SpeechbrainFrontEnd(low_hz=0).build()
     features, _ = front_end(arrays["waveform"].unsqueeze(0))
     torch.testing.assert_close(features[0], arrays["speechbrain_16000_80"], atol=1e-3, rtol=0)
 
@@ -144,8 +142,8 @@ def test_front_end_equals_speechbrain():
 def test_foreign_weights_of_another_size_are_refused():
     weights, _ = load("acanet_authors_tiny")
     with pytest.raises(ModelMismatch, match=r"latents of shape \(7, 1, 16\)"):
-        read_authors_acanet(tiny_acanet("time"), weights | {"latent": torch.zeros(7, 1, 16)})
+        mla.AUTHORS.load(tiny_acanet("time"), weights | {"latent": torch.zeros(7, 1, 16)})
     with pytest.raises(ModelMismatch, match="lack aggregator"):
-        read_authors_acanet(tiny_acanet("time"), {k: v for k, v in weights.items() if k != "latent"})
+        mla.AUTHORS.load(tiny_acanet("time"), {k: v for k, v in weights.items() if k != "latent"})
     with pytest.raises(ModelMismatch, match="also hold extra"):
-        read_speechbrain_ecapa(tiny_ecapa(), load("ecapa_speechbrain_tiny")[0] | {"extra": torch.zeros(1)})
+        ecapa.SPEECHBRAIN.load(tiny_ecapa(), load("ecapa_speechbrain_tiny")[0] | {"extra": torch.zeros(1)})

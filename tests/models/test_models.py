@@ -19,26 +19,22 @@ import torch
 import yaml
 from torch import nn
 
-from acanet.errors import AcanetError, BadConfig, UnknownModel
-from acanet.models import registry
-from acanet.models.campplus import DenseLayer
-from acanet.models.config import (
-    AcaStatisticsAggregator,
-    AttentiveStatisticsPooling,
-    CampplusFrames,
-    ExtractorConfig,
-    LinearHead,
-    MlaAggregator,
-    OwnReadout,
-    PointwiseFrames,
-    StatisticsPooling,
-)
+from acanet.errors import AcanetError, BadConfig, BadRegistration, UnknownModel
+from acanet.models import installed, registry
+from acanet.models.config import ExtractorConfig
 from acanet.models.extractor import Extractor
-from acanet.models.folded import fold
-from acanet.models.frontend import frame_mask
+from acanet.models.folding import fold
 from acanet.models.inference import embed_waveforms
-from acanet.models.latents import VARIANCE_FLOOR, AcaLayer, AcaStatistics, LatentLayer, sinusoids
-from acanet.models.pooling import Statistics
+from acanet.models.latents import LatentLayer
+from acanet.models.layers import frame_mask
+from acanet.models.parts.aca_statistics import VARIANCE_FLOOR, AcaStatistics, AcaStatisticsAggregator
+from acanet.models.parts.attentive_statistics import AttentiveStatisticsPooling
+from acanet.models.parts.campplus import CampplusFrames, DenseLayer
+from acanet.models.parts.linear_head import LinearHead
+from acanet.models.parts.mla import Mla, MlaAggregator, sinusoids
+from acanet.models.parts.own_readout import OwnReadout
+from acanet.models.parts.pointwise import PointwiseFrames
+from acanet.models.parts.statistics import StatisticsPooling
 from acanet.models.registry import build_model, model_config, model_names, model_size, register_model
 from support.networks import LENGTHS, SHARED_OUT, SMALL_PARTS, Tiny, TinyConfig, padded, shaken, small, waveforms
 from support.paths import ROOT
@@ -186,7 +182,7 @@ def test_every_model_is_ordered_or_not():
 
 
 def test_position_code_by_hand():
-    code = sinusoids(3, 4)
+    code = sinusoids(torch.arange(3), 4)
     assert code[0].tolist() == [0.0, 1.0, 0.0, 1.0]
     expected = torch.tensor([math.sin(2), math.cos(2), math.sin(0.02), math.cos(0.02)])
     torch.testing.assert_close(code[2], expected)
@@ -361,8 +357,8 @@ def test_sizes_of_campplus_that_cannot_be(frames, message):
 def test_statistics_by_hand():
     frames = torch.tensor([[[1.0], [3.0], [8.0], [99.0]]])  # mean 4, squares 9 + 1 + 16
     mask = torch.tensor([[True, True, True, False]])
-    biased = Statistics(1, StatisticsPooling())
-    unbiased = Statistics(1, StatisticsPooling(unbiased=True))
+    biased = StatisticsPooling().build(1, 1)
+    unbiased = StatisticsPooling(unbiased=True).build(1, 1)
     for mean_and_deviation, squares in ((biased, 26 / 3), (unbiased, 26 / 2 + 1e-7)):
         expected = torch.tensor([[4.0, math.sqrt(squares)]])
         torch.testing.assert_close(mean_and_deviation(frames, mask), expected)
@@ -371,7 +367,7 @@ def test_statistics_by_hand():
 
 @pytest.mark.parametrize(("unbiased", "least"), [(False, 1e-6), (True, math.sqrt(1e-7))])
 def test_statistics_of_one_frame_and_of_frames_that_do_not_vary(unbiased, least):
-    pooling = Statistics(2, StatisticsPooling(unbiased=unbiased))
+    pooling = StatisticsPooling(unbiased=unbiased).build(2, 1)
     for count in (1, 5):
         frames = torch.full((1, count, 2), 2.0, requires_grad=True)
         pooled = pooling(frames, None)
@@ -384,11 +380,12 @@ def test_statistics_of_one_frame_and_of_frames_that_do_not_vary(unbiased, least)
 
 
 @pytest.fixture
-def own_registry(monkeypatch):
+def own_registry():
     """Names registered in a test do not outlive it."""
-    monkeypatch.setattr(registry, "_ENTRIES", dict(registry._ENTRIES))
+    before = installed.known()
     yield
-    registry._import_installed.cache_clear()
+    installed.restore(before)
+    installed.import_installed.cache_clear()
 
 
 @pytest.mark.usefixtures("own_registry")
@@ -409,7 +406,7 @@ def test_a_model_of_your_own():
 
 @pytest.mark.usefixtures("own_registry")
 def test_a_taken_name_is_refused():
-    with pytest.raises(ValueError, match="'acanet' is registered already"):
+    with pytest.raises(BadRegistration, match="'acanet' is registered already"):
         register_model("acanet", TinyConfig(), Tiny)
     assert isinstance(build_model("acanet-mean"), Extractor)
 
@@ -480,7 +477,10 @@ def test_the_command_line_trains_an_installed_model_and_embeds_with_it(gated, tm
 
 
 REGISTERS_GATED = (
-    "from acanet.models.config import LinearHead, ExtractorConfig, MeanPooling, PointwiseFrames\n"
+    "from acanet.models.config import ExtractorConfig\n"
+    "from acanet.models.parts.linear_head import LinearHead\n"
+    "from acanet.models.parts.mean import MeanPooling\n"
+    "from acanet.models.parts.pointwise import PointwiseFrames\n"
     "from acanet.models.registry import register_model\n"
     "config = ExtractorConfig(frames=PointwiseFrames(), aggregator=MeanPooling(), head=LinearHead())\n"
     "register_model('gated', config)\n"
@@ -494,7 +494,7 @@ REGISTERS_GATED = (
         ("import no_such_module", "gated = {module}", "ModuleNotFoundError: No module named 'no_such_module'"),
         ("def f(:\n", "gated = {module}", "SyntaxError"),
         (REGISTERS_GATED + "1 / 0", "gated = {module}", "ZeroDivisionError: division by zero"),
-        (REGISTERS_GATED * 2, "gated = {module}", "ValueError: a model named 'gated' is registered already"),
+        (REGISTERS_GATED * 2, "gated = {module}", "BadRegistration: a model named 'gated' is registered already"),
         ("", "gated = {module}:Gated", "AttributeError"),
     ],
     ids=["import", "syntax", "halfway", "taken", "attribute"],
@@ -503,7 +503,7 @@ def test_a_package_that_cannot_be_imported_is_named(tmp_path, monkeypatch, reque
     module = f"broken_{request.node.callspec.id}"
     entry = entry.format(module=module)
     monkeypatch.syspath_prepend(install(tmp_path, module, source, entry))
-    registry._import_installed.cache_clear()
+    installed.import_installed.cache_clear()
     for _ in range(2):  # trying again says the same
         for ask in (model_names, lambda: build_model("gated"), lambda: model_config("acanet-locl")):
             with pytest.raises(AcanetError) as caught:
@@ -523,7 +523,7 @@ def test_a_broken_package_fails_the_command_with_words(tmp_path):
 @pytest.mark.usefixtures("own_registry")
 def test_a_module_imported_by_hand_is_not_imported_again(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(install(tmp_path, "by_hand", REGISTERS_GATED, "gated = by_hand"))
-    registry._import_installed.cache_clear()
+    installed.import_installed.cache_clear()
     importlib.import_module("by_hand")
     assert model_names() == [*MODELS, "gated"]
 
@@ -562,25 +562,29 @@ def plain_attention(layer, dim, heads):
     return attention
 
 
+@pytest.mark.parametrize("training", [False, True])
 @pytest.mark.parametrize("masked", [False, True])
-def test_folded_aca_layer_equals_plain_attention(masked):
+def test_a_pass_of_the_papers_aca_equals_plain_attention(masked, training):
+    """As training computes it, and as what is exported does."""
     torch.manual_seed(5)
-    layer = random_layer(AcaLayer(16, 20, 0.2))
+    config = MlaAggregator(latents=6, blocks=1, aca_layers=1, heads=1, aca_mlp=20, positions="none", dropout=0)
+    aggregator = random_layer(Mla(16, config)).train(training)
+    layer = aggregator.blocks[0].aca[0]
     frames, latents = 3 * torch.randn(3, 11, 16).double() + 1, torch.randn(3, 6, 16).double()
     mask = torch.arange(11) < torch.tensor([[11], [4], [1]]) if masked else None
     keys = layer.norm(frames)
     heard, _ = plain_attention(layer, 16, 1)(latents, keys, keys, key_padding_mask=None if mask is None else ~mask)
     expected = latents + heard
     expected = expected + layer.mlp(expected)
-    normalised = nn.functional.layer_norm(frames, (16,))
-    ours = layer(latents, normalised, None if mask is None else mask.unsqueeze(1))
+    ours = layer(latents, *aggregator.means(0, layer.queries(latents), aggregator.prepare(frames), mask))
     torch.testing.assert_close(ours, expected, atol=1e-9, rtol=0)
 
 
+@pytest.mark.parametrize("training", [False, True])
 @pytest.mark.parametrize("norm_queries", [False, True])
-def test_latent_layer_equals_plain_attention(norm_queries):
+def test_latent_layer_equals_plain_attention(norm_queries, training):
     torch.manual_seed(6)
-    layer = random_layer(LatentLayer(16, 4, 20, 0.2, norm_queries=norm_queries))
+    layer = random_layer(LatentLayer(16, 4, 20, 0.0, norm_queries=norm_queries)).train(training)
     latents = torch.randn(3, 6, 16).double()
     queries = layer.norm_queries(latents) if norm_queries else latents
     keys = layer.norm(latents)
@@ -589,15 +593,30 @@ def test_latent_layer_equals_plain_attention(norm_queries):
     torch.testing.assert_close(layer(latents), expected, atol=1e-9, rtol=0)
 
 
+@pytest.mark.parametrize("name", ["acanet", "acanet2", "acanet2-large", "acanet-local"])
+@pytest.mark.parametrize("masked", [False, True])
+def test_training_attends_as_evaluation_does(name, masked):
+    """Torch's fused attention in training, and the sums that can be added up piece by piece, are the same function."""
+    model = small(name, aggregator={"dropout": 0.0}).double()
+    frames = torch.randn(2, 30, model.config.frames_channels, generator=torch.Generator().manual_seed(1)).double()
+    mask = torch.arange(30) < torch.tensor([[30], [7]]) if masked else None
+    expected = model.aggregator(frames, mask)
+    model.aggregator.train()
+    for module in model.aggregator.modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            module.eval()
+    torch.testing.assert_close(model.aggregator(frames, mask), expected, atol=1e-9, rtol=0)
+
+
 @pytest.mark.parametrize("keys", [None, 5])
 def test_each_head_of_a_latent_hears_its_share_of_the_channels(keys):
     torch.manual_seed(7)
     latents, heads, dim, share = 3, 4, 16, 4
     config = AcaStatisticsAggregator(latents=latents, aca_heads=heads, keys=keys, latent_layers=0)
-    layer = AcaStatistics(dim, config).double().eval()
+    layer = AcaStatistics(dim, config, 1).double().eval()
     frames = torch.randn(2, 9, dim).double()
     seen = layer.norm(frames) if keys is None else hidden_in_context(layer.in_context, frames)
-    queries = layer.queries.view(heads, latents, keys or dim)
+    queries = layer.own_queries.view(heads, latents, keys or dim)
     expected = torch.empty(2, latents, 2, dim).double()
     for latent, head in itertools.product(range(latents), range(heads)):
         channels = slice(head * share, (head + 1) * share)
@@ -625,7 +644,7 @@ def hidden_in_context(layer, frames):
 def test_deviations_under_attention_survive_training_in_bfloat16():
     """Frames far from zero that hardly vary: in bfloat16 the difference of their squares would be noise."""
     torch.manual_seed(8)
-    layer = AcaStatistics(16, AcaStatisticsAggregator(latents=2, aca_heads=4, keys=8, latent_layers=0)).eval()
+    layer = AcaStatistics(16, AcaStatisticsAggregator(latents=2, aca_heads=4, keys=8, latent_layers=0), 1).eval()
     frames = 8 + 0.1 * torch.randn(2, 50, 16)
     with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
         rough = layer(frames, None)

@@ -32,7 +32,8 @@ from acanet.evaluation.one_model import evaluate_model
 from acanet.evaluation.report.report_folder import write_report
 from acanet.evaluation.result import Counts, ResultsCard
 from acanet.models import registry
-from acanet.models.config import ExtractorConfig, MlaAggregator
+from acanet.models.config import ExtractorConfig
+from acanet.models.parts.mla import MlaAggregator
 from acanet.models.registry import model_config, model_names, model_size
 from acanet.runtime import bundle
 from acanet.scoring.measure import Measure

@@ -22,7 +22,7 @@ from acanet.errors import AcanetError, BadAudio, NoSpeech, TooLong, TooShort
 from acanet.runtime import onnx as runtime
 from acanet.runtime import spill
 from acanet.runtime import stream as stream_module
-from acanet.runtime.bundle import BUNDLES, SHIPPED, Pieces
+from acanet.runtime.bundle import BUNDLES, SHIPPED
 from acanet.runtime.pieces import Piecewise
 
 RATE = 16000
@@ -192,19 +192,17 @@ def test_waveforms_that_are_long_go_in_pieces_among_others(encoder, talk, monkey
 def test_a_mean_that_is_not_removed_is_not_removed():
     import torch
 
-    from acanet.export.stages import reach, stages
+    from acanet.export.stages import pieces, stages
     from acanet.models.extractor import Extractor
-    from acanet.models.folded import fold
+    from acanet.models.folding import fold
     from support.networks import runner, small
 
     config = small("acanet-local").config
     config = config.model_copy(update={"front_end": config.front_end.model_copy(update={"remove_mean": False})})
     torch.manual_seed(0)
     model = fold(Extractor(config).eval())
-    around, stride = reach(config)
     waveform = np.random.default_rng(0).normal(0, 0.1, 9000).astype(np.float32)
-    pieces = Pieces(passes=len(model.aggregator.steps), reach=around, stride=stride)
-    with Piecewise(runner(stages(model)), pieces, config.front_end, piece=20) as piecewise:
+    with Piecewise(runner(stages(model)), pieces(model), config.front_end, piece=20) as piecewise:
         piecewise.feed(waveform)
         found = piecewise.embedding()
     with torch.no_grad():

@@ -6,21 +6,18 @@ import numpy as np
 import torch
 from torch import nn
 
-from acanet.models.config import (
-    AcaStatisticsAggregator,
-    AttentiveStatisticsPooling,
-    CampplusFrames,
-    ConvolutionFrames,
-    EcapaFrames,
-    LinearHead,
-    MlaAggregator,
-    ModelConfig,
-    OwnReadout,
-    PointwiseFrames,
-    SpectralFrames,
-    TdnnFrames,
-)
-from acanet.models.frontend import FrontEnd
+from acanet.models.config import ModelConfig
+from acanet.models.parts.aca_statistics import AcaStatisticsAggregator
+from acanet.models.parts.attentive_statistics import AttentiveStatisticsPooling
+from acanet.models.parts.campplus import CampplusFrames
+from acanet.models.parts.convolution import ConvolutionFrames
+from acanet.models.parts.ecapa import EcapaFrames
+from acanet.models.parts.linear_head import LinearHead
+from acanet.models.parts.mla import MlaAggregator
+from acanet.models.parts.own_readout import OwnReadout
+from acanet.models.parts.pointwise import PointwiseFrames
+from acanet.models.parts.spectral import SpectralFrames
+from acanet.models.parts.tdnn import TdnnFrames
 from acanet.models.registry import build_model, model_config
 
 LENGTHS = (16000, 4567, 9999, 1040, 12345)
@@ -105,7 +102,7 @@ class Tiny(nn.Module):
     def __init__(self, config):
         super().__init__()
         self.config, self.dim = config, config.dim
-        self.front_end = FrontEnd(config.front_end)
+        self.front_end = config.front_end.build()
         self.linear = nn.Linear(config.front_end.mels, config.dim)
 
     def forward(self, x, lengths=None):

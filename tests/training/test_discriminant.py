@@ -24,14 +24,14 @@ from acanet.encoder import Encoder
 from acanet.errors import AcanetError, BadConfig
 from acanet.evaluation.figures.metrics import eer
 from acanet.export.graphs import graph_files
-from acanet.export.stages import reach, stages
+from acanet.export.stages import pieces, stages
 from acanet.models import registry
 from acanet.models.config import ModelConfig
-from acanet.models.discriminant import Discriminant
-from acanet.models.folded import fold
+from acanet.models.folding import fold
 from acanet.models.inference import embed_waveforms, load_model
+from acanet.models.parts.discriminant import Discriminant
 from acanet.models.registry import build_model, model_config, register_model
-from acanet.runtime.bundle import Bundle, Pieces
+from acanet.runtime.bundle import Bundle
 from acanet.runtime.onnx import OnnxNetwork
 from acanet.runtime.pieces import Piecewise
 from acanet.scoring.cosine import cosine
@@ -207,9 +207,7 @@ def test_folded_whole_and_in_pieces_it_is_the_same(name):
     (waveform,) = waveforms([20000])
     want = embed_waveforms(model, [waveform])
     np.testing.assert_allclose(embed_waveforms(folded, [waveform]), want, rtol=0, atol=1e-5)
-    around, stride = reach(model.config)
-    pieces = Pieces(passes=len(folded.aggregator.steps), reach=around, stride=stride)
-    with Piecewise(runner(stages(folded)), pieces, model.config.front_end, piece=30) as piecewise:
+    with Piecewise(runner(stages(folded)), pieces(folded), model.config.front_end, piece=30) as piecewise:
         piecewise.feed(waveform)
         np.testing.assert_allclose(piecewise.embedding(), want[0], rtol=0, atol=1e-5)
 

@@ -128,7 +128,7 @@ class Explainer:
         """
         encoder = Encoder.load(model)
         bundle = encoder.bundle
-        front_end = FrontEndConfig.parse(bundle.config.model["front_end"], bundle.folder / "config.json")
+        front_end = FrontEndConfig.of_bundle(bundle.config.model["front_end"], bundle.folder / "config.json")
         return cls(encoder, front_end)
 
     def recording(self, source: Source) -> Explanation:

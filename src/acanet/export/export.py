@@ -16,11 +16,11 @@ from acanet.errors import AcanetError
 from acanet.export.card import export_card, twin_card
 from acanet.export.gate import compare, recordings_of_all_lengths
 from acanet.export.graphs import graph_files
-from acanet.export.stages import in_pieces, reach, stages
+from acanet.export.stages import pieces, stages
 from acanet.export.twins import TrialList, Twin, make_twin, measure_twin
-from acanet.models.folded import fold
+from acanet.models.folding import fold
 from acanet.models.inference import embed_waveforms, load_model
-from acanet.runtime.bundle import ALLOWED, CALIBRATION, Bundle, BundleConfig, Graphs, Pieces, write_files
+from acanet.runtime.bundle import ALLOWED, CALIBRATION, Bundle, BundleConfig, Graphs, write_files
 from acanet.runtime.choices import Precision
 from acanet.runtime.golden import GOLDEN, Golden
 from acanet.runtime.onnx import OnnxNetwork
@@ -115,10 +115,6 @@ def _metadata(source: Bundle, original: Any) -> dict[str, str]:
 
 def _graphs(source: Bundle, original: Any, folded: Any, files: Mapping[str, bytes]) -> Graphs:
     """What the config of the export says of its graphs."""
-    pieces = None
-    if in_pieces(folded):
-        around, stride = reach(folded.config)
-        pieces = Pieces(passes=len(folded.aggregator.steps), reach=around, stride=stride)
     return Graphs(
         origin=source.fingerprint,
         decides=hashlib.sha256(source.config.decides).hexdigest(),
@@ -126,7 +122,7 @@ def _graphs(source: Bundle, original: Any, folded: Any, files: Mapping[str, byte
         dim=original.dim,
         exact_when_padded=original.exact_when_padded,
         stages=tuple(name.removesuffix(".onnx") for name in files if name.endswith(".onnx")),
-        pieces=pieces,
+        pieces=pieces(folded),
         files={name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
     )
 

@@ -23,17 +23,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from acanet.models.config import (
-    ConvolutionFrames,
-    ExtractorConfig,
-    FramesConfig,
-    PointwiseFrames,
-    SpectralFrames,
-    TdnnFrames,
-)
 from acanet.models.extractor import Extractor
-from acanet.models.folded.latents import FoldedAcaStatistics, FoldedMla
-from acanet.models.frontend import frame_mask
+from acanet.models.layers import frame_mask
+from acanet.runtime.bundle import Pieces
 
 _SAMPLES = 8000  # of the examples that graphs are traced with
 _STATE = ("latents", "queries")
@@ -64,40 +56,20 @@ def stages(model: Any) -> dict[str, Stage]:
     graphs = {"whole": Stage(Whole(model), inputs, dynamic, ("embeddings",))}
     if _attends(model):
         graphs["attention"] = Stage(Attention(model), inputs, dynamic, ("attention",))
-    if in_pieces(model):
+    if pieces(model) is not None:
         graphs |= _pieces(model, waveforms)
     return graphs
 
 
-def in_pieces(model: Any) -> bool:
-    """Whether a recording can be embedded in pieces: features and frames local in time, and ACA over them."""
-    return (
-        _attends(model)
-        and model.config.front_end.kind == "kaldi"
-        and isinstance(model.config.frames, PointwiseFrames | ConvolutionFrames | SpectralFrames | TdnnFrames)
-    )
+def pieces(model: Any) -> Pieces | None:
+    """How a recording can be embedded in pieces: features and frames local in time, and an aggregator in passes.
 
-
-def reach(config: ExtractorConfig) -> tuple[int, int]:
-    """Frames of features that a frame sees on each side, and how many there are for each frame."""
-    frames: FramesConfig = config.frames
-    if isinstance(frames, ConvolutionFrames):
-        blocks = sum(dilation * (frames.kernel // 2) for dilation in frames.dilations)
-        return frames.stem_kernel // 2 + frames.stride * blocks, frames.stride
-    if isinstance(frames, SpectralFrames):
-        return _spectral_reach(frames), frames.stride
-    if isinstance(frames, TdnnFrames):
-        return sum(d * (k // 2) for k, d in zip(frames.kernels, frames.dilations, strict=True)), 1
-    return 0, 1
-
-
-def _spectral_reach(frames: SpectralFrames) -> int:
-    reached, stride = 0, 1
-    for stage in frames.stages:
-        reached += stride  # of a kernel of 3 before its own stride
-        stride *= stage.stride
-        reached += 2 * stride * stage.blocks
-    return reached + stride * sum(dilation * (frames.kernel // 2) for dilation in frames.dilations)
+    None where one of the parts answers that it is not, and of a model that is no `Extractor`.
+    """
+    if not _attends(model) or not model.config.front_end.local or model.config.frames.receptive_field is None:
+        return None
+    around, stride = model.config.frames.receptive_field
+    return Pieces(passes=model.aggregator.passes, reach=around, stride=stride)
 
 
 class Whole(nn.Module):
@@ -114,7 +86,7 @@ class Whole(nn.Module):
 
 
 class Attention(nn.Module):
-    """Waveforms and the samples of each row -> what the last ACA layer attends to."""
+    """Waveforms and the samples of each row -> what the last pass attends to."""
 
     def __init__(self, model: Any) -> None:
         super().__init__()
@@ -124,7 +96,7 @@ class Attention(nn.Module):
         """(batch, samples), (batch,) -> (batch, latents, frames), which adds up to one over the real frames."""
         features, counts = self.model.front_end(waveforms, lengths)
         frames, mask = self.model.frames(features, frame_mask(counts, features.shape[1]))
-        return self.model.aggregator.attend(frames, mask)[1]
+        return self.model.aggregator.attention(frames, mask)
 
 
 class _Features(nn.Module):
@@ -133,7 +105,7 @@ class _Features(nn.Module):
         self.front_end = model.front_end
 
     def forward(self, waveforms: Tensor) -> Tensor:
-        return self.front_end.log_mel(waveforms)
+        return self.front_end.features(waveforms)
 
 
 class _Frames(nn.Module):
@@ -143,7 +115,7 @@ class _Frames(nn.Module):
 
     def forward(self, features: Tensor, mean: Tensor, start: Tensor) -> Tensor:
         frames, _ = self.frames(features - mean, None)
-        return self.aggregator.normalise(frames, start)
+        return self.aggregator.prepare(frames, start)
 
 
 class _Pass(nn.Module):
@@ -152,7 +124,7 @@ class _Pass(nn.Module):
         self.aggregator = model.aggregator
 
     def forward(self, queries: Tensor, frames: Tensor) -> tuple[Tensor, ...]:
-        highest, weights, *sums = self.aggregator.hear(queries, frames)
+        highest, weights, *sums = self.aggregator.attend(queries, frames)
         return highest, weights.sum(dim=-1, keepdim=True), *sums
 
 
@@ -167,21 +139,21 @@ class _Start(nn.Module):
 
 
 class _Step(nn.Module):
-    def __init__(self, step: nn.Module) -> None:
+    def __init__(self, model: Any, number: int) -> None:
         super().__init__()
-        self.step = step
+        self.aggregator, self.number = model.aggregator, number
 
     def forward(self, before: Tensor, mean: Tensor) -> tuple[Tensor, ...]:
-        return _given(self.step(before, mean))
+        return _given(self.aggregator.step(self.number, before, mean))
 
 
 class _SecondOrderStep(nn.Module):
-    def __init__(self, step: nn.Module) -> None:
+    def __init__(self, model: Any, number: int) -> None:
         super().__init__()
-        self.step = step
+        self.aggregator, self.number = model.aggregator, number
 
     def forward(self, before: Tensor, mean: Tensor, square: Tensor) -> tuple[Tensor, ...]:
-        return _given(self.step(before, mean, square))
+        return _given(self.aggregator.step(self.number, before, mean, square))
 
 
 def _given(outputs: tuple[Tensor | None, ...]) -> tuple[Tensor, ...]:
@@ -191,14 +163,14 @@ def _given(outputs: tuple[Tensor | None, ...]) -> tuple[Tensor, ...]:
 class _Readout(nn.Module):
     def __init__(self, model: Any) -> None:
         super().__init__()
-        self.head, self.discriminant = model.head, model.discriminant
+        self.aggregator, self.head, self.discriminant = model.aggregator, model.head, model.discriminant
 
     def forward(self, latents: Tensor) -> Tensor:
-        return functional.normalize(self.discriminant(self.head(latents)))
+        return functional.normalize(self.discriminant(self.head(self.aggregator.finish(latents))))
 
 
 def _attends(model: Any) -> bool:
-    return isinstance(model, Extractor) and isinstance(model.aggregator, FoldedMla | FoldedAcaStatistics)
+    return isinstance(model, Extractor) and model.config.aggregator.passes is not None
 
 
 def _pieces(model: Any, waveforms: Tensor) -> dict[str, Stage]:
@@ -216,14 +188,14 @@ def _pieces(model: Any, waveforms: Tensor) -> dict[str, Stage]:
     mean, start = features.mean(dim=(0, 1)), torch.tensor(0)
     frames = add("frames", _Frames(model), ("frames",), features=features, mean=mean, start=start)
     latents, queries = add("latents-0", _Start(model), _STATE)
-    second_order = isinstance(model.aggregator, FoldedAcaStatistics)
-    sums = ("sum", "squares")[: 1 + second_order]
-    _, total, *heard = add("pass", _Pass(model), ("highest", "total", *sums), queries=queries, frames=frames)
+    with torch.no_grad():
+        names = ("highest", "total", "sum", "squares")[: len(_Pass(model)(queries, frames))]
+    _, total, *heard = add("pass", _Pass(model), names, queries=queries, frames=frames)
     means = dict(zip(("mean", "square"), (each / total for each in heard), strict=False))
-    steps = model.aggregator.steps
-    for number, step in enumerate(steps, start=1):
-        module = _SecondOrderStep(step) if second_order else _Step(step)
-        outputs = add(f"latents-{number}", module, _STATE[: 1 + (number < len(steps))], before=latents, **means)
+    passes = model.aggregator.passes
+    for number in range(passes):
+        module = (_SecondOrderStep if len(means) > 1 else _Step)(model, number)
+        outputs = add(f"latents-{number + 1}", module, _STATE[: 1 + (number + 1 < passes)], before=latents, **means)
         latents = outputs[0]
     add("readout", _Readout(model), ("embeddings",), latents=latents)
     return found

@@ -1,4 +1,4 @@
-"""Layers that several networks have.
+"""Layers that several parts have.
 
 Over (batch, frames, channels), which stay in that memory order: several times faster on a CPU. Over pictures, (batch,
 channels, mels, frames), with the channels last in memory for the same reason.
@@ -6,11 +6,14 @@ channels, mels, frames), with the channels last in memory for the same reason.
 
 from __future__ import annotations
 
+import copy
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from acanet.models.folding import Affine, Product, bias_of, scale_and_shift, side_by_side
 
 
 class TimeConv(nn.Conv1d):
@@ -38,6 +41,10 @@ class FrameNorm(nn.BatchNorm1d):
         """(batch, frames, channels) -> the same shape."""
         return super().forward(x.reshape(-1, x.shape[-1])).view(x.shape)
 
+    def folded(self) -> Affine:
+        """An affine map of every channel."""
+        return Affine(*scale_and_shift(self))
+
 
 class GroupedLinear(nn.Linear):
     """A linear layer of its own for each of some equal shares of the channels: (..., inputs) -> (..., outputs)."""
@@ -49,6 +56,15 @@ class GroupedLinear(nn.Linear):
     def forward(self, x: Tensor) -> Tensor:
         """The first outputs are of the first inputs."""
         return grouped(x, self.weight, self.bias, self.groups)
+
+    def products(self) -> list[Product]:
+        """The product of each group, folded."""
+        parts = zip(self.weight.chunk(self.groups), bias_of(self).chunk(self.groups), strict=True)
+        return [Product(weight.T, offset) for weight, offset in parts]
+
+    def folded(self) -> nn.Module:
+        """Products with matrices that lie as backends want them."""
+        return side_by_side(self.products())
 
 
 def grouped(x: Tensor, weight: Tensor, bias: Tensor | None, groups: int) -> Tensor:
@@ -70,7 +86,7 @@ def grouped(x: Tensor, weight: Tensor, bias: Tensor | None, groups: int) -> Tens
     return torch.cat([functional.linear(*part) for part in parts], dim=-1)
 
 
-class PictureConv(nn.Module):
+class Conv2dNorm(nn.Module):
     """Convolution without bias over mel bins and time, batch norm; padded so that only a stride makes less."""
 
     def __init__(self, channels: int, out_channels: int, kernel: int = 3, stride: tuple[int, int] = (1, 1)) -> None:
@@ -83,15 +99,19 @@ class PictureConv(nn.Module):
         output: Tensor = self.norm(self.conv(picture))
         return output
 
+    def folded(self) -> nn.Module:
+        """The convolution, with the batch norm in it."""
+        return _with_norm(self.conv, self.norm)
+
 
 class ResidualBlock(nn.Module):
     """Two convolutions; a shortcut of one bin and frame where a stride of mel bins makes the sizes differ."""
 
     def __init__(self, channels: int, mel_stride: int = 1) -> None:
         super().__init__()
-        self.first = PictureConv(channels, channels, stride=(mel_stride, 1))
-        self.second = PictureConv(channels, channels)
-        self.shortcut = PictureConv(channels, channels, 1, (mel_stride, 1)) if mel_stride > 1 else nn.Identity()
+        self.first = Conv2dNorm(channels, channels, stride=(mel_stride, 1))
+        self.second = Conv2dNorm(channels, channels)
+        self.shortcut = Conv2dNorm(channels, channels, 1, (mel_stride, 1)) if mel_stride > 1 else nn.Identity()
 
     def forward(self, picture: Tensor, real: Tensor | None) -> Tensor:
         """(batch, channels, mels, frames), zero in padded frames -> (batch, channels, ceil(mels / stride), frames).
@@ -102,12 +122,68 @@ class ResidualBlock(nn.Module):
         return masked((self.second(x) + self.shortcut(picture)).relu(), real)
 
 
+class InvertedBlock(nn.Module):
+    """Depthwise convolution over time, then an expansion and back for each frame (of groups of channels); residual."""
+
+    def __init__(self, channels: int, hidden: int, kernel: int, dilation: int, groups: int = 1) -> None:
+        super().__init__()
+        self.depthwise = TimeConv(
+            channels,
+            channels,
+            kernel,
+            padding=dilation * (kernel // 2),
+            dilation=dilation,
+            groups=channels,
+            bias=False,
+        )
+        self.norm = FrameNorm(channels)
+        self.expand = GroupedLinear(channels, hidden, groups)
+        self.activation = nn.GELU()
+        self.project = GroupedLinear(hidden, channels, groups)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, frames, channels), zero in padded frames -> the same shape."""
+        return x + self.project(self.activation(self.expand(self.norm(self.depthwise(x)))))
+
+    def folded(self) -> nn.Module:
+        """`FoldedInvertedBlock` of this one."""
+        return FoldedInvertedBlock(self)
+
+
+class FoldedInvertedBlock(nn.Module):
+    """`InvertedBlock` with its batch norm in the convolution, and each group of channels by itself up to the end."""
+
+    def __init__(self, plain: InvertedBlock) -> None:
+        super().__init__()
+        self.depthwise = _with_norm(plain.depthwise, plain.norm)
+        layers = zip(plain.expand.products(), plain.project.products(), strict=True)
+        self.each_frame = side_by_side([nn.Sequential(expand, plain.activation, project) for expand, project in layers])
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, frames, channels), zero in padded frames -> the same shape."""
+        return x + self.each_frame(self.depthwise(x))
+
+
+def _with_norm(conv: nn.Conv1d | nn.Conv2d, norm: nn.Module) -> nn.Module:
+    """A convolution without bias with the batch norm after it in it."""
+    scale, shift = scale_and_shift(norm)
+    both = copy.deepcopy(conv)
+    both.weight = nn.Parameter(conv.weight * scale.view(-1, *[1] * (conv.weight.ndim - 1)), requires_grad=False)
+    both.bias = nn.Parameter(shift, requires_grad=False)
+    return both
+
+
+def frame_mask(lengths: Tensor, frames: int) -> Tensor:
+    """(batch,) lengths -> (batch, frames) bool, true where a frame is real."""
+    return torch.arange(frames, device=lengths.device) < lengths.unsqueeze(1)
+
+
 def masked(x: Tensor, real: Tensor | None) -> Tensor:
     """`x` with zeros in padded frames."""
     return x if real is None else x * real
 
 
-def widened(x: Tensor) -> Tensor:
+def upcast(x: Tensor) -> Tensor:
     """`x`, in float32 where training in bfloat16 left it in less."""
     return x.float() if x.dtype == torch.bfloat16 else x
 

@@ -1,16 +1,9 @@
-"""Model names -> config and module; open to models of your own.
-
-An installed package makes its models known through the entry point group `acanet.models`: each entry names a module
-that calls `register_model` when it is imported. These modules are imported when a name is asked for that is not known
-yet, or the list of all names; so the models that acanet brings never wait for them, or fail with them.
-"""
+"""Models by name -> config and module; open to models of your own, and of installed packages (`installed.py`)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
-from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
@@ -19,27 +12,10 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from acanet.config.strict import Origin
-from acanet.errors import AcanetError, UnknownModel
-from acanet.models.config import (
-    AcaStatisticsAggregator,
-    AttentiveStatisticsPooling,
-    CampplusFrames,
-    ConvolutionFrames,
-    EcapaFrames,
-    ExtractorConfig,
-    LinearHead,
-    MeanPooling,
-    MlaAggregator,
-    ModelConfig,
-    OwnReadout,
-    PictureStage,
-    PointwiseFrames,
-    SharedReadout,
-    SpectralFrames,
-    StatisticsPooling,
-    TdnnFrames,
-)
+from acanet.errors import BadRegistration, UnknownModel
+from acanet.models.config import ModelConfig
 from acanet.models.extractor import Extractor
+from acanet.models.installed import import_installed, table
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +26,7 @@ class Entry:
     build: Callable[[Any], nn.Module]
 
 
-_ENTRIES: dict[str, Entry] = {}
-_GROUP = "acanet.models"
+_ENTRIES: dict[str, Entry] = table()
 
 
 def register_model(name: str, config: ModelConfig, build: Callable[[Any], nn.Module] = Extractor) -> None:
@@ -64,10 +39,10 @@ def register_model(name: str, config: ModelConfig, build: Callable[[Any], nn.Mod
             `exact_when_padded`).
 
     Raises:
-        ValueError: when the name is taken.
+        BadRegistration: when the name is taken.
     """
     if name in _ENTRIES:
-        raise ValueError(f"a model named {name!r} is registered already")
+        raise BadRegistration(f"a model named {name!r} is registered already")
     _ENTRIES[name] = Entry(config, build)
 
 
@@ -77,7 +52,7 @@ def model_names() -> list[str]:
     Raises:
         AcanetError: when a package's models cannot be imported; it names the package.
     """
-    _import_installed()
+    import_installed("models")
     return list(_ENTRIES)
 
 
@@ -145,31 +120,10 @@ def _macs(model: Any, seconds: int) -> int:
 
 def _entry(name: str) -> Entry:
     if name not in _ENTRIES:
-        _import_installed()
+        import_installed("models")
     if name not in _ENTRIES:
         raise UnknownModel(name, _ENTRIES)
     return _ENTRIES[name]
-
-
-@cache
-def _import_installed() -> None:
-    """Import the modules that installed packages name, once for each process."""
-    for point in entry_points(group=_GROUP):
-        known = dict(_ENTRIES)
-        try:
-            point.load()
-        except Exception as error:
-            _ENTRIES.clear()
-            _ENTRIES.update(known)  # so that trying again meets the same error, not names that are taken
-            raise AcanetError(_broken(point, error)) from error
-
-
-def _broken(point: EntryPoint, error: Exception) -> str:
-    package = f"package {point.dist.name}" if point.dist else "a package"
-    return (
-        f"{package} brings models (entry point {_GROUP}: {point.name} = {point.value}) that cannot be imported: "
-        f"{type(error).__name__}: {error}; repair or uninstall it"
-    )
 
 
 def _merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
@@ -185,70 +139,3 @@ def _merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
             value = _merged(below, value)
         merged[key] = value
     return merged
-
-
-_PAPER = ExtractorConfig(frames=PointwiseFrames(), aggregator=MlaAggregator(), head=SharedReadout())
-_ACANET2 = ExtractorConfig(
-    frames=SpectralFrames(dilations=(1, 2)),
-    aggregator=AcaStatisticsAggregator(latents=4, aca_heads=64, keys=128, latent_layers=0),
-    head=LinearHead(norm="none"),
-)
-_ACANET2_LARGE = ExtractorConfig(
-    frames=SpectralFrames(channels=768, hidden=1152, dilations=(1,)),
-    aggregator=AcaStatisticsAggregator(latents=12, aca_heads=64, keys=384, latent_layers=0),
-    head=LinearHead(dim=576, norm="none"),
-    branches=3,
-)
-_ACANET2_SMALL = ExtractorConfig(
-    frames=SpectralFrames(
-        stages=(PictureStage(channels=16, stride=2, blocks=0), PictureStage(channels=24, stride=2)),
-        channels=160,
-        dilations=(1, 2),
-    ),
-    aggregator=AcaStatisticsAggregator(latents=4, aca_heads=40, keys=96, latent_layers=0),
-    head=LinearHead(norm="none"),
-)
-_LOCAL = ExtractorConfig(frames=ConvolutionFrames(), aggregator=AcaStatisticsAggregator(), head=OwnReadout())
-
-
-def _ecapa(channels: int) -> ExtractorConfig:
-    frames = EcapaFrames(channels=channels, out_channels=3 * channels)
-    return ExtractorConfig(frames=frames, aggregator=AttentiveStatisticsPooling(), head=LinearHead())
-
-
-register_model("acanet", _PAPER)
-register_model("acanet2", _ACANET2)
-register_model("acanet2-small", _ACANET2_SMALL)
-register_model("acanet2-large", _ACANET2_LARGE)
-register_model("acanet-local", _LOCAL)
-register_model("ecapa-512", _ecapa(512))
-register_model("ecapa-1024", _ecapa(1024))
-register_model(
-    "x-vector",
-    ExtractorConfig(frames=TdnnFrames(), aggregator=StatisticsPooling(), head=LinearHead(dim=512, norm="none")),
-)
-register_model(
-    "campplus",
-    ExtractorConfig(
-        frames=CampplusFrames(), aggregator=StatisticsPooling(unbiased=True), head=LinearHead(norm="after")
-    ),
-)
-
-# The paper's question, "is ACA better than temporal pooling?": the same frames under another aggregator.
-_POOLINGS: dict[str, MeanPooling | StatisticsPooling | AttentiveStatisticsPooling] = {
-    "mean": MeanPooling(),
-    "statistics": StatisticsPooling(),
-    "attentive": AttentiveStatisticsPooling(),
-}
-for _name, _pooling in _POOLINGS.items():
-    register_model(f"acanet-{_name}", ExtractorConfig(frames=_PAPER.frames, aggregator=_pooling, head=LinearHead()))
-register_model(
-    "acanet-local-attentive",
-    ExtractorConfig(frames=_LOCAL.frames, aggregator=AttentiveStatisticsPooling(), head=LinearHead()),
-)
-register_model(
-    "ecapa-512-aca",
-    ExtractorConfig(
-        frames=EcapaFrames(channels=512, out_channels=256), aggregator=MlaAggregator(), head=SharedReadout()
-    ),
-)

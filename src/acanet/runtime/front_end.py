@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Self
 
 from pydantic import Field, PositiveFloat, PositiveInt
 
@@ -10,20 +12,28 @@ from acanet.config.strict import Strict
 
 
 class FrontEndConfig(Strict):
-    """How a waveform becomes log-mel features.
+    """What every front end has, of whatever kind: all that the run time needs to know of it.
 
-    `kaldi` is Kaldi's fbank (povey window, pre-emphasis 0.97, samples scaled to 16 bit, natural logarithm);
-    `speechbrain` is what SpeechBrain's ECAPA weights were trained on (Hamming window, centred, decibels, top 80 dB).
+    The kinds themselves, some with further keys, are parts of a model (`acanet.models.base.FrontEndPart`).
     """
 
-    kind: Literal["kaldi", "speechbrain"] = "kaldi"
+    kind: str = "kaldi"
     rate: PositiveInt = Field(16000, description="samples a second")
     window_ms: PositiveFloat = 25.0
     hop_ms: PositiveFloat = 10.0
-    mels: PositiveInt = 80
+    mels: PositiveInt = Field(80, description="features of each frame")
     low_hz: Annotated[float, Field(ge=0)] = 20.0
     high_hz: PositiveFloat | None = Field(None, description="None: half the rate")
     remove_mean: bool = Field(True, description="subtract the utterance's mean of each bin")
+
+    @classmethod
+    def of_bundle(cls, front_end: Mapping[str, Any], source: str | Path) -> Self:
+        """Read what a bundle's config says of its front end; keys that only the kind knows are passed over.
+
+        Raises:
+            BadConfig: with one line for each wrong value.
+        """
+        return cls.parse({key: value for key, value in front_end.items() if key in cls.model_fields}, source)
 
     @property
     def window(self) -> int:

@@ -110,7 +110,7 @@ class OnnxNetwork:
         """
         if self._graphs.pieces is None:
             return None
-        front_end = FrontEndConfig.parse(self.bundle.config.model["front_end"], self.bundle.folder / "config.json")
+        front_end = FrontEndConfig.of_bundle(self.bundle.config.model["front_end"], self.bundle.folder / "config.json")
         return Piecewise(self.run, self._graphs.pieces, front_end, piece=piece, memory=memory)
 
     def attention(self, waveform: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -21,8 +21,8 @@ from acanet.data.augment.functions import change_speed
 from acanet.data.feed.batches import TrainingBatches
 from acanet.errors import AcanetError, BadConfig
 from acanet.models.config import ExtractorConfig, ModelConfig
-from acanet.models.discriminant import Discriminant
 from acanet.models.extractor import Extractor
+from acanet.models.parts.discriminant import Discriminant
 from acanet.scoring.cosine import unit
 from acanet.scoring.discriminant_analysis import (
     Labels,

@@ -1,4 +1,4 @@
-"""CAM++'s frame encoder, as WeSpeaker and 3D-Speaker publish it: densely connected layers with context-aware masking.
+"""CAM++, as WeSpeaker and 3D-Speaker publish it: densely connected layers with context-aware masking.
 
 Source: Wang et al., "CAM++: A Fast and Efficient Network for Speaker Verification Using Context-Aware Masking",
 Interspeech 2023; arithmetic of wespeaker/models/campplus.py, which is that of 3D-Speaker's DTDNN.py. The masks look at
@@ -8,14 +8,62 @@ padded, so padded batches are exact.
 
 from __future__ import annotations
 
+from typing import Literal, Self
+
 import torch
+from pydantic import Field, PositiveInt, model_validator
 from torch import Tensor, nn
 from torch.nn import functional
 
-from acanet.models.config import CampplusFrames
-from acanet.models.layers import FrameNorm, PictureConv, ResidualBlock, TimeConv, masked
+from acanet.models.base import Frames, FramesConfig, register_frames
+from acanet.models.config import ExtractorConfig
+from acanet.models.layers import Conv2dNorm, FrameNorm, ResidualBlock, TimeConv, masked
+from acanet.models.parts.linear_head import LinearHead
+from acanet.models.parts.statistics import StatisticsPooling
+from acanet.models.registry import register_model
+from acanet.models.weights import Changes, Layout, Rename, Weights, count_of, register_layout, renamed, size_of
 
 _SEGMENT = 100  # frames (at half rate) whose mean is the near part of a mask's context
+
+
+@register_frames
+class CampplusFrames(FramesConfig):
+    """CAM++: residual convolutions over time and mel bins, then densely connected layers with context-aware masking."""
+
+    kind: Literal["campplus"] = "campplus"
+    front_channels: PositiveInt = 32
+    channels: PositiveInt = Field(128, description="that enter the first dense block")
+    growth: PositiveInt = Field(32, description="channels that each dense layer adds")
+    bottleneck: PositiveInt = Field(128, description="channels inside a dense layer")
+    layers: tuple[PositiveInt, ...] = Field((12, 24, 16), description="dense layers of each block")
+    dilations: tuple[PositiveInt, ...] = Field((1, 2, 2), description="of each block")
+    exact_when_padded = True
+    division = None
+
+    @model_validator(mode="after")
+    def _same_depth(self) -> Self:
+        if len(self.layers) != len(self.dilations):
+            raise ValueError(f"{len(self.layers)} blocks of layers but {len(self.dilations)} dilations")
+        if self.bottleneck < 2:
+            raise ValueError("bottleneck must be 2 or more, because the mask is made from half of it")
+        return self
+
+    @property
+    def channels_out(self) -> int:
+        """Channels after the last block; every block ends by halving them."""
+        channels = self.channels
+        for layers in self.layers:
+            channels = (channels + layers * self.growth) // 2
+        return channels
+
+    @property
+    def receptive_field(self) -> None:
+        """The whole utterance, by the masks."""
+        return None
+
+    def build(self, mels: int, branches: int) -> Campplus:
+        """A `Campplus`."""
+        return Campplus(mels, self)
 
 
 class FrontConvolution(nn.Module):
@@ -23,9 +71,9 @@ class FrontConvolution(nn.Module):
 
     def __init__(self, mels: int, channels: int) -> None:
         super().__init__()
-        self.stem = PictureConv(1, channels)
+        self.stem = Conv2dNorm(1, channels)
         self.blocks = nn.ModuleList(ResidualBlock(channels, stride) for stride in (2, 1, 2, 1))
-        self.last = PictureConv(channels, channels, stride=(2, 1))
+        self.last = Conv2dNorm(channels, channels, stride=(2, 1))
         self.features = channels * -(-mels // 8)
 
     def forward(self, features: Tensor, mask: Tensor | None) -> Tensor:
@@ -88,8 +136,8 @@ class DenseBlock(nn.Module):
         return self.halve(self.norm(x).relu())
 
 
-class Campplus(nn.Module):
-    """(batch, frames, mels) -> (batch, ceil(frames / 2), out_channels)."""
+class Campplus(Frames):
+    """Two-dimensional convolutions, then dense blocks at half the frame rate."""
 
     def __init__(self, mels: int, config: CampplusFrames) -> None:
         super().__init__()
@@ -108,7 +156,7 @@ class Campplus(nn.Module):
                 _start(module)
 
     def forward(self, features: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        """(batch, frames, mels), zero in padded frames -> (batch, ceil(frames / 2), out_channels)."""
+        """(batch, frames, mels), zero in padded frames -> (batch, ceil(frames / 2), channels_out)."""
         x = self.tdnn_norm(self.tdnn(self.front(features, mask))).relu()
         mask = None if mask is None else mask[:, ::2]
         real = None if mask is None else mask.unsqueeze(2)
@@ -128,3 +176,71 @@ def _start(module: nn.Linear | TimeConv) -> None:
 def _segments(x: Tensor) -> Tensor:
     """(batch, frames, channels) -> (batch, segments, _SEGMENT, channels), zero after the last frame."""
     return functional.pad(x, (0, 0, 0, -x.shape[1] % _SEGMENT)).unflatten(1, (-1, _SEGMENT))
+
+
+register_model(
+    "campplus",
+    ExtractorConfig(
+        frames=CampplusFrames(), aggregator=StatisticsPooling(unbiased=True), head=LinearHead(norm="after")
+    ),
+)
+
+
+# wespeaker/models/campplus.py; 3D-Speaker's DTDNN.py has the same names
+_NAMES: Rename = [
+    (r"^head\.conv1\.", "frames.front.stem.conv."),
+    (r"^head\.bn1\.", "frames.front.stem.norm."),
+    (r"^head\.conv2\.", "frames.front.last.conv."),
+    (r"^head\.bn2\.", "frames.front.last.norm."),
+    (r"^head\.layer1\.", "frames.front.blocks."),
+    (r"^head\.layer2\.(\d)", lambda found: f"frames.front.blocks.{int(found[1]) + 2}"),
+    (r"\.shortcut\.0\.", ".shortcut.conv."),
+    (r"\.shortcut\.1\.", ".shortcut.norm."),
+    (r"(blocks\.\d)\.conv1\.", r"\1.first.conv."),
+    (r"(blocks\.\d)\.bn1\.", r"\1.first.norm."),
+    (r"(blocks\.\d)\.conv2\.", r"\1.second.conv."),
+    (r"(blocks\.\d)\.bn2\.", r"\1.second.norm."),
+    (r"^xvector\.tdnn\.linear\.", "frames.tdnn."),
+    (r"^xvector\.tdnn\.nonlinear\.batchnorm\.", "frames.tdnn_norm."),
+    (r"^xvector\.(?:block|transit)(\d)\.", lambda found: f"frames.blocks.{int(found[1]) - 1}."),
+    (r"\.tdnnd(\d+)\.", lambda found: f".layers.{int(found[1]) - 1}."),
+    (r"\.nonlinear([12])\.batchnorm\.", r".norm\1."),
+    (r"\.cam_layer\.linear_local\.", ".local."),
+    (r"\.cam_layer\.linear1\.", ".squeeze."),
+    (r"\.cam_layer\.linear2\.", ".excite."),
+    (r"(layers\.\d+)\.linear1\.", r"\1.narrow."),
+    (r"^(frames\.blocks\.\d)\.nonlinear\.batchnorm\.", r"\1.norm."),
+    (r"^(frames\.blocks\.\d)\.linear\.", r"\1.halve."),
+    (r"^xvector\.out_nonlinear\.batchnorm\.", "frames.norm."),
+    (r"^xvector\.dense\.linear\.", "head.linear."),
+    (r"^xvector\.dense\.nonlinear\.batchnorm\.", "head.norm."),
+]
+
+
+def _renamed(name: str, value: Tensor) -> dict[str, Tensor]:
+    return {} if name.startswith("projection.") else {renamed(name, _NAMES): value}
+
+
+def _fit(weights: Weights) -> tuple[str, Changes]:
+    front = size_of(weights, "frames.front.stem.conv.weight")
+    first = "frames.blocks.0.layers.0"
+    return "campplus", {
+        "front_end": {"mels": 8 * size_of(weights, "frames.tdnn.weight", 1) // max(front, 1)},
+        "frames": {
+            "front_channels": front,
+            "channels": size_of(weights, "frames.tdnn.weight"),
+            "growth": size_of(weights, f"{first}.local.weight"),
+            "bottleneck": size_of(weights, f"{first}.narrow.weight"),
+            "layers": [
+                count_of(weights, f"frames.blocks.{block}.layers")
+                for block in range(count_of(weights, "frames.blocks"))
+            ],
+        },
+        "head": {"dim": size_of(weights, "head.linear.weight")},
+    }
+
+
+WESPEAKER = register_layout(
+    "campplus",
+    Layout("a CAM++ in the layout of WeSpeaker and 3D-Speaker", "xvector.dense.linear.weight", _renamed, _fit),
+)

@@ -3,8 +3,17 @@
 from __future__ import annotations
 
 import torch
+from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 from torch.nn import functional
+
+from acanet.config.strict import Strict
+
+
+class DiscriminantConfig(Strict):
+    """A projection after the head, onto directions in which speakers differ; it is fitted, not trained."""
+
+    directions: PositiveInt = Field(description="that are kept; an embedding has one number more")
 
 
 class Discriminant(nn.Module):

@@ -1,0 +1,261 @@
+"""Second-order ACA: each latent passes the mean and the standard deviation of the frames under its attention.
+
+Both are sums (of z and of z squared), so that folding, pieces and a running softmax serve here as in the paper's ACA.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Literal
+
+import torch
+from pydantic import Field, NonNegativeInt, PositiveInt
+from torch import Tensor, nn
+
+from acanet.models.base import AggregatorConfig, Division, register_aggregator
+from acanet.models.config import ExtractorConfig
+from acanet.models.folding import Affine, constant, normalised, scale_and_shift
+from acanet.models.latents import LatentLayer
+from acanet.models.layers import GroupedLinear, full_precision
+from acanet.models.parts.context import FrameInContext
+from acanet.models.parts.convolution import ConvolutionFrames
+from acanet.models.parts.linear_head import LinearHead
+from acanet.models.parts.own_readout import OwnReadout
+from acanet.models.parts.spectral import Conv2dStage, SpectralFrames
+from acanet.models.parts.statistics import LEAST_VARIANCE, even_weights, mean_by_product
+from acanet.models.passes import AggregatorInPasses
+from acanet.models.registry import register_model
+
+VARIANCE_FLOOR = 1e-4
+
+
+@register_aggregator
+class AcaStatisticsAggregator(AggregatorConfig):
+    """Second-order ACA: each latent passes mean and standard deviation of the frames under its attention."""
+
+    kind: Literal["aca-statistics"] = "aca-statistics"
+    latents: PositiveInt = 64
+    aca_heads: PositiveInt = Field(
+        1, description="queries of a latent, each for its share of the channels; 1: the latent is its query"
+    )
+    keys: PositiveInt | None = Field(
+        None,
+        description="channels of the keys, which see the frame and the mean and deviation of the utterance; None: the "
+        "normalised frames are the keys",
+    )
+    latent_layers: NonNegativeInt = Field(1, description="0: the latents are their statistics, and are not compared")
+    heads: PositiveInt = 8
+    mlp: PositiveInt = 256
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    exact_when_padded = True
+    division = Division(
+        ("keys", "latents"),
+        when="with keys and latent_layers 0",
+        holds=lambda part: part.keys is not None and part.latent_layers == 0,
+    )
+
+    @property
+    def latents_out(self) -> int:
+        """Those of the config."""
+        return self.latents
+
+    def features_out(self, channels: int, branches: int) -> int:
+        """Mean and deviation of a branch's channels; with latent layers, the state before and after each, too."""
+        states = channels * (self.latent_layers + 1) if self.latent_layers else 0
+        return 2 * channels // branches + states
+
+    @property
+    def passes(self) -> int:
+        """One; before it, for keys that see the statistics of the utterance, one of even attention."""
+        return 1 if self.keys is None else 2
+
+    def check_channels(self, channels: int, branches: int) -> None:
+        """The channels are shared out among the heads of a latent layer, and those of a latent."""
+        if channels % self.heads:
+            raise ValueError(f"{channels} channels of frames do not divide into {self.heads} heads")
+        each, whose = (channels, "frames") if branches == 1 else (channels // branches, "a branch")
+        if each % self.aca_heads:
+            raise ValueError(f"{each} channels of {whose} do not divide into {self.aca_heads} aca_heads")
+
+    def build(self, channels: int, branches: int) -> AcaStatistics:
+        """An `AcaStatistics`."""
+        return AcaStatistics(channels, self, branches)
+
+
+class AcaStatistics(AggregatorInPasses):
+    """Second-order ACA: (batch, frames, dim) -> (batch, latents, features).
+
+    With several heads a latent has a query, and so an attention, for each share of the channels. The keys are the
+    normalised frames, or a hidden layer that also sees the statistics of the whole utterance, which a pass of even
+    attention gives. The latents of a branch hear its share of the channels, through its share of the keys. A latent
+    transformer then compares what the latents heard; each latent's features are its statistics and its state before and
+    after every layer.
+
+    Queries are (heads * latents, channels of a key), those of the first head first. Keys that see the utterance take
+    its share of their hidden layer as more rows below the queries, one for each branch.
+    """
+
+    def __init__(self, dim: int, config: AcaStatisticsAggregator, branches: int) -> None:
+        super().__init__(config.passes)
+        count = config.latents
+        self.branches = branches
+        self.heads = config.aca_heads * branches
+        self.in_context = None if config.keys is None else FrameInContext(dim, config.keys, branches)
+        if config.keys is None:
+            self.norm = nn.LayerNorm(dim, bias=False)  # an offset of the keys would cancel in the softmax
+        own = self.heads > 1 or config.keys is not None
+        width = (config.keys or dim) // branches
+        queries = config.aca_heads * count
+        self.own_queries = nn.Parameter(torch.randn(queries, width) / math.sqrt(width)) if own else None
+        self.latents = nn.Parameter(torch.randn(count, dim)) if config.latent_layers or not own else None
+        self.norm_statistics = LatentNorm(count, 2 * dim // branches)
+        if config.latent_layers:
+            self.hear = GroupedLinear(2 * dim, dim, 1)
+            self.norm_states = LatentNorm(count, dim * (config.latent_layers + 1))
+        self.transformer = nn.ModuleList(
+            LatentLayer(dim, config.heads, config.mlp, config.dropout, norm_queries=True)
+            for _ in range(config.latent_layers)
+        )
+
+    @constant("own_queries", "norm")
+    def queries(self) -> Tensor:
+        """(heads * latents, channels of a key), those of the first head first, with the gain of the keys in them."""
+        queries: Tensor | None = self.own_queries
+        if queries is None:
+            assert self.latents is not None
+            queries = self.latents / math.sqrt(self.latents.shape[1])
+        return queries * self.norm.weight if self.in_context is None else queries
+
+    def prepare(self, frames: Tensor, first: Tensor | int = 0) -> Tensor:
+        """The frames as they are: their own statistics are what counts."""
+        return frames
+
+    def start(self) -> tuple[Tensor, Tensor]:
+        """The state is nothing yet; before a pass of even attention all queries are zero."""
+        queries = self.queries
+        if self.in_context is not None:
+            queries = queries.new_zeros(len(queries) + self.branches, queries.shape[1])
+        return queries[:1], queries
+
+    def scores(self, queries: Tensor, frames: Tensor) -> Tensor:
+        """Products of queries and keys, (batch, heads * latents, frames); those of a branch meet only each other."""
+        if self.in_context is None:
+            keys = normalised(frames)
+        else:
+            queries, context = queries[..., : -self.branches, :], queries[..., -self.branches :, :]
+            keys = self.in_context.hidden(frames, context)
+        if self.branches == 1:
+            return queries @ keys.transpose(1, 2)
+        pairs = zip(queries.chunk(self.branches, dim=-2), keys.transpose(1, 2).chunk(self.branches, dim=1), strict=True)
+        return torch.cat([query @ key for query, key in pairs], dim=1)
+
+    def sums(self, weights: Tensor, frames: Tensor) -> tuple[Tensor, ...]:
+        """Of each query's share of the channels, and of their squares: (batch, heads * latents, dim / heads) each."""
+        shares = frames.unflatten(2, (self.heads, -1)).transpose(1, 2)  # (batch, heads, frames, dim / heads)
+        by_head = weights.unflatten(1, (self.heads, -1))
+        return tuple((by_head @ values).flatten(1, 2) for values in (shares, shares * shares))
+
+    def means(self, number: int, queries: Tensor, frames: Tensor, mask: Tensor | None) -> tuple[Tensor, ...]:
+        """As every aggregator in passes; under an even attention, once for each head, as it is the same for all."""
+        with full_precision(frames):
+            if number + 1 == self.passes:
+                return super().means(number, queries, frames, mask)
+            weights = even_weights(frames, mask)
+            each = (mean_by_product(values, weights) for values in (frames, frames * frames))
+            return tuple(values.unflatten(1, (self.heads, -1)) for values in each)
+
+    def step(self, number: int, state: Tensor, *means: Tensor) -> tuple[Tensor, Tensor | None]:
+        """The statistics that each latent hears; after a pass of even attention, the utterance's share of the keys.
+
+        Args:
+            number: of the pass.
+            state: not needed.
+            means: (batch, heads * latents, dim / heads) twice; of an even attention also for one latent.
+        """
+        mean, square = (self._of_latents(each) for each in means)
+        if number + 1 == self.passes:
+            return torch.cat([mean, _deviation(mean, square, VARIANCE_FLOOR)], dim=-1), None
+        assert self.in_context is not None
+        mean, square = (each[:, :: each.shape[1] // self.branches] for each in (mean, square))  # the same for all
+        with full_precision(mean):
+            context = self.in_context.context(mean, _deviation(mean, square, LEAST_VARIANCE))
+        return state, torch.cat([self.queries.expand(len(context), -1, -1), context], dim=1)
+
+    def finish(self, state: Tensor) -> Tensor:
+        """(batch, latents, 2 * dim / branches) -> (batch, latents, features)."""
+        statistics = self.norm_statistics(state)
+        if self.latents is None or not self.transformer:
+            return statistics
+        states = [self.latents + self.hear(statistics)]
+        for layer in self.transformer:
+            states.append(layer(states[-1]))
+        return torch.cat([statistics, self.norm_states(torch.cat(states, dim=-1))], dim=-1)
+
+    def by_latent(self, attention: Tensor) -> Tensor:
+        """The mean of a latent's heads."""
+        return attention.unflatten(1, (self.branches, self.heads // self.branches, -1)).mean(dim=2).flatten(1, 2)
+
+    def _of_latents(self, heard: Tensor) -> Tensor:
+        """What a latent hears with all its heads, those of the first branch first.
+
+        (batch, heads * latents of a branch, dim / heads) -> (batch, latents, dim / branches).
+        """
+        by_branch = heard.unflatten(1, (self.branches, self.heads // self.branches, -1)).transpose(2, 3)
+        return by_branch.flatten(3).flatten(1, 2)
+
+
+class LatentNorm(nn.BatchNorm1d):
+    """Batch norm with statistics of its own for each feature of each latent: (batch, latents, features)."""
+
+    def __init__(self, latents: int, features: int) -> None:
+        super().__init__(latents * features)
+        self.latents = latents
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, latents, features) -> (batch, latents, features)."""
+        return super().forward(x.flatten(1)).view_as(x)
+
+    def folded(self) -> Affine:
+        """An affine map of each feature of each latent."""
+        scale, shift = scale_and_shift(self)
+        return Affine(scale.view(self.latents, -1), shift.view(self.latents, -1))
+
+
+def _deviation(mean: Tensor, square: Tensor, floor: float) -> Tensor:
+    """The standard deviation, from the mean and that of the squares."""
+    return (square - mean * mean).clamp(min=floor).sqrt()
+
+
+register_model(
+    "acanet2",
+    ExtractorConfig(
+        frames=SpectralFrames(dilations=(1, 2)),
+        aggregator=AcaStatisticsAggregator(latents=4, aca_heads=64, keys=128, latent_layers=0),
+        head=LinearHead(norm="none"),
+    ),
+)
+register_model(
+    "acanet2-small",
+    ExtractorConfig(
+        frames=SpectralFrames(
+            stages=(Conv2dStage(channels=16, stride=2, blocks=0), Conv2dStage(channels=24, stride=2)),
+            channels=160,
+            dilations=(1, 2),
+        ),
+        aggregator=AcaStatisticsAggregator(latents=4, aca_heads=40, keys=96, latent_layers=0),
+        head=LinearHead(norm="none"),
+    ),
+)
+register_model(
+    "acanet2-large",
+    ExtractorConfig(
+        frames=SpectralFrames(channels=768, hidden=1152, dilations=(1,)),
+        aggregator=AcaStatisticsAggregator(latents=12, aca_heads=64, keys=384, latent_layers=0),
+        head=LinearHead(dim=576, norm="none"),
+        branches=3,
+    ),
+)
+register_model(
+    "acanet-local",
+    ExtractorConfig(frames=ConvolutionFrames(), aggregator=AcaStatisticsAggregator(), head=OwnReadout()),
+)
