@@ -94,3 +94,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "shared" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.speech)
+
+
+@pytest.fixture
+def own_registry():
+    """Models, parts and layouts registered in a test do not outlive it."""
+    from acanet.models import installed
+
+    before = installed.known()
+    yield
+    installed.restore(before)
+    installed.import_installed.cache_clear()

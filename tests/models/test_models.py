@@ -7,10 +7,7 @@ import importlib
 import itertools
 import json
 import math
-import os
 import re
-import subprocess
-import sys
 import tomllib
 
 import numpy as np
@@ -37,6 +34,7 @@ from acanet.models.parts.pointwise import PointwiseFrames
 from acanet.models.parts.statistics import StatisticsPooling
 from acanet.models.registry import build_model, model_config, model_names, model_size, register_model
 from support.networks import LENGTHS, SHARED_OUT, SMALL_PARTS, Tiny, TinyConfig, padded, shaken, small, waveforms
+from support.packages import acanet, install
 from support.paths import ROOT
 
 MODELS = model_names()
@@ -379,15 +377,6 @@ def test_statistics_of_one_frame_and_of_frames_that_do_not_vary(unbiased, least)
 # The registry
 
 
-@pytest.fixture
-def own_registry():
-    """Names registered in a test do not outlive it."""
-    before = installed.known()
-    yield
-    installed.restore(before)
-    installed.import_installed.cache_clear()
-
-
 @pytest.mark.usefixtures("own_registry")
 def test_a_model_of_your_own():
     register_model("tiny", TinyConfig(), Tiny)
@@ -426,23 +415,6 @@ def test_an_unknown_name_gets_the_nearest():
 MODEL_PAGE = ROOT / "docs" / "model.md"
 
 
-def install(folder, module, source, entry):
-    """What pip leaves behind for a package of one module: the module, and what it says about itself."""
-    about = folder / f"{module}-1.0.dist-info"
-    about.mkdir(parents=True)
-    (folder / f"{module}.py").write_text(source, encoding="utf-8")
-    (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {module}\nVersion: 1.0\n", encoding="utf-8")
-    (about / "entry_points.txt").write_text(f"[acanet.models]\n{entry}\n", encoding="utf-8")
-    return folder
-
-
-def acanet(packages, *arguments):
-    """The command line in a process of its own that finds these packages."""
-    environment = os.environ | {"PYTHONPATH": str(packages), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "acanet", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=240)
-
-
 @pytest.fixture(scope="module")
 def gated(tmp_path_factory):
     """The example of docs/model.md, installed as its pyproject.toml says."""
@@ -450,8 +422,12 @@ def gated(tmp_path_factory):
     blocks = re.findall(r"^```(python|toml)\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
     (source,) = (text for kind, text in blocks if kind == "python" and 'register_model("gated"' in text)
     (project,) = (tomllib.loads(text)["project"] for kind, text in blocks if kind == "toml")
-    ((name, module),) = project["entry-points"]["acanet.models"].items()
-    return install(tmp_path_factory.mktemp("packages"), project["name"], source, f"{name} = {module}")
+    groups = {group.removeprefix("acanet."): entries for group, entries in project["entry-points"].items()}
+    entries = {
+        group: "\n".join(f"{name} = {module}" for name, module in lines.items()) for group, lines in groups.items()
+    }
+    assert set(entries) == {"models", "parts"}
+    return install(tmp_path_factory.mktemp("packages"), project["name"], source, **entries)
 
 
 def test_the_command_line_lists_an_installed_model(gated):
@@ -461,7 +437,11 @@ def test_the_command_line_lists_an_installed_model(gated):
 
 
 def test_the_command_line_trains_an_installed_model_and_embeds_with_it(gated, tmp_path, tiny_recipe, voices):
-    sizes = {"channels": 16, "layers": 1, "aggregator": {"latents": 4, "heads": 2, "mlp": 16}, "head": {"dim": 16}}
+    sizes = {
+        "frames": {"channels": 16, "layers": 1},
+        "aggregator": {"latents": 4, "heads": 2, "mlp": 16},
+        "head": {"dim": 16},
+    }
     recipe = tiny_recipe | {"model": {"name": "gated", "change": sizes}, "steps": 1}
     (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(recipe), encoding="utf-8")
     done = acanet(gated, "train", tmp_path / "recipe.yaml", "--out", tmp_path / "run")
@@ -502,7 +482,7 @@ REGISTERS_GATED = (
 def test_a_package_that_cannot_be_imported_is_named(tmp_path, monkeypatch, request, source, entry, reason):
     module = f"broken_{request.node.callspec.id}"
     entry = entry.format(module=module)
-    monkeypatch.syspath_prepend(install(tmp_path, module, source, entry))
+    monkeypatch.syspath_prepend(install(tmp_path, module, source, models=entry))
     installed.import_installed.cache_clear()
     for _ in range(2):  # trying again says the same
         for ask in (model_names, lambda: build_model("gated"), lambda: model_config("acanet-locl")):
@@ -514,7 +494,7 @@ def test_a_package_that_cannot_be_imported_is_named(tmp_path, monkeypatch, reque
 
 
 def test_a_broken_package_fails_the_command_with_words(tmp_path):
-    done = acanet(install(tmp_path, "broken", "import no_such_module", "gated = broken"), "models")
+    done = acanet(install(tmp_path, "broken", "import no_such_module", models="gated = broken"), "models")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("error: package broken brings models")
     assert "Traceback" not in done.stderr
@@ -522,7 +502,7 @@ def test_a_broken_package_fails_the_command_with_words(tmp_path):
 
 @pytest.mark.usefixtures("own_registry")
 def test_a_module_imported_by_hand_is_not_imported_again(tmp_path, monkeypatch):
-    monkeypatch.syspath_prepend(install(tmp_path, "by_hand", REGISTERS_GATED, "gated = by_hand"))
+    monkeypatch.syspath_prepend(install(tmp_path, "by_hand", REGISTERS_GATED, models="gated = by_hand"))
     installed.import_installed.cache_clear()
     importlib.import_module("by_hand")
     assert model_names() == [*MODELS, "gated"]

@@ -137,12 +137,12 @@ def calibrated(tiny_bundle, tmp_path_factory) -> Path:
     return folder
 
 
+@pytest.mark.usefixtures("own_registry")
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "python")], ids=lambda page: page.name)
 def test_python_blocks_run(page, desk, calibrated, monkeypatch):
     monkeypatch.chdir(desk)
     if page.name != "hours.md":  # what is not exported has no pieces
         monkeypatch.setattr(bundle, "BUNDLES", calibrated.parent)  # the model that ships takes longer
-    monkeypatch.setattr(registry, "_ENTRIES", dict(registry._ENTRIES))
     for line, text in blocks(page, "python"):
         code = compile("\n" * line + text, str(page), "exec", dont_inherit=True)
         exec(code, {"__name__": "__main__"})
@@ -208,11 +208,11 @@ def test_targets_of_make_and_extras_of_pip_exist():
     assert extras <= set(project["optional-dependencies"])
 
 
+@pytest.mark.usefixtures("own_registry")
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_settings_of_train_fit_a_recipe(page, tmp_path, monkeypatch):
-    monkeypatch.setattr(registry, "_ENTRIES", dict(registry._ENTRIES))
+def test_settings_of_train_fit_a_recipe(page, tmp_path):
     (own,) = [text for _, text in blocks(ROOT / "docs" / "model.md", "python") if 'register_model("gated"' in text]
-    exec(own, {"__name__": "gated"})  # the example of a model of the user's own
+    exec(own, {"__name__": "gated"})  # the example of a part of the user's own
     examples = blocks(ROOT / "docs" / "train.md", "yaml")
     for name, (_, text) in zip(("my.yaml", "longer.yaml", "compare.yaml"), examples, strict=True):
         (tmp_path / name).write_text(text, encoding="utf-8")
