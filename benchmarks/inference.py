@@ -162,13 +162,13 @@ def fresh(name: str) -> Any:
     """A registered model with random weights; `acanet` has those of `published`."""
     import torch
 
-    from acanet.models.parts.mla import AUTHORS
+    from acanet.models.parts import mla
     from acanet.models.registry import build_model
 
     torch.manual_seed(0)
     model = build_model(name)
     if name == SYSTEMS[AUTHORS].model:
-        AUTHORS.load(model, published().state_dict())
+        mla.AUTHORS.load(model, published().state_dict())
     return model.eval()
 
 
@@ -190,7 +190,7 @@ def prepare(name: str, folder: Path) -> None:
 
     stages = exporting.stages
     with (  # all of it takes minutes a model
-        mock.patch.multiple(exporting, stages=whole_alone, in_pieces=lambda folded: False),
+        mock.patch.multiple(exporting, stages=whole_alone, pieces=lambda folded: None),
         mock.patch.object(gate, "LENGTHS", (0.5, 3.0)),
     ):
         exporting.export_model(folder / "torch", folder / "exported")

@@ -21,10 +21,10 @@ from acanet.export import gate
 from acanet.export.public import torch_bundle
 from acanet.models.inference import embed_waveforms, load_model
 from acanet.models.registry import build_model, model_config
-from acanet.models.weight_layouts import WeightLayout
 from acanet.models.weights import LAYOUTS
 from acanet.runtime.bundle import Bundle, Provenance
 from acanet.runtime.check import check
+from acanet.runtime.choices import WeightLayout
 from acanet.runtime.front_end import FrontEndConfig
 from acanet.runtime.onnx import OnnxNetwork
 from support.commands import acanet

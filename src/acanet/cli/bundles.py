@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from acanet.cli.common import DeviceOption, ThreadsOption, out, require_names
-from acanet.models.weight_layouts import WeightLayout
-from acanet.runtime.choices import Precision
+from acanet.runtime.choices import Precision, WeightLayout
 
 if TYPE_CHECKING:
     from acanet.export.export import Exported

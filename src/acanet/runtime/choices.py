@@ -1,4 +1,4 @@
-"""What can be chosen of a run time, by name; without imports, for the command line spells these too."""
+"""What can be chosen of a bundle and what runs it, by name; without imports, for the command line spells these too."""
 
 from typing import Literal
 
@@ -7,3 +7,6 @@ Device = Literal["cpu", "cuda"]
 
 Precision = Literal["float32", "int8", "fp16"]
 """Of an exported model's products with weights."""
+
+WeightLayout = Literal["speechbrain-ecapa", "authors-acanet", "campplus"]
+"""Layouts of public weights that acanet reads: those in `acanet.models.weights.LAYOUTS` that it brings itself."""
