@@ -189,7 +189,7 @@ def test_what_is_finished_is_passed_over(recipe, finished, monkeypatch):
     def never(*_, **__):
         raise AssertionError("evaluated again")
 
-    monkeypatch.setattr(run, "evaluate", never)
+    monkeypatch.setattr(run, "evaluate_model", never)
     before = cards_in(finished)
     assert acanet("experiment", recipe, "--out", finished, "--resume").code == 0
     assert cards_in(finished) == before
