@@ -36,7 +36,7 @@ from acanet.errors import (
 if TYPE_CHECKING:
     from acanet.audio.quality import AudioWarning
     from acanet.audio.recording import read_audio
-    from acanet.data.draw.files import draw_list
+    from acanet.data.draw.list_files import draw_list
     from acanet.data.draw.plan import Plan
     from acanet.data.lists.manifest import read_manifest
     from acanet.data.synthetic import SyntheticVoice, synthesise
@@ -112,7 +112,7 @@ _HOMES = {
     "cllr": "acanet.evaluation.figures.metrics",
     "cosine_rows": "acanet.scoring.cosine",
     "diarize": "acanet.segments.diarization",
-    "draw_list": "acanet.data.draw.files",
+    "draw_list": "acanet.data.draw.list_files",
     "eer": "acanet.evaluation.figures.metrics",
     "error_rates": "acanet.evaluation.figures.metrics",
     "evaluate": "acanet.evaluation.evaluate",

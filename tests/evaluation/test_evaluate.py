@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from acanet.data.draw.files import draw_list
+from acanet.data.draw.list_files import draw_list
 from acanet.data.draw.plan import Plan
 from acanet.encoder import Encoder
 from acanet.errors import AcanetError, BadConfig, MissingExtra

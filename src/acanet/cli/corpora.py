@@ -83,7 +83,7 @@ def trials(
     ] = None,
 ) -> None:
     """Draw a trial list from a manifest, evenly over speakers and pairs of speakers."""
-    from acanet.data.draw.files import draw_list
+    from acanet.data.draw.list_files import draw_list
     from acanet.data.draw.plan import Plan
 
     if every and (targets, ratio, targets_per_speaker) != (None, None, None):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from acanet.data.draw.files import write_trials
+from acanet.data.draw.list_files import write_trials
 from acanet.data.draw.plan import Plan
 from acanet.data.draw.trial_list import draw_trials
 from acanet.data.lists.manifest import read_manifest

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from acanet.data.draw.census import effective_size
-from acanet.data.draw.files import draw_list, write_trials
+from acanet.data.draw.list_files import draw_list, write_trials
 from acanet.data.draw.plan import Plan
 from acanet.data.draw.sampling import draw_each, even_shares
 from acanet.data.draw.trial_list import Drawn, draw_trials
