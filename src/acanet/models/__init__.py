@@ -1,7 +1,7 @@
 """The networks, in torch: what parts there are, what a model made of them is, and the models that have names.
 
-What stands in `__all__` is what one builds models of: the bases of parts, the parts that acanet brings, and the registry.
-Whoever imports any of this knows all of them.
+What stands in `__all__` is what one builds models of: the bases of parts, the parts that acanet brings, and the
+registry. Whoever imports any of this knows all of them.
 """
 
 # isort: off
