@@ -74,7 +74,7 @@ def in_torch(folder: Path, threads: int) -> Embed:
 def as_published(folder: Path, threads: int) -> Embed:
     import torch
 
-    from acanet.models.parts.kaldi import KaldiFrontEnd
+    from acanet.models.parts.kaldi_fbank import KaldiFrontEnd
 
     torch.set_num_threads(threads)
     front_end, network = KaldiFrontEnd().build(), published().eval()
@@ -205,7 +205,7 @@ def gflop(name: str, seconds: float) -> float | None:
     from torch.utils.flop_counter import FlopCounterMode
 
     from acanet.models.folding import fold
-    from acanet.models.parts.kaldi import KaldiFrontEnd
+    from acanet.models.parts.kaldi_fbank import KaldiFrontEnd
 
     system = system_of(name)
     if not system.model:

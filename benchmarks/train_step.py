@@ -24,7 +24,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from acanet.models.config import ExtractorConfig
-from acanet.models.parts.kaldi import KaldiFrontEnd
+from acanet.models.parts.kaldi_fbank import KaldiFrontEnd
 from acanet.models.parts.mla import AUTHORS, MlaAggregator, sinusoids
 from acanet.models.parts.pointwise import PointwiseFrames
 from acanet.models.parts.shared_readout import SharedReadout

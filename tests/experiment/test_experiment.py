@@ -20,7 +20,8 @@ from acanet.data.lists.manifest import read_manifest
 from acanet.evaluation.figures.intervals import differences
 from acanet.evaluation.report.report_folder import SCORES
 from acanet.evaluation.result import ResultsCard
-from acanet.experiment import origin, run
+from acanet.experiment import origin
+from acanet.experiment import run_experiment as run
 from acanet.experiment.run_card import read_run_cards
 from acanet.models.registry import build_model, model_config
 from acanet.runtime.bundle import Bundle

@@ -10,7 +10,7 @@ from torch.nn import functional
 from acanet.export.stages import Whole, pieces, stages
 from acanet.models.extractor import Extractor
 from acanet.models.folding import fold
-from acanet.models.parts.speechbrain import SpeechbrainFrontEnd
+from acanet.models.parts.speechbrain_fbank import SpeechbrainFrontEnd
 from acanet.models.registry import model_names
 from acanet.runtime.bundle import Pieces
 from acanet.runtime.pieces import Piecewise

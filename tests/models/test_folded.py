@@ -8,9 +8,9 @@ import torch
 from torch import nn
 
 from acanet.models.folding import Affine, Product, fold
-from acanet.models.parts.kaldi import KaldiFrontEnd
+from acanet.models.parts.kaldi_fbank import KaldiFrontEnd
 from acanet.models.parts.mla import Mla, sinusoids
-from acanet.models.parts.speechbrain import SpeechbrainFrontEnd
+from acanet.models.parts.speechbrain_fbank import SpeechbrainFrontEnd
 from acanet.models.registry import model_names
 from support.networks import LENGTHS, padded, shaken, small, waveforms
 

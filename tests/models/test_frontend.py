@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from acanet.models.layers import frame_mask
-from acanet.models.parts.kaldi import KaldiFrontEnd
-from acanet.models.parts.speechbrain import SpeechbrainFrontEnd
+from acanet.models.parts.kaldi_fbank import KaldiFrontEnd
+from acanet.models.parts.speechbrain_fbank import SpeechbrainFrontEnd
 
 KINDS = [KaldiFrontEnd(), KaldiFrontEnd(rate=8000, mels=40), SpeechbrainFrontEnd(low_hz=0)]
 KIND_NAMES = ["kaldi", "kaldi-8k", "speechbrain"]

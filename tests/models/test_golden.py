@@ -11,12 +11,12 @@ from acanet.models.parts import campplus, ecapa, mla
 from acanet.models.parts.attentive_statistics import AttentiveStatisticsPooling
 from acanet.models.parts.campplus import CampplusFrames
 from acanet.models.parts.ecapa import EcapaFrames
-from acanet.models.parts.kaldi import KaldiFrontEnd
+from acanet.models.parts.kaldi_fbank import KaldiFrontEnd
 from acanet.models.parts.linear_head import LinearHead
 from acanet.models.parts.mla import MlaAggregator
 from acanet.models.parts.pointwise import PointwiseFrames
 from acanet.models.parts.shared_readout import SharedReadout
-from acanet.models.parts.speechbrain import SpeechbrainFrontEnd
+from acanet.models.parts.speechbrain_fbank import SpeechbrainFrontEnd
 from acanet.models.parts.statistics import StatisticsPooling
 from support.paths import GOLDEN
 

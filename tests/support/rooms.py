@@ -45,7 +45,7 @@ ROOMS = {
     "encoder": Room("acanet.errors acanet.audio acanet.speech acanet.scoring acanet.runtime numpy"),
     "listening": Room("acanet.errors acanet.audio acanet.encoder acanet.runtime acanet.scoring numpy", "sounddevice"),
     "evaluation.backend_choices": Room(),
-    "data.corpora.kinds": Room(),
+    "data.corpora.corpus_kinds": Room(),
     "models.inference": Room("acanet.errors acanet.runtime acanet.models numpy torch"),  # arrays in, arrays out
     "models": Room("acanet.errors acanet.config acanet.runtime.front_end torch pydantic"),
     "export.precision": Room("acanet.errors acanet.export.graphs acanet.runtime.choices numpy onnx onnxruntime"),
@@ -83,7 +83,7 @@ ROOMS = {
     "cli.exits": Room("acanet.errors"),
     "cli.__init__": Room("acanet.cli.exits", inside="acanet.cli"),  # it lives to tell of what is missing
     "cli": Room(
-        "acanet.errors acanet.runtime.choices acanet.evaluation.backend_choices acanet.data.corpora.kinds rich typer",
+        "acanet.errors acanet.runtime.choices acanet.evaluation.backend_choices acanet.data.corpora.corpus_kinds rich typer",
         inside="acanet",
     ),
     "__init__": Room("acanet.errors", inside="acanet"),  # the declared face loads a member when it is asked for

@@ -36,10 +36,11 @@ from acanet.runtime.onnx import OnnxNetwork
 from acanet.runtime.pieces import Piecewise
 from acanet.scoring.cosine import cosine
 from acanet.scoring.plda import Plda
-from acanet.training import discriminant, finish
+from acanet.training import finish
+from acanet.training import fit_discriminant as discriminant
 from acanet.training.checkpoint import load_state
 from acanet.training.dev import DevSet
-from acanet.training.discriminant import fit_discriminant
+from acanet.training.fit_discriminant import fit_discriminant
 from acanet.training.recipe import Recipe
 from acanet.training.run import train
 from support.commands import acanet

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from acanet.cli.common import out
-from acanet.data.corpora.kinds import Kind
+from acanet.data.corpora.corpus_kinds import Kind
 
 
 def prepare(

@@ -56,7 +56,7 @@ def experiment(
 ) -> None:
     """Train the systems of a recipe, evaluate them on its trial lists, and compare them: a card each, and one page."""
     from acanet.experiment.page import experiment_tables
-    from acanet.experiment.run import run_experiment
+    from acanet.experiment.run_experiment import run_experiment
     from acanet.training.read_recipe import read_experiment
 
     systems = read_experiment(recipe, tuple(settings or ()))

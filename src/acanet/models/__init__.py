@@ -34,7 +34,7 @@ from acanet.models.parts.attentive_statistics import AttentiveStatisticsPooling
 from acanet.models.parts.campplus import CampplusFrames
 from acanet.models.parts.convolution import ConvolutionFrames
 from acanet.models.parts.ecapa import EcapaFrames
-from acanet.models.parts.kaldi import Kaldi, KaldiFrontEnd
+from acanet.models.parts.kaldi_fbank import Kaldi, KaldiFrontEnd
 from acanet.models.parts.linear_head import LinearHead
 from acanet.models.parts.mean import MeanPooling
 from acanet.models.parts.mla import MlaAggregator

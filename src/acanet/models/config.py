@@ -30,7 +30,7 @@ from acanet.models.base import (
 )
 from acanet.models.kinds import Kinds
 from acanet.models.parts.discriminant import DiscriminantConfig
-from acanet.models.parts.kaldi import KaldiFrontEnd
+from acanet.models.parts.kaldi_fbank import KaldiFrontEnd
 
 AnyFrontEnd = Annotated[SerializeAsAny[FrontEndPart], PlainValidator(FRONT_ENDS.validated)]
 AnyFrames = Annotated[SerializeAsAny[FramesConfig], PlainValidator(FRAMES.validated)]

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from acanet.runtime.bundle import Bundle, write_bundle
-from acanet.training.discriminant import Fitted
+from acanet.training.fit_discriminant import Fitted
 from acanet.training.model_card import model_card
 from acanet.training.progress import DevResult
 from acanet.training.setup import Setup

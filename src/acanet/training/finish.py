@@ -12,7 +12,7 @@ from rich.progress import track
 
 from acanet.models.inference import embed_waveforms, load_model
 from acanet.training.best import load_best, write_best
-from acanet.training.discriminant import Fitted, Views, with_discriminant
+from acanet.training.fit_discriminant import Fitted, Views, with_discriminant
 from acanet.training.progress import Progress, best_of
 from acanet.training.setup import Setup
 

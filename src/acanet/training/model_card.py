@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from acanet.runtime.bundle import Provenance
-from acanet.training.discriminant import Fitted
+from acanet.training.fit_discriminant import Fitted
 from acanet.training.portable import portable
 from acanet.training.progress import DevResult
 from acanet.training.recipe import Recipe, recipe_yaml

@@ -130,7 +130,7 @@ Average = Annotated[MovingAverage | LastCheckpoints, Field(discriminator="kind")
 
 
 class DiscriminantFit(Strict):
-    """A discriminant projection after the head, fitted to the chosen model (see `acanet.training.discriminant`)."""
+    """A discriminant projection after the head, fitted to the chosen model (see `acanet.training.fit_discriminant`)."""
 
     directions: PositiveInt = Field(50, description="that are kept; fewer than the speakers with several utterances")
     ridge: PositiveFloat = Field(1.0, description="added to the variance within speakers, as a share of the mean one")

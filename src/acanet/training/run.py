@@ -12,13 +12,13 @@ from acanet.models.inference import load_model
 from acanet.runtime.bundle import Bundle
 from acanet.training.checkpoint import LAST, resumed
 from acanet.training.finish import finish
-from acanet.training.folder import check_folder, claim_folder
 from acanet.training.interrupt import interrupts
 from acanet.training.log import Log
 from acanet.training.loop import train_steps
 from acanet.training.memory import keep_freed_memory
 from acanet.training.progress import DevResult, Progress, best_of
 from acanet.training.recipe import Recipe
+from acanet.training.run_folder import check_folder, claim_folder
 from acanet.training.setup import Setup, set_up
 
 

@@ -28,11 +28,11 @@ from acanet.runtime.bundle import Bundle, BundleConfig, Provenance
 from acanet.training.average import averaged
 from acanet.training.corpus import Corpus, crop_phases, load_banks, load_corpus
 from acanet.training.dev import DevSet
-from acanet.training.discriminant import check_discriminant
-from acanet.training.folder import differences
+from acanet.training.fit_discriminant import check_discriminant
 from acanet.training.interrupt import start_worker
 from acanet.training.losses import AngularMarginSoftmax
 from acanet.training.recipe import Recipe
+from acanet.training.run_folder import differences
 
 
 @dataclass(frozen=True, eq=False)

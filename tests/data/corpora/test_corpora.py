@@ -14,8 +14,8 @@ import soundfile
 from typer.testing import CliRunner
 
 from acanet.cli.application import app
+from acanet.data.corpora.corpus_kinds import Kind
 from acanet.data.corpora.kaldi import read_kaldi
-from acanet.data.corpora.kinds import Kind
 from acanet.data.corpora.layout import LeftOut
 from acanet.data.corpora.layouts import LAYOUTS
 from acanet.data.corpora.wsj0 import PARTS, read_wsj0

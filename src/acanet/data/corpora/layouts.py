@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import get_args
 
-from acanet.data.corpora.kinds import Kind
+from acanet.data.corpora.corpus_kinds import Kind
 from acanet.data.corpora.layout import Layout
 
 LAYOUTS: Mapping[str, Layout] = {kind: import_module(f"acanet.data.corpora.{kind}").LAYOUT for kind in get_args(Kind)}

@@ -21,7 +21,7 @@ from rich.progress import track
 from acanet.audio.blocks import Waveform
 from acanet.audio.recording import channel_count, content_hash, read_audio
 from acanet.config.files import written_folder
-from acanet.data.corpora.kinds import Kind
+from acanet.data.corpora.corpus_kinds import Kind
 from acanet.data.corpora.layout import LeftOut, Part, Split
 from acanet.data.corpora.layouts import LAYOUTS
 from acanet.data.lists.manifest import Utterance

@@ -5,8 +5,8 @@ in which `acanet models` lists the models that come with them.
 """
 
 # isort: off
-from acanet.models.parts import kaldi as kaldi
-from acanet.models.parts import speechbrain as speechbrain
+from acanet.models.parts import kaldi_fbank as kaldi_fbank
+from acanet.models.parts import speechbrain_fbank as speechbrain_fbank
 from acanet.models.parts import pointwise as pointwise
 from acanet.models.parts import convolution as convolution
 from acanet.models.parts import spectral as spectral
