@@ -83,7 +83,8 @@ ROOMS = {
     "cli.exits": Room("acanet.errors"),
     "cli.__init__": Room("acanet.cli.exits", inside="acanet.cli"),  # it lives to tell of what is missing
     "cli": Room(
-        "acanet.errors acanet.runtime.choices acanet.evaluation.backend_choices acanet.data.corpora.corpus_kinds rich typer",
+        "acanet.errors acanet.runtime.choices acanet.evaluation.backend_choices "
+        "acanet.data.corpora.corpus_kinds rich typer",
         inside="acanet",
     ),
     "__init__": Room("acanet.errors", inside="acanet"),  # the declared face loads a member when it is asked for
