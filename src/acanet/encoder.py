@@ -174,7 +174,7 @@ class Encoder:
     def _recording(
         self, source: Source, rate: int | None, most: float, start: float = 0.0, duration: float | None = None
     ) -> Iterator[RecordedStream]:
-        """As `recording`, of one that lasts at most so many seconds."""
+        """A recording as `recording` gives it, when it lasts at most so many seconds."""
         if isinstance(source, np.ndarray) and rate is None:
             rate = self.rate
         name = describe(source)

@@ -64,7 +64,7 @@ class Piece:
         return round(self.start * rate)
 
     def count(self, total: int, rate: int, name: str) -> int:
-        """How many samples there are of it in a recording of `total` samples.
+        """The number of samples of the piece in a recording of `total` samples.
 
         Raises:
             BadAudio: when the recording ends before the piece begins.

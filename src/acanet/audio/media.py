@@ -147,7 +147,7 @@ class MediaFile:
 
     @property
     def claimed(self) -> int | None:
-        """How many samples the container says there are, to about a millisecond; None: it does not say.
+        """The number of samples that the container claims, to about a millisecond; None: it does not say.
 
         Where fragments follow each other, it says so of those that were read.
         """

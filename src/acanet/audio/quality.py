@@ -27,7 +27,7 @@ class Losses:
     """The bandwidth and the clipping of a recording that comes in blocks."""
 
     def __init__(self, rate: int) -> None:
-        """Of a recording with so many samples a second."""
+        """Nothing has come yet of a recording with so many samples a second."""
         self._rate, self._samples = rate, 0
         self._below = self._above = 0.0
         self._windows = 0

@@ -26,7 +26,7 @@ class Resampler:
     """A recording at another rate: with its end, exactly what `resample` gives for the whole."""
 
     def __init__(self, have: int, want: int) -> None:
-        """From `have` to `want` samples a second."""
+        """A recording that comes at `have` samples a second and is wanted at `want`."""
         self._have, self._want = have, want
         self._stream = None if have == want else soxr.ResampleStream(have, want, 1, dtype="float32", quality="HQ")
         self._aligned = have // math.gcd(have, want)  # samples that become a whole number of samples

@@ -83,11 +83,11 @@ class FrontEnd(nn.Module, ABC):
 
     @abstractmethod
     def frames(self, samples: Any) -> Any:
-        """How many rows of features that many samples give: an integer, or a tensor of them."""
+        """The number of rows of features that so many samples give: an integer, or a tensor of them."""
 
     @abstractmethod
     def features(self, waveforms: Tensor) -> Tensor:
-        """(batch, samples) -> (batch, frames, mels), the mean not removed."""
+        """The features, (batch, samples) -> (batch, frames, mels), with the mean still in them."""
 
     def over_utterance(self, features: Tensor, real: Tensor | None) -> Tensor:
         """What looks at the whole utterance, beside its mean; only asked of a front end that is not local.

@@ -36,7 +36,7 @@ class Constant(Generic[T]):
         return self._compute(module) if kept is None else kept()
 
     def keep(self, module: nn.Module, value: T) -> None:
-        """From now on, have this value."""
+        """Give the constant of a module this value from now on."""
         module.add_module(self._place, _Kept(value))
 
 
@@ -93,7 +93,7 @@ def _parameter(value: Tensor) -> nn.Parameter:
 
 
 class Affine(nn.Module):
-    """x * scale + shift."""
+    """An affine map of each channel: x * scale + shift."""
 
     def __init__(self, scale: Tensor, shift: Tensor) -> None:
         super().__init__()
@@ -105,7 +105,7 @@ class Affine(nn.Module):
 
 
 class Product(nn.Module):
-    """x @ matrix + offset."""
+    """An affine map of all channels: x @ matrix + offset."""
 
     def __init__(self, matrix: Tensor, offset: Tensor) -> None:
         super().__init__()
@@ -143,7 +143,7 @@ class Normalise(nn.Module):
 
 
 def normalised(x: Tensor) -> Tensor:
-    """(..., channels) of zero mean and unit variance over the channels: a layer norm without gain and offset."""
+    """A layer norm without gain and offset: (..., channels) of zero mean and unit variance over the channels."""
     return functional.layer_norm(x, x.shape[-1:])
 
 
@@ -171,5 +171,5 @@ def after_norm(norm: nn.Module, linear: nn.Linear) -> tuple[Tensor, Tensor]:
 
 
 def bias_of(linear: nn.Linear) -> Tensor:
-    """(outputs,), zero where there is none."""
+    """The bias of a linear layer, (outputs,), zero where there is none."""
     return linear.weight.new_zeros(linear.out_features) if linear.bias is None else linear.bias

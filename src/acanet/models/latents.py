@@ -21,7 +21,7 @@ class Mlp(nn.Sequential):
         )
 
     def folded(self) -> nn.Sequential:
-        """With the gain and the offset of the layer norm inside the first matrix."""
+        """The same network with the gain and the offset of the layer norm inside the first matrix."""
         layers: list[nn.Module] = list(self)
         norm, first, activation, second, _ = layers
         assert isinstance(first, nn.Linear)

@@ -174,7 +174,7 @@ def _with_norm(conv: nn.Conv1d | nn.Conv2d, norm: nn.Module) -> nn.Module:
 
 
 def frame_mask(lengths: Tensor, frames: int) -> Tensor:
-    """(batch,) lengths -> (batch, frames) bool, true where a frame is real."""
+    """The mask of real frames: (batch,) lengths -> (batch, frames) bool, true where a frame is real."""
     return torch.arange(frames, device=lengths.device) < lengths.unsqueeze(1)
 
 

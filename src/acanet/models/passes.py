@@ -69,7 +69,7 @@ class AggregatorInPasses(Aggregator):
         """What the last step gave -> (batch, features) or (batch, latents, features)."""
 
     def by_latent(self, attention: Tensor) -> Tensor:
-        """(batch, queries, frames) -> (batch, latents, frames), for people to look at."""
+        """The attention of each latent for people to look at: (batch, queries, frames) -> (batch, latents, frames)."""
         return attention
 
     def attend(self, queries: Tensor, frames: Tensor, mask: Tensor | None = None) -> tuple[Tensor, ...]:

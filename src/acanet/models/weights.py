@@ -131,7 +131,7 @@ def size_of(weights: Weights, name: str, axis: int = 0) -> int:
 
 
 def count_of(weights: Weights, stem: str) -> int:
-    """How many numbered parts there are below a name."""
+    """The number of numbered parts below a name."""
     numbers = {match[1] for name in weights if (match := re.match(rf"{re.escape(stem)}\.(\d+)\.", name))}
     if not numbers:
         raise ModelMismatch(f"weights that lack {stem}.0", "it, to read the size of the model off it")

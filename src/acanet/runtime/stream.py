@@ -114,12 +114,12 @@ class Stream:
 
     @property
     def seconds(self) -> float:
-        """Of audio so far."""
+        """The seconds of audio so far."""
         return self._intake.samples / self._intake.rate
 
     @property
     def speech_seconds(self) -> float:
-        """Of speech so far, in whole chunks of 32 ms.
+        """The seconds of speech so far, in whole chunks of 32 ms.
 
         Raises:
             AcanetError: after `close`.
@@ -211,7 +211,7 @@ class RecordedStream(Stream):
 
     @property
     def samples(self) -> int:
-        """How many there are at the model's rate."""
+        """The number of samples at the model's rate."""
         return self._samples.count
 
     @property

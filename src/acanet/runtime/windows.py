@@ -50,7 +50,7 @@ class Windows:
 
     @property
     def embedded(self) -> NDArray[np.bool_]:
-        """(windows,) which windows hold enough speech for an embedding."""
+        """The windows that hold enough speech for an embedding: (windows,) bool."""
         embedded: NDArray[np.bool_] = np.isfinite(self.embeddings[:, 0])
         return embedded
 

@@ -104,7 +104,7 @@ def upright(axes: Matrix) -> Matrix:
 
 
 def most_directions(speakers: Labels, dim: int) -> int:
-    """How many directions the means of these speakers, (utterances,), span in embeddings of `dim` numbers, at most."""
+    """The most directions that the means of these speakers, (utterances,), span in embeddings of `dim` numbers."""
     return min(dim, len(np.unique(np.asarray(speakers))) - 1)
 
 

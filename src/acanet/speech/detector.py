@@ -50,7 +50,7 @@ class LiveDetector:
     """Speech as it comes, in whole chunks of 32 ms."""
 
     def __init__(self, rate: int) -> None:
-        """In a recording with so many samples a second."""
+        """Nothing was heard yet of a recording with so many samples a second."""
         self._resampler, self._level, self._chunks = Resampler(rate, RATE), Level(), _Chunks(Silero())
 
     def feed(self, waveform: Waveform) -> None:

@@ -119,7 +119,7 @@ class AcaStatistics(AggregatorInPasses):
 
     @constant("own_queries", "norm")
     def queries(self) -> Tensor:
-        """(heads * latents, channels of a key), those of the first head first, with the gain of the keys in them."""
+        """The queries with the gain of the keys, (heads * latents, channels of a key), the first head first."""
         queries: Tensor | None = self.own_queries
         if queries is None:
             assert self.latents is not None
@@ -150,13 +150,13 @@ class AcaStatistics(AggregatorInPasses):
         return torch.cat([query @ key for query, key in pairs], dim=1)
 
     def sums(self, weights: Tensor, frames: Tensor) -> tuple[Tensor, ...]:
-        """Of each query's share of the channels, and of their squares: (batch, heads * latents, dim / heads) each."""
+        """The sums of each query's share of the channels and of its squares, (batch, heads * latents, dim / heads)."""
         shares = frames.unflatten(2, (self.heads, -1)).transpose(1, 2)  # (batch, heads, frames, dim / heads)
         by_head = weights.unflatten(1, (self.heads, -1))
         return tuple((by_head @ values).flatten(1, 2) for values in (shares, shares * shares))
 
     def means(self, number: int, queries: Tensor, frames: Tensor, mask: Tensor | None) -> tuple[Tensor, ...]:
-        """As every aggregator in passes; under an even attention, once for each head, as it is the same for all."""
+        """The means under the attention; under an even one once for each head, as it is the same for all."""
         with full_precision(frames):
             if number + 1 == self.passes:
                 return super().means(number, queries, frames, mask)
@@ -182,7 +182,7 @@ class AcaStatistics(AggregatorInPasses):
         return state, torch.cat([self.queries.expand(len(context), -1, -1), context], dim=1)
 
     def finish(self, state: Tensor) -> Tensor:
-        """(batch, latents, 2 * dim / branches) -> (batch, latents, features)."""
+        """The features of the latents: (batch, latents, 2 * dim / branches) -> (batch, latents, features)."""
         statistics = self.norm_statistics(state)
         if self.latents is None or not self.transformer:
             return statistics

@@ -26,19 +26,19 @@ class FrameInContext(nn.Module):
 
     @constant("squeeze")
     def of_frame(self) -> tuple[Tensor, ...]:
-        """For each branch, (channels / branches, hidden / branches)."""
+        """The matrix over a frame for each branch, (channels / branches, hidden / branches)."""
         local, _, _ = self.squeeze.weight.chunk(3, dim=1)
         return tuple(each.T for each in local.chunk(self.branches))
 
     @constant("squeeze")
     def of_utterance(self) -> tuple[Tensor, ...]:
-        """For each branch, (2 * channels / branches, hidden / branches)."""
+        """The matrix over the utterance for each branch, (2 * channels / branches, hidden / branches)."""
         shared = self.squeeze.weight[:, self.squeeze.in_features // 3 :]
         return tuple(each.T for each in shared.chunk(self.branches))
 
     @constant("squeeze")
     def offset(self) -> Tensor:
-        """(branches, hidden / branches)."""
+        """The offset of the hidden layer, (branches, hidden / branches)."""
         return self.squeeze.bias.view(self.branches, -1)
 
     def context(self, mean: Tensor, deviation: Tensor) -> Tensor:

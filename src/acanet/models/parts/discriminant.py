@@ -22,8 +22,8 @@ class Discriminant(nn.Module):
     What is projected is not brought to length one at once, but with one more coordinate, the lift, that is the same for
     all. The larger it is beside the others, the more nearly the cosine of two results x, y is one less half of
     |x - y|² / lift²: it ranks pairs by their Euclidean distance, and so tells a vague embedding, near the centre, from
-    one that is far out, which the cosine of the projections themselves cannot. `acanet.training.fit_discriminant` learns
-    it from embeddings; a fresh one keeps the first coordinates as they are.
+    one that is far out, which the cosine of the projections themselves cannot. `acanet.training.fit_discriminant`
+    learns it from embeddings; a fresh one keeps the first coordinates as they are.
     """
 
     centre: Tensor  # (dim,) of embeddings at length one
@@ -38,7 +38,7 @@ class Discriminant(nn.Module):
 
     @classmethod
     def of(cls, centre: Tensor, matrix: Tensor, lift: float) -> Discriminant:
-        """That with a centre (dim,), a matrix (directions, dim) and a lift."""
+        """The discriminant with a centre (dim,), a matrix (directions, dim) and a lift."""
         discriminant = cls(matrix.shape[1], matrix.shape[0])
         discriminant.load_state_dict({"centre": centre, "matrix": matrix, "lift": torch.tensor(lift)})
         return discriminant

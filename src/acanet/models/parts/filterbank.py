@@ -39,7 +39,7 @@ class Filterbank(FrontEnd):
         self.register_buffer("filters", torch.cat([filters[used], filters[used]]).float(), persistent=False)
 
     def power(self, waveforms: Tensor) -> Tensor:
-        """(batch, samples) -> (batch, frames, mels)."""
+        """The energies of the filters: (batch, samples) -> (batch, frames, mels)."""
         spectrum = self.windows(waveforms) @ self.transform
         return (spectrum * spectrum) @ self.filters
 
@@ -59,12 +59,12 @@ def mel(hz: Tensor) -> Tensor:
 
 
 def edges(config: FrontEndConfig) -> Tensor:
-    """(mels + 2,) evenly spaced points of the mel scale, from the lowest to the highest frequency."""
+    """The edges of the filters: (mels + 2,) evenly spaced points of the mel scale."""
     limits = torch.tensor([config.low_hz, config.high_hz or config.rate / 2], dtype=torch.float64)
     low, high = mel(limits)
     return torch.linspace(float(low), float(high), config.mels + 2, dtype=torch.float64)
 
 
 def bin_hz(config: FrontEndConfig, n_fft: int) -> Tensor:
-    """(n_fft // 2 + 1,) frequencies of the bins of a Fourier transform."""
+    """The frequencies of the bins of a Fourier transform, (n_fft // 2 + 1,)."""
     return torch.arange(n_fft // 2 + 1, dtype=torch.float64) * config.rate / n_fft

@@ -37,11 +37,11 @@ class Kaldi(Filterbank):
         super().__init__(config, n_fft, _framing(config.window), _filters(config, n_fft))
 
     def frames(self, samples: Any) -> Any:
-        """How many windows lie within so many samples."""
+        """The number of windows that lie within so many samples."""
         return (samples - self.config.window) // self.config.hop + 1
 
     def features(self, waveforms: Tensor) -> Tensor:
-        """(batch, samples) -> (batch, frames, mels)."""
+        """The logarithms of the energies: (batch, samples) -> (batch, frames, mels)."""
         return self.power(waveforms).clamp(min=_FLOOR).log()
 
 

@@ -104,7 +104,7 @@ class AcaLayer(nn.Module):
         return value.T, offset
 
     def queries(self, latents: Tensor) -> Tensor:
-        """(..., latents, dim) -> the same shape: what the latents ask of normalised frames."""
+        """The questions of the latents to normalised frames: (..., latents, dim) -> the same shape."""
         return product(latents, *self.to_queries)
 
     def forward(self, latents: Tensor, mean: Tensor) -> Tensor:
@@ -143,7 +143,7 @@ class Mla(AggregatorInPasses):
 
     @constant()
     def first_queries(self) -> Tensor:
-        """(latents, dim), of latents that have heard nothing yet."""
+        """The queries of latents before the first pass, (latents, dim)."""
         return self._aca(0).queries(self.latents)
 
     def prepare(self, frames: Tensor, first: Tensor | int = 0) -> Tensor:
@@ -160,7 +160,7 @@ class Mla(AggregatorInPasses):
         return self.latents, self.first_queries
 
     def scores(self, queries: Tensor, frames: Tensor) -> Tensor:
-        """(..., latents, dim) and (batch, frames, dim) -> (batch, latents, frames)."""
+        """The scores: (..., latents, dim) and (batch, frames, dim) -> (batch, latents, frames)."""
         return queries @ frames.transpose(1, 2)
 
     def sums(self, weights: Tensor, frames: Tensor) -> tuple[Tensor, ...]:
@@ -168,7 +168,7 @@ class Mla(AggregatorInPasses):
         return (weights @ frames,)
 
     def means(self, number: int, queries: Tensor, frames: Tensor, mask: Tensor | None) -> tuple[Tensor, ...]:
-        """As every aggregator in passes; in training by fused attention, which keeps no weights."""
+        """The means under the attention; in training by fused attention, which keeps no weights."""
         if not self.training:
             return super().means(number, queries, frames, mask)
         each = None if mask is None else mask.unsqueeze(1)
@@ -199,7 +199,7 @@ class Mla(AggregatorInPasses):
 
 
 def sinusoids(numbers: Tensor, dim: int) -> Tensor:
-    """(frames, dim): sine and cosine of each frame's number at dim / 2 rates (Vaswani et al. 2017, section 3.5)."""
+    """The position code, (frames, dim): sine and cosine of each number at dim / 2 rates (Vaswani et al. 2017, 3.5)."""
     rates = torch.exp(torch.arange(0, dim, 2, device=numbers.device).float() * (-math.log(10000.0) / dim))
     phase = numbers.float().unsqueeze(1) * rates
     return torch.stack([phase.sin(), phase.cos()], dim=-1).flatten(1)

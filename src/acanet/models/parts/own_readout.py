@@ -37,7 +37,7 @@ class OwnReadout(HeadConfig):
 
 
 class OwnReadoutHead(Head):
-    """dim / latents numbers for each latent by a matrix of its own, then batch norm."""
+    """A head with dim / latents numbers for each latent by a matrix of its own, then batch norm."""
 
     def __init__(self, latents: int, features: int, config: OwnReadout) -> None:
         super().__init__()

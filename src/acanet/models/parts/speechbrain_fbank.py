@@ -38,11 +38,11 @@ class Speechbrain(Filterbank):
         super().__init__(config, window, framing, _filters(config, window))
 
     def frames(self, samples: Any) -> Any:
-        """How many windows have their centre within so many samples."""
+        """The number of windows that have their centre within so many samples."""
         return samples // self.config.hop + 1
 
     def features(self, waveforms: Tensor) -> Tensor:
-        """(batch, samples) -> (batch, frames, mels), without the limit of top decibels."""
+        """The energies in decibels, (batch, samples) -> (batch, frames, mels), without the limit of top decibels."""
         half = self.config.window // 2
         return 10 * self.power(functional.pad(waveforms, (half, half))).clamp(min=_FLOOR).log10()
 

@@ -65,7 +65,7 @@ class Statistics(Aggregator):
         return torch.cat([mean, (variance + _UNBIASED_OFFSET).sqrt()], dim=1)
 
     def mean(self, frames: Tensor, weights: Tensor) -> Tensor:
-        """(batch, channels), under weights as from `even_weights`."""
+        """The mean, (batch, channels), under weights as from `even_weights`."""
         return (weights * frames).sum(dim=1)
 
     def folded(self) -> Statistics:
@@ -77,12 +77,12 @@ class FoldedStatistics(Statistics):
     """`Statistics` by matrix products, which backends add up more precisely than long plain sums."""
 
     def mean(self, frames: Tensor, weights: Tensor) -> Tensor:
-        """(batch, channels), under weights as from `even_weights`."""
+        """The mean, (batch, channels), under weights as from `even_weights`."""
         return mean_by_product(frames, weights)
 
 
 def even_weights(frames: Tensor, mask: Tensor | None) -> Tensor:
-    """(batch, frames, 1), the same for every real frame, adding up to one; (1, 1, 1) when all are real."""
+    """The same weight for every real frame, (batch, frames, 1), adding up to one; (1, 1, 1) when all are real."""
     if mask is None:
         return frames.new_full((1, 1, 1), 1 / frames.shape[1])
     real = mask.unsqueeze(2).to(frames)
@@ -90,7 +90,7 @@ def even_weights(frames: Tensor, mask: Tensor | None) -> Tensor:
 
 
 def mean_by_product(frames: Tensor, weights: Tensor) -> Tensor:
-    """(batch, channels), under weights as from `even_weights`, by a matrix product."""
+    """The mean, (batch, channels), under weights as from `even_weights`, by a matrix product."""
     return (weights.transpose(1, 2).expand(-1, -1, frames.shape[1]) @ frames).squeeze(1)
 
 
