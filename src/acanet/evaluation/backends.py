@@ -11,7 +11,7 @@ from acanet.encoder import Encoder
 from acanet.errors import AcanetError, SeenInTraining, few
 from acanet.evaluation.backend_choices import BackendKind, CohortEntry
 from acanet.evaluation.cohort import embed_cohort
-from acanet.evaluation.embedding import Embedder, embed_utterances, refuse_trimming
+from acanet.evaluation.embedding import embed_utterances, refuse_trimming
 from acanet.evaluation.scorer import Scoring
 from acanet.scoring.cosine import cosine
 from acanet.scoring.normalise import SNorm
@@ -58,7 +58,7 @@ COSINE = Backend()
 
 
 def prepare_scoring(
-    backend: Backend, encoder: Embedder, listed: Sequence[Utterance], *, seen: bool = False
+    backend: Backend, encoder: Encoder, listed: Sequence[Utterance], *, seen: bool = False
 ) -> tuple[Scoring, str]:
     """The scoring of a trial list by a back-end, and what the card says of it.
 

@@ -21,8 +21,9 @@ from rich.progress import Progress
 from acanet.audio.blocks import Waveform
 from acanet.data.lists.sides import Sides, find_sides
 from acanet.data.lists.trials import Trials, read_trials
+from acanet.encoder import Encoder
 from acanet.errors import AcanetError, BadTrials, require
-from acanet.evaluation.embedding import Embedder, embed_utterances, refuse_known_speakers, refuse_trimming
+from acanet.evaluation.embedding import embed_utterances, refuse_known_speakers, refuse_trimming
 from acanet.evaluation.figures.bootstrap import Speakers, ends
 from acanet.evaluation.figures.intervals import measure
 from acanet.evaluation.one_model import warn_of_strangers
@@ -91,7 +92,7 @@ class CropPairs:
 
 
 def fit_calibration(
-    encoder: Embedder,
+    encoder: Encoder,
     trials_path: str | Path,
     *,
     manifest: Path | None = None,
@@ -182,7 +183,7 @@ def sample_trials(trials: Trials, goal: FalseAccepts | OperatingPoint, seed: int
     return _some(trials, rows)
 
 
-def score_crops(encoder: Embedder, trials: Trials, sides: Sides, seed: int) -> tuple[CropPairs, float]:
+def score_crops(encoder: Encoder, trials: Trials, sides: Sides, seed: int) -> tuple[CropPairs, float]:
     """Score the trials of a list on crops.
 
     Of each utterance, the last crop is the whole. The others are drawn: the logarithm of the length evenly from a

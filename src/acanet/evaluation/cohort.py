@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from acanet.data.lists.manifest import Utterance, read_manifest
+from acanet.encoder import Encoder
 from acanet.errors import BadManifest, few
 from acanet.evaluation.backend_choices import CohortEntry
-from acanet.evaluation.embedding import Embedder, embed_utterances
+from acanet.evaluation.embedding import embed_utterances
 from acanet.scoring.enrolment import mean_embeddings
 from acanet.scoring.pairs import Floats
 
@@ -31,7 +32,7 @@ class Cohort:
 
 
 def embed_cohort(
-    encoder: Embedder, manifests: Sequence[Path], listed: Sequence[Utterance], *, by: CohortEntry = "utterances"
+    encoder: Encoder, manifests: Sequence[Path], listed: Sequence[Utterance], *, by: CohortEntry = "utterances"
 ) -> Cohort:
     """Embed the cohort that manifests name.
 

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,9 +15,11 @@ from acanet.audio.blocks import Waveform
 from acanet.audio.recording import content_hash, read_audio
 from acanet.audio.resample import resample
 from acanet.data.lists.manifest import Utterance
-from acanet.errors import AcanetError, SeenInTraining, TooShort, few
-from acanet.scoring.calibrate import Calibration
+from acanet.encoder import Encoder
+from acanet.errors import AcanetError, SeenInTraining, few
+from acanet.runtime.ahead import ahead
 from acanet.speech.detector import find_speech
+from acanet.speech.speech import require_length
 
 BATCH_SECONDS = 120.0
 DECODE_AHEAD = 16  # utterances
@@ -28,57 +27,6 @@ DECODE_AHEAD = 16  # utterances
 Change = Callable[[Waveform, int], Waveform]
 """What happens to an utterance before it is embedded: (samples,) at the model's rate and its place among the
 utterances -> (samples,)."""
-
-Item = TypeVar("Item")
-Outcome = TypeVar("Outcome")
-
-
-class Embedder(Protocol):
-    """A model that can be evaluated."""
-
-    @property
-    def name(self) -> str:
-        """The name of the model."""
-        ...
-
-    @property
-    def rate(self) -> int:
-        """The samples a second that it wants."""
-        ...
-
-    @property
-    def needed_seconds(self) -> float:
-        """The seconds that a recording needs to have an embedding."""
-        ...
-
-    @property
-    def fingerprint(self) -> str:
-        """The fingerprint of all that its embeddings depend on."""
-        ...
-
-    @property
-    def trims(self) -> bool:
-        """True where `embed` and `verify` cut out pauses, which `embed_waveforms` does not."""
-        ...
-
-    @property
-    def calibration(self) -> Calibration | None:
-        """The calibration that makes log-likelihood ratios of its cosines, if it has one."""
-        ...
-
-    @property
-    def training_speakers(self) -> frozenset[str]:
-        """The speakers whom it heard in training, as manifests name them."""
-        ...
-
-    @property
-    def training_audio(self) -> frozenset[str]:
-        """The `content_hash` of each recording that it was trained on."""
-        ...
-
-    def embed_waveforms(self, waveforms: list[Waveform]) -> NDArray[np.float32]:
-        """The embeddings of waveforms: (samples,) each, of any lengths -> (waveforms, dim), unit length."""
-        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,7 +45,7 @@ class Embedded:
 
 
 def embed_utterances(
-    encoder: Embedder,
+    encoder: Encoder,
     utterances: Sequence[Utterance],
     *,
     forbidden: frozenset[str] = frozenset(),
@@ -133,16 +81,15 @@ def embed_utterances(
         if change is not None:
             waveform = change(waveform, index)
         seconds[index] = len(waveform) / encoder.rate
-        if seconds[index] < encoder.needed_seconds:
-            raise TooShort(str(utterance.path), seconds[index], encoder.needed_seconds)
+        require_length(seconds[index], encoder.needed_seconds, str(utterance.path))
         if speech is not None:
-            speech[index] = sum(end - start for start, end in find_speech(waveform, encoder.rate).segments)
+            speech[index] = find_speech(waveform, encoder.rate).seconds
         return waveform
 
     parts = []
     with _progress() as progress:
         task = progress.add_task(label, total=len(order))
-        for batch in _batches(_ahead(read, order), round(BATCH_SECONDS * encoder.rate)):
+        for batch in _batches(ahead(read, order, workers=1, most=DECODE_AHEAD), round(BATCH_SECONDS * encoder.rate)):
             parts.append(encoder.embed_waveforms(batch))
             progress.advance(task, len(batch))
     embeddings = np.concatenate(parts)
@@ -151,7 +98,7 @@ def embed_utterances(
     return Embedded(restored, seconds, speech)
 
 
-def refuse_known_speakers(encoder: Embedder, utterances: Sequence[Utterance]) -> None:
+def refuse_known_speakers(encoder: Encoder, utterances: Sequence[Utterance]) -> None:
     """See that nobody is evaluated whom the model heard in training, as far as names tell.
 
     Raises:
@@ -163,7 +110,7 @@ def refuse_known_speakers(encoder: Embedder, utterances: Sequence[Utterance]) ->
         raise SeenInTraining(f"{encoder.name} was trained on {heard} of this trial list")
 
 
-def refuse_trimming(encoder: Embedder) -> None:
+def refuse_trimming(encoder: Encoder) -> None:
     """See that an encoder embeds whole recordings, as evaluation does.
 
     Raises:
@@ -178,21 +125,6 @@ def _length_hint(utterance: Utterance) -> tuple[float, int]:
     if utterance.duration is not None:
         return utterance.duration, 0
     return 0.0, os.path.getsize(utterance.path) if utterance.path.is_file() else 0
-
-
-def _ahead(function: Callable[[Item], Outcome], items: Iterable[Item]) -> Iterator[Outcome]:
-    """`map` in a thread of its own, which works up to `DECODE_AHEAD` items ahead."""
-    pending: deque[Future[Outcome]] = deque()
-    pool = ThreadPoolExecutor(max_workers=1)
-    try:
-        for item in items:
-            pending.append(pool.submit(function, item))
-            if len(pending) > DECODE_AHEAD:
-                yield pending.popleft().result()
-        while pending:
-            yield pending.popleft().result()
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 def _batches(waveforms: Iterable[Waveform], most: int) -> Iterator[list[Waveform]]:

@@ -17,9 +17,10 @@ from acanet import __version__
 from acanet.data.lists.enrolments import read_enrolments
 from acanet.data.lists.sides import Sides, find_sides
 from acanet.data.lists.trials import Trials, read_trials
+from acanet.encoder import Encoder
 from acanet.evaluation.backend_choices import EnrolBy
 from acanet.evaluation.backends import COSINE, Backend, prepare_scoring
-from acanet.evaluation.embedding import Embedder, embed_utterances, refuse_known_speakers, refuse_trimming
+from acanet.evaluation.embedding import embed_utterances, refuse_known_speakers, refuse_trimming
 from acanet.evaluation.figures.intervals import POINTS, measure
 from acanet.evaluation.figures.metrics import eer_threshold
 from acanet.evaluation.result import Counts, Result, ResultsCard
@@ -33,7 +34,7 @@ class EvaluationWarning(UserWarning):
 
 
 def evaluate_model(
-    encoder: Embedder,
+    encoder: Encoder,
     trials_path: str | Path,
     *,
     manifest: Path | None = None,
@@ -128,7 +129,7 @@ def evaluate_model(
     return Result(card, scorer, embedded, scores, llrs, decision)
 
 
-def calibration_for(encoder: Embedder, backend: Backend, enrolments: Path | None) -> Calibration | None:
+def calibration_for(encoder: Encoder, backend: Backend, enrolments: Path | None) -> Calibration | None:
     """The model's calibration where it holds: it knows the cosines of one recording with another, and nothing else."""
     return encoder.calibration if backend.kind == "cosine" and enrolments is None else None
 

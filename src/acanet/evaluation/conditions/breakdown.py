@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from acanet.data.lists.manifest import Utterance
+from acanet.encoder import Encoder
 from acanet.errors import BadConfig, nearest
 from acanet.evaluation.conditions.changes import MADE, NO_BABBLE, Remeasure, Workshop
 from acanet.evaluation.conditions.groups import by_duration, by_field, fields_of, measure_groups
@@ -14,7 +15,6 @@ from acanet.evaluation.conditions.lengths import NAME as LENGTH
 from acanet.evaluation.conditions.lengths import measure_lengths
 from acanet.evaluation.conditions.rows import Bootstrap, Pairs
 from acanet.evaluation.conditions.tables import Condition, Conditions, Row
-from acanet.evaluation.embedding import Embedder
 from acanet.evaluation.result import Result
 
 DURATION = "duration"
@@ -25,7 +25,7 @@ Measured = tuple[Condition, list[Row]]
 
 
 def measure_conditions(
-    encoder: Embedder,
+    encoder: Encoder,
     result: Result,
     names: Sequence[str],
     *,

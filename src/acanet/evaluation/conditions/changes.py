@@ -22,10 +22,11 @@ from acanet.data.augment.degrade import (
 )
 from acanet.data.augment.rooms import build_rooms
 from acanet.data.lists.manifest import Utterance
+from acanet.encoder import Encoder
 from acanet.errors import BadConfig
 from acanet.evaluation.conditions.rows import Bootstrap, Pairs, Resampled, bare_row, measured_row
 from acanet.evaluation.conditions.tables import Row
-from acanet.evaluation.embedding import Change, Embedded, Embedder, embed_utterances
+from acanet.evaluation.embedding import Change, Embedded, embed_utterances
 from acanet.evaluation.scorer import Scorer
 
 SNRS = (20.0, 10.0, 5.0, 0.0)  # dB
@@ -116,7 +117,7 @@ class Remeasure:
         seed: of what is drawn for the utterances.
     """
 
-    encoder: Embedder
+    encoder: Encoder
     embedded: Embedded
     scorer: Scorer
     pairs: Pairs

@@ -16,9 +16,10 @@ from acanet.audio.resample import resample
 from acanet.data.augment.degrade import generator
 from acanet.data.lists.manifest import Utterance
 from acanet.data.lists.sides import Sides
+from acanet.encoder import Encoder
 from acanet.evaluation.conditions.rows import FEWEST_SPEAKERS, Bootstrap, Pairs, bare_row, measured_row
 from acanet.evaluation.conditions.tables import Condition, Row
-from acanet.evaluation.embedding import Embedded, Embedder
+from acanet.evaluation.embedding import Embedded
 from acanet.evaluation.scorer import Scoring
 
 NAME = "length"
@@ -45,7 +46,7 @@ class Order:
 
 
 def measure_lengths(
-    encoder: Embedder, sides: Sides, embedded: Embedded, *, scoring: Scoring, bootstrap: Bootstrap
+    encoder: Encoder, sides: Sides, embedded: Embedded, *, scoring: Scoring, bootstrap: Bootstrap
 ) -> tuple[Condition, list[Row]]:
     """The EER of tests of 1, 3, 10 and 60 s against enrolments of 10 s.
 
@@ -147,7 +148,7 @@ def _apart(rows: Sequence[int], utterances: Sequence[Utterance]) -> list[int]:
     return kept
 
 
-def _lack(length: float, speakers: int, encoder: Embedder) -> str:
+def _lack(length: float, speakers: int, encoder: Encoder) -> str:
     """The reason why a length has no figure; empty: it has one."""
     if length < encoder.needed_seconds:
         return f"the model needs {encoder.needed_seconds:g} s"
@@ -161,7 +162,7 @@ def _trials(speakers: int) -> tuple[Pairs, NDArray[np.intp], NDArray[np.intp]]:
 
 
 def _embed(
-    encoder: Embedder, utterances: Sequence[Utterance], speakers: Sequence[Sequence[Order]], lengths: Sequence[float]
+    encoder: Encoder, utterances: Sequence[Utterance], speakers: Sequence[Sequence[Order]], lengths: Sequence[float]
 ) -> tuple[list[Embeddings], dict[float, list[Embeddings]]]:
     """Embeddings of each speaker's enrolments, (orders, dim), and of the tests by length."""
     console = Console(stderr=True)
