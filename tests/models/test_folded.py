@@ -92,7 +92,7 @@ def test_windows_put_together_from_hops(change):
         assert torch.equal(plain.windows(batch), cut)
         bins = plain.transform.shape[1] // 2
         spectrum = cut @ plain.transform
-        power = (spectrum[..., :bins].square() + spectrum[..., bins:].square()) @ plain.filters[:bins]
+        power = (spectrum[..., :bins].square() + spectrum[..., bins:].square()) @ plain.filters
         torch.testing.assert_close(plain.power(batch).log(), power.log(), atol=2e-4, rtol=0)
         ours, frames = folded(batch, torch.tensor([length, length - 1]))
         theirs, same_frames = plain(batch, torch.tensor([length, length - 1]))

@@ -20,7 +20,7 @@ class Filterbank(FrontEnd):
     """Windows of a waveform -> power in mel bins, by one real matrix product for each frame."""
 
     transform: Tensor  # (window, 2 * bins): real parts, then imaginary parts
-    filters: Tensor  # (2 * bins, mels), for real parts and imaginary parts
+    filters: Tensor  # (bins, mels)
 
     def __init__(self, config: FrontEndPart, n_fft: int, framing: Tensor, filters: Tensor) -> None:
         """Of a transform.
@@ -36,12 +36,12 @@ class Filterbank(FrontEnd):
         angles = 2 * math.pi / n_fft * torch.outer(torch.arange(config.window).double(), used.double())
         fourier = torch.cat([angles.cos(), -angles.sin()], dim=1)
         self.register_buffer("transform", (framing @ fourier).float(), persistent=False)
-        self.register_buffer("filters", torch.cat([filters[used], filters[used]]).float(), persistent=False)
+        self.register_buffer("filters", filters[used].float(), persistent=False)
 
     def power(self, waveforms: Tensor) -> Tensor:
         """The energies of the filters: (batch, samples) -> (batch, frames, mels)."""
-        spectrum = self.windows(waveforms) @ self.transform
-        return (spectrum * spectrum) @ self.filters
+        real, imaginary = (self.windows(waveforms) @ self.transform).chunk(2, dim=-1)
+        return (real * real + imaginary * imaginary) @ self.filters
 
     def windows(self, waveforms: Tensor) -> Tensor:
         """(batch, samples) -> (batch, frames, window), put together from hops, which every backend does quickly."""

@@ -74,7 +74,10 @@ class Statistics(Aggregator):
 
 
 class FoldedStatistics(Statistics):
-    """`Statistics` by matrix products, which backends add up more precisely than long plain sums."""
+    """`Statistics` by matrix products, which backends add up more precisely than long plain sums.
+
+    Training keeps the sums, which `acanet models` counts no multiply-adds for.
+    """
 
     def mean(self, frames: Tensor, weights: Tensor) -> Tensor:
         """The mean, (batch, channels), under weights as from `even_weights`."""
