@@ -41,7 +41,7 @@ def result(inference, system, seconds, milliseconds, ratio=1.0, gflop=1.0, threa
 def test_work_of_the_published_network(inference):
     """What `acanet models` counts, and the front end: a product with the Fourier matrix, one with the filters."""
     frames, window, bins, mels = 298, 400, 255, 80
-    front_end = 2 * frames * bins * 2 * (window + mels)  # of real and of imaginary parts
+    front_end = 2 * frames * bins * (2 * window + mels)
     counted = 2 * model_size("acanet").macs_3s + front_end
     assert round(1e9 * inference.gflop("acanet, torch", 3)) == counted
     channels, latents = 256, 192
