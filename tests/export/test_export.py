@@ -88,8 +88,8 @@ def test_graphs_are_sound_and_share_one_file_of_weights(exported):
             if (entry := {each.key: each.value for each in tensor.external_data})
         }
         places[stage] = outside
-    for stage in ("frames", "readout", "features"):
-        assert places[stage]
+    assert all(places[stage] for stage in ("frames", "readout", "features"))
+    for stage in graphs.stages:
         shared = places[stage] & places["whole"]
         assert sum(length for _, length in shared) >= 0.9 * sum(length for _, length in places[stage])
     size = (bundle.folder / "weights.bin").stat().st_size
@@ -173,9 +173,13 @@ def test_an_export_whose_stages_differ_is_not_written(quick, tiny_bundle, tmp_pa
 
 
 def test_a_wrong_receptive_field_is_noticed_by_the_export(quick, tiny_bundle, tmp_path, monkeypatch):
-    said = module.pieces(load_model(*model_of(tiny_bundle)))
-    assert said.reach > said.stride
-    monkeypatch.setattr(module, "pieces", lambda _: said.model_copy(update={"reach": 0}))
+    right = module.pieces
+
+    def wrong(folded):
+        assert right(folded).reach > right(folded).stride
+        return right(folded).model_copy(update={"reach": 0})
+
+    monkeypatch.setattr(module, "pieces", wrong)
     with pytest.raises(ExportMismatch, match=r"recordings of .* s, in pieces: embeddings differ"):
         export_model(tiny_bundle, tmp_path / "new")
     assert list(tmp_path.iterdir()) == []
