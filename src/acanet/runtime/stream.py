@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any, Protocol, Self
 
 import numpy as np
@@ -251,6 +252,6 @@ class _AllSamples:
             embedding: Floats = self._network.embed_waveforms([whole])[0]
             return embedding
         with pieces:
-            for block in (*self._samples.blocks(BLOCK), *parts):
+            for block in chain(self._samples.blocks(BLOCK), parts):
                 pieces.feed(block)
             return pieces.embedding()

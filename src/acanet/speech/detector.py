@@ -76,14 +76,21 @@ class RecordingDetector:
 
         Args:
             rate: samples a second.
-            again: all samples that were fed, from the first on, in blocks.
+            again: all samples that were fed, from the first on, in blocks; while some are being fed, those before.
         """
         self._rate, self._again, self._samples = rate, again, 0
+        self._level: Level | None = None  # of many samples; few are looked at one by one
         self._found, self._enough = Speech(()), -math.inf
 
     def feed(self, waveform: Waveform) -> None:
-        """Count the next samples, (samples,)."""
+        """Take note of the next samples, (samples,): `again` gives those before."""
         self._samples += len(waveform)
+        if self._level is None and self._samples > BLOCK:
+            self._level = Level()
+            for block in self._again():
+                self._level.feed(block)
+        if self._level is not None:
+            self._level.feed(waveform)
 
     def end(self) -> None:
         """There is nothing to do."""
@@ -96,12 +103,9 @@ class RecordingDetector:
 
     def _gain(self) -> float:
         """By the samples where they are few, by their histogram where they are many."""
-        if self._samples <= BLOCK:
-            return exact_gain(np.concatenate([*resampled(self._again(), self._rate, RATE)]))
-        level = Level()
-        for block in self._again():
-            level.feed(block)
-        return level.gain
+        if self._level is not None:
+            return self._level.gain
+        return exact_gain(np.concatenate([*resampled(self._again(), self._rate, RATE)]))
 
     def _search(self, enough: float, progress: Progress | None) -> Speech:
         gain, chunks, read = self._gain(), _Chunks(Silero.of_this_thread()), 0

@@ -80,7 +80,10 @@ class Level:
 
     def feed(self, waveform: Waveform) -> None:
         """Count the next samples, (samples,), none of them NaN."""
-        bins = np.maximum(np.abs(waveform).view(np.uint32), _SMALLEST) - _SMALLEST >> _SHIFT
+        bins = np.abs(waveform).view(np.uint32)
+        np.maximum(bins, _SMALLEST, out=bins)
+        bins -= np.uint32(_SMALLEST)
+        bins >>= np.uint32(_SHIFT)
         counts = np.bincount(bins, minlength=len(self._counts))
         counts[: len(self._counts)] += self._counts
         self._counts = counts
