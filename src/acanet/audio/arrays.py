@@ -7,18 +7,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from acanet.audio.blocks import BLOCK, Piece, Recording, Waveform, check_channels, checked_rate
+from acanet.audio.blocks import BLOCK, Recording, Span, Waveform, check_channels, checked_rate
 from acanet.errors import BadAudio
 
 
-def read_array(array: NDArray[Any], rate: int | None, piece: Piece, name: str) -> Recording:
+def read_array(array: NDArray[Any], rate: int | None, span: Span, name: str) -> Recording:
     """A recording that is in memory.
 
     Args:
         array: (samples,), (channels, samples) or (samples, channels): the shorter axis is the channels. Integers are
             scaled by the range of their type.
         rate: samples a second.
-        piece: what is wanted of it.
+        span: what is wanted of it.
         name: of the recording, for errors.
 
     Raises:
@@ -29,7 +29,7 @@ def read_array(array: NDArray[Any], rate: int | None, piece: Piece, name: str) -
     rate = checked_rate(rate, name)
     channels = _channels_first(array, name)
     _check_integers(array, name)
-    first, count = piece.first(rate), piece.count(channels.shape[1], rate, name)
+    first, count = span.first(rate), span.count(channels.shape[1], rate, name)
     blocks = (
         _block(channels[:, start : min(start + BLOCK, first + count)], name)
         for start in range(first, first + count, BLOCK)

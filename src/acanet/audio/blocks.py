@@ -42,7 +42,7 @@ class Recording:
 
 
 @dataclass(frozen=True)
-class Piece:
+class Span:
     """The part of a recording that is wanted: `duration` seconds from `start` on, to the end where it is None."""
 
     start: float = 0.0
@@ -64,10 +64,10 @@ class Piece:
         return round(self.start * rate)
 
     def count(self, total: int, rate: int, name: str) -> int:
-        """The number of samples of the piece in a recording of `total` samples.
+        """The number of samples of the span in a recording of `total` samples.
 
         Raises:
-            BadAudio: when the recording ends before the piece begins.
+            BadAudio: when the recording ends before the span begins.
         """
         left = total - self.first(rate)
         if left <= 0:

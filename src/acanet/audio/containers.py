@@ -26,6 +26,8 @@ _MAGIC = {
     "amr": re.compile(rb"#!AMR"),
     "aac": re.compile(rb"\xff[\xf0\xf1\xf8\xf9]"),
 }
+CONTAINER_EXTENSIONS = (".m4a", ".mp4", ".mov", ".3gp", ".mkv", ".webm", ".wma", ".amr", ".aac")
+"""How the names of such files end."""
 _PARENTS = {b"moov", b"trak", b"mdia", b"minf", b"edts", b"udta", b"mvex", b"dinf", b"tref", b"wave", b"moof", b"traf"}
 _DEEPEST = 10
 _SEGMENT = b"\x18\x53\x80\x67"

@@ -20,7 +20,7 @@ from av.audio.stream import AudioStream
 from av.stream import Discard
 from numpy.typing import NDArray
 
-from acanet.audio.blocks import BLOCK, Piece, Recording, Waveform, check_channels, checked_rate, mono
+from acanet.audio.blocks import BLOCK, Recording, Span, Waveform, check_channels, checked_rate, mono
 from acanet.audio.containers import check_claims
 from acanet.errors import BadAudio
 
@@ -43,13 +43,13 @@ _FULL_SCALE = {"u8": 2.0**7, "s16": 2.0**15, "s32": 2.0**31, "flt": 1.0, "dbl": 
 
 
 @contextmanager
-def open_media(stream: BinaryIO, demuxer: str, piece: Piece, name: str) -> Iterator[Recording]:
+def open_media(stream: BinaryIO, demuxer: str, span: Span, name: str) -> Iterator[Recording]:
     """The first audio stream of a container as a recording.
 
     Args:
         stream: the whole file, at its beginning.
         demuxer: FFmpeg's name of the container; no other is tried.
-        piece: what is wanted of it.
+        span: what is wanted of it.
         name: of the recording, for errors.
 
     Raises:
@@ -58,10 +58,10 @@ def open_media(stream: BinaryIO, demuxer: str, piece: Piece, name: str) -> Itera
     with _opened(stream, demuxer, name) as file:
         rate = checked_rate(file.rate, name)
         check_channels(file.channels, name)
-        claimed = None if file.claimed is None else file.claimed - piece.first(rate)
-        if claimed is not None and piece.duration is not None:
-            claimed = min(claimed, round(piece.duration * rate))
-        yield Recording(rate, claimed, _mono_blocks(file, piece, name))
+        claimed = None if file.claimed is None else file.claimed - span.first(rate)
+        if claimed is not None and span.duration is not None:
+            claimed = min(claimed, round(span.duration * rate))
+        yield Recording(rate, claimed, _mono_blocks(file, span, name))
 
 
 def count_channels(stream: BinaryIO, demuxer: str, name: str) -> int:
@@ -76,10 +76,10 @@ def _opened(stream: BinaryIO, demuxer: str, name: str) -> MediaFile:
     return MediaFile(stream, demuxer, name)
 
 
-def _mono_blocks(file: MediaFile, piece: Piece, name: str) -> Iterator[Waveform]:
-    """The samples of a piece, so many at a time that together with the other channels they are a `BLOCK`."""
-    first = piece.first(file.rate)
-    end = None if piece.duration is None else first + max(1, round(piece.duration * file.rate))
+def _mono_blocks(file: MediaFile, span: Span, name: str) -> Iterator[Waveform]:
+    """The samples of a span, so many at a time that together with the other channels they are a `BLOCK`."""
+    first = span.first(file.rate)
+    end = None if span.duration is None else first + max(1, round(span.duration * file.rate))
     read, gathered, size = 0, [], 0
     for block in file.blocks():
         wanted = block[max(0, first - read) : None if end is None else max(0, end - read)]
@@ -92,7 +92,7 @@ def _mono_blocks(file: MediaFile, piece: Piece, name: str) -> Iterator[Waveform]
             gathered, size = [], 0
     else:
         _check_claimed(file, read, name)
-    piece.count(read, file.rate, name)
+    span.count(read, file.rate, name)
     yield np.concatenate([*gathered, np.empty(0, np.float32)])
 
 

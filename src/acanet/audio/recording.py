@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acanet.audio.arrays import read_array
-from acanet.audio.blocks import Piece, Recording, Waveform, check_scale
+from acanet.audio.blocks import Recording, Span, Waveform, check_scale
 from acanet.audio.containers import demuxer_for
 from acanet.audio.intake import Intake
 from acanet.audio.soundfiles import count_channels, open_sound
@@ -55,21 +55,21 @@ def open_recording(
         BadAudio: what cannot be read; while blocks are read, a recording that breaks or was cut off.
         MissingExtra: for m4a and the like, without PyAV.
     """
-    name, piece = describe(source), Piece(start, duration)
-    piece.check(name)
+    name, span = describe(source), Span(start, duration)
+    span.check(name)
     if isinstance(source, np.ndarray):
-        yield read_array(source, rate, piece, name)
+        yield read_array(source, rate, span, name)
         return
     with _open(source) as stream:
         demuxer = demuxer_for(_magic(stream))
         if demuxer is not None:
-            with _media(name).open_media(stream, demuxer, piece, name) as recording:
+            with _media(name).open_media(stream, demuxer, span, name) as recording:
                 yield recording
         elif is_shortened(stream):
-            with open_sound(io.BytesIO(expand(source, name)), piece, name) as recording:
+            with open_sound(io.BytesIO(expand(source, name)), span, name) as recording:
                 yield recording
         else:
-            with open_sound(stream, piece, name) as recording:
+            with open_sound(stream, span, name) as recording:
                 yield recording
 
 

@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 import soundfile
 
-from acanet.audio.blocks import BLOCK, Piece, Recording, Waveform, check_channels, checked_rate, mono
+from acanet.audio.blocks import BLOCK, Recording, Span, Waveform, check_channels, checked_rate, mono
 from acanet.errors import BadAudio
 
 _CUT_OFF = re.compile(r"^\s*(?:data|SSND|Data Size)\s*:\s*(\d+) \(should be (\d+)\)", re.MULTILINE)
@@ -18,12 +18,12 @@ _LENGTH_UNKNOWN = {0xFFFFFFFF, 0x80000000, 0x7FFFFFFF, 0x7FFFF000}
 
 
 @contextmanager
-def open_sound(stream: BinaryIO, piece: Piece, name: str) -> Iterator[Recording]:
+def open_sound(stream: BinaryIO, span: Span, name: str) -> Iterator[Recording]:
     """A recording in a file that libsndfile decodes.
 
     Args:
         stream: the whole file, at its beginning.
-        piece: what is wanted of it.
+        span: what is wanted of it.
         name: of the recording, for errors.
 
     Raises:
@@ -32,7 +32,7 @@ def open_sound(stream: BinaryIO, piece: Piece, name: str) -> Iterator[Recording]
     with _opened(stream, name) as file:
         checked_rate(file.samplerate, name)
         _check_header(file, name)
-        first, count = piece.first(file.samplerate), piece.count(file.frames, file.samplerate, name)
+        first, count = span.first(file.samplerate), span.count(file.frames, file.samplerate, name)
         file.seek(first)
         yield Recording(file.samplerate, count, _blocks(file, count, name))
 

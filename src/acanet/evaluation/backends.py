@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import assert_never
 
 from acanet.data.lists.manifest import Utterance, read_manifest
 from acanet.encoder import Encoder
@@ -75,18 +76,24 @@ def prepare_scoring(
         ModelMismatch: for a PLDA of another model.
         SeenInTraining: for a PLDA that was trained on speakers of the list, unless `seen`.
     """
-    if backend.plda is not None:
-        model = Plda.load(backend.plda, encoder.fingerprint)
-        if not seen:
-            _refuse_trained_on(model, backend.plda, listed)
-        return model, f"plda, {model.origin}"
-    if not backend.cohort:
-        return cosine, backend.kind
-    others = embed_cohort(encoder, backend.cohort, listed, by=backend.cohort_by)
-    if backend.kind == "snorm":
-        return SNorm(others.embeddings), f"snorm, {others.description}"
-    top = TOP if backend.top is None else backend.top
-    return SNorm(others.embeddings, top), f"asnorm, {others.description}, top {top:,}"
+    match backend.kind:
+        case "cosine":
+            return cosine, "cosine"
+        case "plda":
+            assert backend.plda is not None  # `Backend` sees to it
+            model = Plda.load(backend.plda, encoder.fingerprint)
+            if not seen:
+                _refuse_trained_on(model, backend.plda, listed)
+            return model, f"plda, {model.origin}"
+        case "snorm":
+            others = embed_cohort(encoder, backend.cohort, listed, by=backend.cohort_by)
+            return SNorm(others.embeddings), f"snorm, {others.description}"
+        case "asnorm":
+            others = embed_cohort(encoder, backend.cohort, listed, by=backend.cohort_by)
+            top = TOP if backend.top is None else backend.top
+            return SNorm(others.embeddings, top), f"asnorm, {others.description}, top {top:,}"
+        case _:
+            assert_never(backend.kind)
 
 
 def train_plda(encoder: Encoder, manifests: Sequence[Path], *, lda: int | None = None) -> Plda:

@@ -6,7 +6,7 @@ registry. Whoever imports any of this knows all of them.
 
 # isort: off
 from acanet.models import parts as parts
-from acanet.models import poolings as poolings
+from acanet.models import pooling_models as pooling_models
 
 # isort: on
 from acanet.models.base import (

@@ -31,7 +31,7 @@ is computed twice; longer ones are no quicker, and take more memory."""
 
 
 class Run(Protocol):
-    """What runs a stage, as `acanet.runtime.network.Network.run`."""
+    """What runs a stage, as `acanet.runtime.onnx.OnnxNetwork.run`."""
 
     def __call__(self, stage: str, **inputs: Any) -> list[NDArray[Any]]:
         """The outputs, in order."""

@@ -3,7 +3,7 @@
 Linear discriminant analysis (Fisher, "The use of multiple measurements in taxonomic problems", Annals of Eugenics,
 1936; a ridge on the scatter within speakers as in Friedman, "Regularized discriminant analysis", JASA, 1989), in which
 each direction is weighted by how much of its variance is between speakers, as PLDA would. Lengths count in what comes
-out: see `acanet.models.discriminant`.
+out: see `acanet.models.parts.discriminant`.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ CHUNK = 32
 
 @dataclass(frozen=True, eq=False)
 class Projection:
-    """The projection, as `acanet.models.discriminant.Discriminant` computes with it.
+    """The projection, as `acanet.models.parts.discriminant.Discriminant` computes with it.
 
     Attributes:
         centre: (dim,) mean of the speakers' means.

@@ -131,6 +131,8 @@ def test_what_is_unfit_is_left_out_and_named(corpus: Path, tmp_path: Path) -> No
     record(corpus / "a" / ".hidden.wav", 1.0, 205)
     (corpus / "b" / "broken.wav").write_bytes(b"RIFF not really")
     (corpus / "b" / "phone.m4a").write_bytes(b"....ftypM4A ")
+    (corpus / "b" / "tour.mov").write_bytes(b"....ftypqt  ")
+    (corpus / "b" / "video.mkv").write_bytes(b"\x1a\x45\xdf\xa3")
     (corpus / "b" / "notes.txt").touch()
     report = prepare("folder", corpus, tmp_path / "out", workers=1)
     assert sorted(left_out(tmp_path / "out")) == [
@@ -140,11 +142,13 @@ def test_what_is_unfit_is_left_out_and_named(corpus: Path, tmp_path: Path) -> No
         ("short.wav", "a", "too short"),
         ("stolen.wav", "c", "duplicate under another speaker"),
         ("stray.wav", "", "without a speaker"),
+        ("tour.mov", "b", "unreadable"),
+        ("video.mkv", "b", "unreadable"),
         ("whisper.wav", "a", "silent"),
         ("zero.wav", "a", "silent"),
     ]
     assert report.utterances == 14  # 13, and quiet.wav; again.wav stands in for b/day1/1.wav
-    assert report.left_out["unreadable"] == 2
+    assert report.left_out["unreadable"] == 4
     console = Console(width=100)
     with console.capture() as captured:
         console.print(report.summary())

@@ -144,7 +144,10 @@ class SpecAugment(Effect):
 
 
 class Augment(Strict):
-    """What may happen to a crop, in this order."""
+    """What may happen to a crop, in this order.
+
+    `acanet.data.feed.batches` changes its speed, `acanet.data.augment.chain` does the rest, and `spec` is for features.
+    """
 
     speed: Speed = Speed()
     room: Room = Room()

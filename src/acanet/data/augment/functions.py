@@ -1,4 +1,4 @@
-"""What can happen to a training crop. Every function takes its random generator, so a seed repeats every draw.
+"""What can happen to a training crop. What draws takes its random generator, so a seed repeats every draw.
 
 Waveforms are float32 (samples,) in [-1, 1]; ratios of levels are in decibels of mean power.
 """

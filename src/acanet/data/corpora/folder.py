@@ -7,15 +7,16 @@ from pathlib import Path
 
 import soundfile
 
+from acanet.audio.containers import CONTAINER_EXTENSIONS
 from acanet.data.corpora.layout import Layout, LeftOut
 from acanet.data.lists.manifest import Utterance
 from acanet.errors import BadManifest
 
 EXTENSIONS = {f".{name.lower()}" for name in soundfile.available_formats() if name != "RAW"} | {
     *(".aif", ".aifc", ".oga", ".opus", ".snd", ".sph", ".wv1"),
-    *(".m4a", ".mp4", ".aac", ".webm", ".wma", ".amr", ".3gp"),
+    *CONTAINER_EXTENSIONS,
 }
-"""Recordings: what soundfile reads, and what is left out with the advice to convert it."""
+"""Recordings: what soundfile reads, and what takes the extra `media` (left out, with this advice, without it)."""
 
 
 def read_folder(folder: Path) -> Iterator[Utterance | LeftOut]:

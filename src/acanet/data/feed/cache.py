@@ -128,10 +128,10 @@ def build_cache(utterances: Sequence[Utterance], folder: Path, rate: int, worker
     """Decode utterances into one file in `folder`, or find the file that an earlier call made of the same ones.
 
     Args:
-        utterances: what to read_audio.
+        utterances: what to read.
         folder: where caches live; each is named by a hash of what is in it.
         rate: samples a second to keep.
-        workers: processes to read_audio with; 0 or 1: this one.
+        workers: processes that read; 0 or 1: this one.
 
     Raises:
         BadAudio: when a file cannot be decoded; nothing is left behind.

@@ -1,6 +1,6 @@
 """Recordings of any layout -> manifests to train, choose and test on, and a report of what was kept and left out.
 
-Layout (`corpora`) -> split (`splits`) -> read_audio each file once, in parallel -> sift -> draw dev -> files.
+Layout (`corpora`) -> split (`splits`) -> read each file once, in parallel -> sift -> draw dev -> files.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def prepare(
         dev: share of the speakers of train for `dev.jsonl`, where neither the corpus nor a list has a dev set; drawn
             among those with at least two utterances, at least two of them; 0: no dev split.
         seed: of that draw.
-        workers: processes that read_audio; 1: this one.
+        workers: processes that read files; 1: this one.
         progress: show a bar on standard error.
 
     Returns:
@@ -159,7 +159,7 @@ class Unfit:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """An utterance as decoding finds it: its file (rate, samples, channels), its piece, its content.
+    """An utterance as decoding finds it: its file (rate, samples, channels), its span, its content.
 
     With a flaw it is nothing to train on.
     """
@@ -174,12 +174,12 @@ class Measured:
 
     @property
     def seconds(self) -> float:
-        """The length of the piece, in seconds."""
+        """The length of the span, in seconds."""
         return self.count / self.rate
 
 
 Finding = Measured | Unfit
-Piece = tuple[float, float | None]
+Span = tuple[float, float | None]
 """Start and duration in seconds."""
 
 
@@ -188,53 +188,53 @@ def _measure(utterances: Sequence[Utterance], workers: int, progress: bool) -> l
     of_file: dict[Path, list[int]] = {}
     for index, utterance in enumerate(utterances):
         of_file.setdefault(utterance.path, []).append(index)
-    pieces = [[(utterances[i].start, utterances[i].duration) for i in indices] for indices in of_file.values()]
+    spans = [[(utterances[i].start, utterances[i].duration) for i in indices] for indices in of_file.values()]
     findings: dict[int, Finding] = {}
-    for indices, found in zip(of_file.values(), _measure_files(list(of_file), pieces, workers, progress), strict=True):
+    for indices, found in zip(of_file.values(), _measure_files(list(of_file), spans, workers, progress), strict=True):
         findings.update(zip(indices, found, strict=True))
     return [findings[index] for index in range(len(utterances))]
 
 
 def _measure_files(
-    paths: Sequence[Path], pieces: Sequence[Sequence[Piece]], workers: int, progress: bool
+    paths: Sequence[Path], spans: Sequence[Sequence[Span]], workers: int, progress: bool
 ) -> list[list[Finding]]:
-    results = spread(_measure_file, paths, pieces, workers=workers)
+    results = spread(_measure_file, paths, spans, workers=workers)
     return list(track(results, "decoding", len(paths), console=Console(stderr=True), disable=not progress))
 
 
-def _measure_file(path: Path, pieces: Sequence[Piece]) -> list[Finding]:
-    """Decode a file and look at pieces of it.
+def _measure_file(path: Path, spans: Sequence[Span]) -> list[Finding]:
+    """Decode a file and look at spans of it.
 
     Args:
         path: the file.
-        pieces: start and duration of each, in seconds; duration None: to the end.
+        spans: start and duration of each, in seconds; duration None: to the end.
 
     Returns:
-        One finding a piece.
+        One finding a span.
     """
     try:
         waveform, rate = read_audio(path)
     except BadAudio as error:
-        return [Unfit("unreadable", error.reason)] * len(pieces)
+        return [Unfit("unreadable", error.reason)] * len(spans)
     channels = channel_count(path)
-    return [_measure_piece(waveform, rate, channels, start, duration) for start, duration in pieces]
+    return [_measure_span(waveform, rate, channels, start, duration) for start, duration in spans]
 
 
-def _measure_piece(waveform: Waveform, rate: int, channels: int, start: float, duration: float | None) -> Finding:
+def _measure_span(waveform: Waveform, rate: int, channels: int, start: float, duration: float | None) -> Finding:
     total = len(waveform)
     first = round(start * rate)
     end = total if duration is None else first + round(duration * rate)
     if first >= total or end > total + OVERRUN * rate:
         detail = f"{start:g} s to {end / rate:g} s of a recording of {total / rate:g} s"
         return Unfit("outside its recording", detail)
-    piece = waveform[first:end]
-    return Measured(rate, total, channels, first, len(piece), content_hash(piece), _flaw(piece, rate))
+    span = waveform[first:end]
+    return Measured(rate, total, channels, first, len(span), content_hash(span), _flaw(span, rate))
 
 
-def _flaw(piece: Waveform, rate: int) -> Unfit | None:
-    if len(piece) < SHORTEST * rate:
-        return Unfit("too short", f"{len(piece) / rate:.2f} s, at least {SHORTEST} s are needed")
-    rms = float(np.sqrt(np.mean(np.square(piece, dtype=np.float64))))
+def _flaw(span: Waveform, rate: int) -> Unfit | None:
+    if len(span) < SHORTEST * rate:
+        return Unfit("too short", f"{len(span) / rate:.2f} s, at least {SHORTEST} s are needed")
+    rms = float(np.sqrt(np.mean(np.square(span, dtype=np.float64))))
     if rms < QUIETEST:
         return Unfit("silent", f"{20 * math.log10(rms):.0f} dBFS" if rms else "digital silence")
     return None

