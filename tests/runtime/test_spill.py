@@ -3,7 +3,10 @@
 import numpy as np
 import pytest
 
+from acanet.errors import AcanetError
 from acanet.runtime.spill import MEMORY, Spill
+
+resource = pytest.importorskip("resource", reason="limits the size of files")
 
 
 @pytest.mark.parametrize("memory", [1, MEMORY])
@@ -25,3 +28,18 @@ def test_rows_after_a_cut_follow_what_was_kept():
         spill.truncate(2)
         spill.append(np.full(1, 9, np.float32))
         np.testing.assert_array_equal(spill.read(0, spill.count), [0, 1, 9])
+
+
+@pytest.mark.parametrize("missing", [1, 100, 4000, 8192, 70_000])
+def test_a_file_that_cannot_take_the_last_bytes_is_told(missing):
+    """However few they are: buffers of the file are emptied where the error is expected."""
+    rows = np.ones(100_000, np.float32)
+    allowed, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with Spill(memory=1) as spill:
+        try:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (rows.nbytes - missing, most))
+            with pytest.raises(AcanetError, match="TMPDIR"):
+                spill.append(rows)
+            spill.close()
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (allowed, most))

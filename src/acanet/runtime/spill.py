@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Self
 
 import numpy as np
@@ -46,7 +47,8 @@ class Spill:
 
     def close(self) -> None:
         """Remove the temporary file."""
-        self._file.close()
+        with suppress(OSError):  # what a full disk did not take is given up; `append` has told of it
+            self._file.close()
 
     def append(self, rows: Floats) -> None:
         """Add rows, (rows, *shape), at the end.
@@ -60,10 +62,11 @@ class Spill:
             written = np.ascontiguousarray(rows, np.float32).reshape(-1).view(np.uint8).data
             for start in range(0, len(written), _WRITTEN):
                 self._file.write(written[start : start + _WRITTEN])
+            self._file.flush()  # a disk may be full by the last bytes
         except OSError as error:
             raise AcanetError(
-                f"a long recording needs a temporary file, some 620 MB an hour, and there is none to be had: {error}; "
-                "name a folder with room in TMPDIR"
+                "a long recording needs temporary files, up to 620 MB an hour with the model that ships, and there is "
+                f"no room: {error}; name a folder with room in TMPDIR"
             ) from None
         self.count += len(rows)
 
