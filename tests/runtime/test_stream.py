@@ -7,12 +7,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from acanet.audio.intake import Intake
 from acanet.audio.quality import AudioWarning
 from acanet.audio.resample import resample
 from acanet.data.synthetic import SyntheticVoice, synthesise
 from acanet.encoder import Encoder
 from acanet.errors import AcanetError, BadAudio, NoSpeech, TooShort
+from acanet.runtime.stream import Stream
 from acanet.speech.detector import find_speech
+from acanet.speech.speech import Speech
 from support.blocks import cut
 
 RATE = 16000
@@ -191,3 +194,33 @@ def test_who_cannot_stream_says_so(tiny_bundle):
         Encoder.load(trim=True).stream()
     with pytest.raises(BadAudio, match="<stream>: 0 samples a second"):
         Encoder.load().stream(rate=0)
+
+
+class AllIsSpeech:
+    """A detector of somebody's own."""
+
+    def __init__(self):
+        self.samples = 0
+
+    def feed(self, waveform):
+        self.samples += len(waveform)
+
+    def end(self):
+        pass
+
+    def speech(self, enough=np.inf, progress=None):
+        return Speech([(0.0, self.samples / RATE)] if self.samples else [])
+
+
+def test_another_detector_decides_what_is_speech(encoder):
+    noise = np.random.default_rng(0).normal(0, 0.01, RATE).astype(np.float32)
+    with pytest.raises(NoSpeech):
+        encoder.embed(noise)
+    with Stream(Intake(RATE, RATE, "noise"), AllIsSpeech(), encoder.network.in_pieces(), 0.5) as stream:
+        stream.feed(noise[:4000])
+        with pytest.raises(TooShort, match=r"0\.25 s"):
+            stream.embedding()
+        stream.feed(noise[4000:])
+        assert stream.speech_seconds == 1.0
+        found = stream.embedding()
+    np.testing.assert_allclose(found, encoder.embed_waveforms([noise])[0], rtol=0, atol=1e-4)
