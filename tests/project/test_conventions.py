@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import builtins
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,9 +13,12 @@ from support.paths import ROOT
 
 PACKAGE = ROOT / "src" / "acanet"
 
-PLAIN = {"Exception", "ValueError", "TypeError", "RuntimeError", "KeyError", "NotImplementedError"}
-"""Exceptions of Python that say nothing to a user of acanet. (An IndexError ends the iteration
-over a sequence, and an AttributeError is the answer to `hasattr`.)"""
+SPOKEN = {"IndexError", "AttributeError", "KeyboardInterrupt", "OSError", "AssertionError"}
+"""What Python or the system understands: the end of an iteration over a sequence, the answer to `hasattr`, an
+interrupt, an error of the system that names our file in place of a temporary one, and a line that is never reached."""
+PLAIN = {name for name, found in vars(builtins).items() if isinstance(found, type) and issubclass(found, BaseException)}
+PLAIN -= SPOKEN
+"""All other exceptions of Python: they say nothing to a user of acanet."""
 DECORATORS = {"field_validator", "model_validator"}
 MARKERS = {"BeforeValidator", "AfterValidator"}
 """How pydantic knows its validators. It makes problems of the ValueErrors in them, and `Strict.parse` a BadConfig."""
@@ -99,6 +103,8 @@ def test_files_are_written_in_one_way(sources: dict[Path, str]) -> None:
     [
         ("raise ValueError('no')", 1),
         ("def f():\n    raise TypeError", 1),
+        ("raise LookupError('no')", 1),
+        ("raise SystemExit(1)", 1),
         ("def f():\n    def _plain():\n        raise RuntimeError('no') from None", 1),
         ("def f():\n    try:\n        g()\n    except KeyError:\n        raise", 0),
         ("def f():\n    raise BadArgument('a', 'no')", 0),
