@@ -8,8 +8,7 @@ process of its own, on one thread. Peak memory is that of the whole process, by 
     python benchmarks/hours.py --recording talk.flac            # a recording of your own, as it is
     python benchmarks/hours.py --output hours.json --picture hours.png
 
-`embed` looks for speech up to what the model needs; `hear`, as far as the calibration asks, as `verify` does; `stream`
-is fed blocks of 0.1 s and measures all of it.
+`hear` is `embed` and the speech, as `verify` does it; `stream` is fed blocks of 0.1 s.
 """
 
 from __future__ import annotations
@@ -89,7 +88,6 @@ def timed(encoder: Any) -> dict[str, float]:
     """Seconds spent in each stage of the model, in speech detection, and on the way there, as they pass."""
     from acanet.audio import quality, resample, soundfiles
     from acanet.runtime import spill
-    from acanet.speech import detector, silero
 
     read = soundfiles._blocks
 
@@ -113,8 +111,6 @@ def timed(encoder: Any) -> dict[str, float]:
     soundfiles._blocks = decoded  # type: ignore[assignment]
     encoder.network.run = around(encoder.network.run, lambda stage: stage)
     for owner, method, name in (
-        (detector._Chunks, "feed", "speech"),
-        (silero.Level, "feed", "level"),
         (quality.Losses, "feed", "losses"),
         (resample.Resampler, "feed", "resampling"),
         (spill.Spill, "append", "spill"),

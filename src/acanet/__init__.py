@@ -46,11 +46,11 @@ if TYPE_CHECKING:
     from acanet.export.export import export_model
     from acanet.export.public import torch_bundle
     from acanet.listening.watch import watch
+    from acanet.runtime.detector import find_speech
     from acanet.scoring.cosine import cosine_rows
     from acanet.scoring.decide import Verification
     from acanet.scoring.pairs import all_pairs
     from acanet.segments.diarization import diarize
-    from acanet.speech.detector import find_speech
     from acanet.speech.speech import Speech
     from acanet.training.read_recipe import read_recipe
     from acanet.training.run import train
@@ -117,7 +117,7 @@ _HOMES = {
     "error_rates": "acanet.evaluation.figures.metrics",
     "evaluate": "acanet.evaluation.evaluate",
     "export_model": "acanet.export.export",
-    "find_speech": "acanet.speech.detector",
+    "find_speech": "acanet.runtime.detector",
     "min_dcf": "acanet.evaluation.figures.metrics",
     "read_audio": "acanet.audio.recording",
     "read_manifest": "acanet.data.lists.manifest",

@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property
 from numbers import Integral
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,15 +25,15 @@ from acanet.errors import AcanetError, BadAudio, TooLong
 from acanet.runtime.ahead import ahead, in_groups
 from acanet.runtime.bundle import Bundle
 from acanet.runtime.load import load_network
-from acanet.runtime.network import Network
+from acanet.runtime.network import Hearing, Network
 from acanet.runtime.pieces import WHOLE_SECONDS
 from acanet.runtime.spill import MEMORY
 from acanet.runtime.stream import NAME, RecordedStream, Stream
-from acanet.runtime.windows import Windows, check_windows, embed_windows
+from acanet.runtime.windows import Progress, Windows, check_windows, embed_windows
 from acanet.scoring.calibrate import Calibration
 from acanet.scoring.decide import Heard, Verification, check_decision
 from acanet.scoring.operating_point import OperatingPoint
-from acanet.speech.detector import LiveDetector, Progress
+from acanet.speech.steps import speech_in
 
 _GROUP_SECONDS, _GROUP_FILES = 120.0, 64
 """What `embed_many` sorts by length at a time."""
@@ -42,8 +42,16 @@ MOST_SECONDS = 600.0
 """The longest recording that is embedded as a whole: gigabytes, with networks as wide as ECAPA-TDNN."""
 
 
-_Outcome = Waveform | Heard | AcanetError
-"""What a thread makes of a recording: the waveform of a short one, the embedding of a long one."""
+class _Waiting(NamedTuple):
+    """A recording of up to a minute, (samples,) at the model's rate, that goes through the network with others."""
+
+    waveform: Waveform
+    seconds: float
+    name: str
+
+
+_Outcome = _Waiting | NDArray[np.float32] | AcanetError
+"""What a thread makes of a recording: a short one waits, a long one has its embedding."""
 
 
 class Encoder:
@@ -200,7 +208,7 @@ class Encoder:
 
     def _trimmed(self, recording: RecordedStream) -> Waveform:
         """The speech in a recording, (samples,), at the model's rate."""
-        return recording.require_speech(math.inf).trim(recording.waveform, self.rate)
+        return recording.require_speech().trim(recording.waveform, self.rate)
 
     @property
     def _most_seconds(self) -> float:
@@ -238,7 +246,7 @@ class Encoder:
         pieces = self.network.in_pieces(memory=memory)
         if pieces is None:
             raise AcanetError(f"{self.name} cannot embed speech as it comes: {self.network.only_whole}")
-        return Stream(Intake(rate, self.rate, name), LiveDetector(self.rate), pieces, self.needed_seconds)
+        return Stream(Intake(rate, self.rate, name), pieces, self.needed_seconds)
 
     def embed_many(self, sources: Iterable[Source], *, workers: int = 2) -> Iterator[NDArray[np.float32] | AcanetError]:
         """Embeddings of any number of recordings, while the next ones are being decoded.
@@ -257,12 +265,9 @@ class Encoder:
             raise AcanetError("embed_many takes a list of recordings; `embed` takes one")
         prepared = ahead(self._prepared, sources, workers=workers, most=4 * workers)
         for group in in_groups(prepared, self._size, most_size=_GROUP_SECONDS, most_items=_GROUP_FILES):
-            embeddings = iter(self.embed_waveforms([item for item in group if isinstance(item, np.ndarray)]))
+            heard = iter(self.network.hear([item.waveform for item in group if isinstance(item, _Waiting)]))
             for item in group:
-                if isinstance(item, Heard):
-                    yield item.embedding
-                else:
-                    yield item if isinstance(item, AcanetError) else next(embeddings)
+                yield self._checked(item, next(heard)) if isinstance(item, _Waiting) else item
 
     def embed_windows(
         self,
@@ -300,31 +305,31 @@ class Encoder:
             return embed_windows(recording, self.network, window, hop, self.needed_seconds, tell)
 
     def _size(self, item: _Outcome) -> float:
-        """Seconds of a waveform that waits to be embedded."""
-        return len(item) / self.rate if isinstance(item, np.ndarray) else 0.0
+        """Seconds of a recording that waits to be embedded."""
+        return item.seconds if isinstance(item, _Waiting) else 0.0
+
+    def _checked(self, item: _Waiting, heard: Hearing) -> NDArray[np.float32] | AcanetError:
+        """The embedding of a recording that waited, or the error when there is too little speech in it."""
+        try:
+            speech_in(heard.speech, item.seconds).require(self.needed_seconds, item.seconds, item.name)
+        except AcanetError as error:
+            return error
+        return heard.embedding
 
     def _prepared(self, source: Source) -> _Outcome:
         try:
             with self._recording(source, None, self._most_seconds) as recording:
-                if self.trims:
-                    return self._trimmed(recording)
-                recording.require_speech()
-                if recording.seconds > WHOLE_SECONDS:
-                    return Heard(recording.embedding(), None)
-                return recording.waveform
+                if self.trims or recording.seconds > WHOLE_SECONDS:
+                    return self._embedding(recording)
+                recording.require_length()
+                return _Waiting(recording.waveform, recording.seconds, recording.name)
         except AcanetError as error:
             return error
 
     def hear(self, source: Source, *, rate: int | None = None) -> Heard:
-        """The embedding of a recording and its speech, which `compare` needs; arguments and errors as in `embed`.
-
-        Its speech is counted up to the longest that the calibration tells apart, not to the end of the recording.
-        """
+        """The embedding of a recording and its speech, which `compare` needs; arguments and errors as in `embed`."""
         with self._recording(source, rate, self._most_seconds) as recording:
-            if self.calibration is None:
-                return Heard(self._embedding(recording), None)
-            speech = recording.require_speech(self.calibration.ratio.longest)
-            return Heard(self._embedding(recording), speech.seconds)
+            return Heard(self._embedding(recording), recording.speech().seconds)
 
     def embed_waveforms(self, waveforms: Sequence[Waveform]) -> NDArray[np.float32]:
         """Embeddings of waveforms that were checked before: what `embed` and evaluation stand on.

@@ -14,7 +14,7 @@ from scipy.signal import spectrogram
 
 from acanet.data.synthetic import SyntheticVoice, _resonator, synthesise, write_corpus
 from acanet.errors import BadConfig
-from acanet.speech.detector import find_speech
+from acanet.runtime.detector import find_speech
 
 
 def test_same_seed_same_voice_and_recording() -> None:

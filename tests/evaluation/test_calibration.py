@@ -42,7 +42,7 @@ from acanet.evaluation.one_model import evaluate_model
 from acanet.runtime.bundle import BUNDLES, Bundle
 from acanet.scoring.calibrate import FalseAccepts, Ratio, fit, quality
 from acanet.scoring.operating_point import OperatingPoint
-from acanet.speech.detector import find_speech
+from acanet.runtime.detector import find_speech
 from support.calibrations import calibration
 from support.commands import acanet
 from support.embedders import Spectrum

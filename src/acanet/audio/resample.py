@@ -49,11 +49,13 @@ class Resampler:
         resampled: Waveform = self._stream.resample_chunk(np.empty(0, np.float32), last=True)
         return resampled
 
-    def rest(self) -> Waveform:
-        """What `end` would give if the recording ended here, to rounding; it may go on afterwards."""
+    def rest(self, more: Waveform | None = None) -> Waveform:
+        """What would come if the recording ended here, or after `more`, to rounding; it may go on afterwards."""
+        more = np.empty(0, np.float32) if more is None else more
         if self._stream is None:
-            return np.empty(0, np.float32)
-        return resample(self._recent, self._have, self._want)[self._given - self._start * self._want // self._have :]
+            return more
+        recent = np.concatenate([self._recent, more])
+        return resample(recent, self._have, self._want)[self._given - self._start * self._want // self._have :]
 
     def _keep(self, block: Waveform) -> None:
         """Remember the last samples, from a place on that both rates have."""

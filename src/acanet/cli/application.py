@@ -37,6 +37,7 @@ for _command in (
     corpora.trials,
     training.train,
     training.experiment,
+    training.teach,
     results.results,
     evaluation.evaluate,
     recordings.explain,

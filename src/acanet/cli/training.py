@@ -69,6 +69,24 @@ def experiment(
     out.print(f"the page is {output / 'results.md'}, all figures are in the card.json of each system")
 
 
+def teach(
+    recipe: Annotated[Path, typer.Argument(help="YAML; see recipes/speech.yaml.")],
+    output: Annotated[Path, typer.Option("--out", "-o", help="Folder of the network.")],
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="key.below=value, laid over the recipe; may be given often.")
+    ] = None,
+) -> None:
+    """Teach the network that finds speech, by Silero: its weights and its graphs."""
+    from acanet.export.speech import write_speech_network
+    from acanet.training.recipe_file import RecipeFile
+    from acanet.training.speech.recipe import SpeechRecipe
+    from acanet.training.speech.teach import teach_speech
+
+    chosen = RecipeFile.read(recipe, tuple(settings or ())).parse(SpeechRecipe)
+    write_speech_network(teach_speech(chosen, err), output)
+    out.print(f"the network is in {output}")
+
+
 def models(as_json: Annotated[bool, typer.Option("--json", help="A JSON list on standard output.")] = False) -> None:
     """List the architectures that can be trained, with their sizes."""
     from dataclasses import asdict

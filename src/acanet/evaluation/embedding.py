@@ -18,8 +18,8 @@ from acanet.data.lists.manifest import Utterance
 from acanet.encoder import Encoder
 from acanet.errors import AcanetError, SeenInTraining, few
 from acanet.runtime.ahead import ahead
-from acanet.speech.detector import find_speech
 from acanet.speech.speech import require_length
+from acanet.speech.steps import speech_in
 
 BATCH_SECONDS = 120.0
 DECODE_AHEAD = 16  # utterances
@@ -82,15 +82,20 @@ def embed_utterances(
             waveform = change(waveform, index)
         seconds[index] = len(waveform) / encoder.rate
         require_length(seconds[index], encoder.needed_seconds, str(utterance.path))
-        if speech is not None:
-            speech[index] = find_speech(waveform, encoder.rate).seconds
         return waveform
 
     parts = []
+    heard = iter(order)
     with _progress() as progress:
         task = progress.add_task(label, total=len(order))
         for batch in _batches(ahead(read, order, workers=1, most=DECODE_AHEAD), round(BATCH_SECONDS * encoder.rate)):
-            parts.append(encoder.embed_waveforms(batch))
+            if speech is None:
+                parts.append(encoder.embed_waveforms(batch))
+            else:
+                found = encoder.network.hear(batch)
+                parts.append(np.stack([each.embedding for each in found]))
+                for each, index in zip(found, heard, strict=False):
+                    speech[index] = speech_in(each.speech, seconds[index]).seconds
             progress.advance(task, len(batch))
     embeddings = np.concatenate(parts)
     restored = np.empty_like(embeddings)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -143,7 +142,7 @@ class Explainer:
             AcanetError: when the model has no asymmetric cross attention.
         """
         with self.encoder.recording(source) as recording:
-            speech, waveform = recording.require_speech(math.inf), recording.waveform
+            speech, waveform = recording.require_speech(), recording.waveform
         name = Path(source).name if isinstance(source, str | Path) else describe(source)
         return self._explain(waveform, name, speech)
 

@@ -16,14 +16,16 @@ from acanet.errors import AcanetError
 from acanet.export.card import export_card, twin_card
 from acanet.export.gate import compare, recordings_of_all_lengths
 from acanet.export.graphs import graph_files
-from acanet.export.stages import pieces, stages
+from acanet.export.stages import hears_speech, pieces, stages
 from acanet.export.twins import TrialList, Twin, make_twin, measure_twin
 from acanet.models.folding import fold
 from acanet.models.inference import embed_waveforms, load_model
 from acanet.runtime.bundle import ALLOWED, CALIBRATION, Bundle, BundleConfig, Graphs, write_files
 from acanet.runtime.choices import Precision
+from acanet.runtime.detector import FEATURES, SPEECH
 from acanet.runtime.golden import GOLDEN, Golden
 from acanet.runtime.onnx import OnnxNetwork
+from acanet.speech.network import FOLDER
 
 _GOLDEN = 3  # recordings, the first of those that were compared
 
@@ -80,7 +82,7 @@ def export_model(
     original = load_model(source.name, source.config.model, source.weights())
     folded = fold(original)
     waveforms = recordings_of_all_lengths(recordings, int(original.front_end.config.rate))
-    files = graph_files(stages(folded), _metadata(source, original))
+    files = graph_files(stages(folded), _metadata(source, original)) | _detector(original)
     config = source.config.model_copy(update={"onnx": _graphs(source, original, folded, files)})
     with tempfile.TemporaryDirectory(prefix="acanet-export-") as scratch:
         plain = write_files(Path(scratch) / "float32", config, files, source.provenance, "")
@@ -99,6 +101,13 @@ def export_model(
             card = twin_card(source, twin, smaller.graphs.fingerprint, len(waveforms))
     written = write_files(output, config, {**files, GOLDEN: golden.as_npz()}, source.provenance, card)
     return Exported(written, *parity, len(waveforms), twin)
+
+
+def _detector(original: Any) -> dict[str, bytes]:
+    """The graphs that find speech, for a model that does not listen for it itself."""
+    if hears_speech(original):
+        return {}
+    return {f"{name}.onnx": (FOLDER / f"{name}.onnx").read_bytes() for name in (FEATURES, SPEECH)}
 
 
 def _metadata(source: Bundle, original: Any) -> dict[str, str]:

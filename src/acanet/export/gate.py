@@ -89,7 +89,7 @@ def compare(network: OnnxNetwork, waveforms: Sequence[Waveform], expected: NDArr
 def _whole(network: OnnxNetwork, waveforms: Sequence[Waveform]) -> NDArray[np.float32]:
     """The embeddings of one padded batch, (waveforms, dim)."""
     padded, lengths = pad(waveforms)
-    (embeddings,) = network.run("whole", waveforms=padded, lengths=lengths)
+    embeddings, *_ = network.run("whole", waveforms=padded, lengths=lengths)
     return embeddings
 
 

@@ -20,19 +20,22 @@ _SMALL = 1024  # bytes of a constant that stays in its graph
 _ALIGNMENT = 4096  # so that weights can be mapped into memory
 
 
-def graph_files(graphs: Mapping[str, Stage], metadata: Mapping[str, str]) -> dict[str, bytes]:
+def graph_files(graphs: Mapping[str, Stage], metadata: Mapping[str, str], *, alone: bool = False) -> dict[str, bytes]:
     """The files of graphs, each as `name.onnx`, and the file with the weights of all.
 
     Args:
         graphs: by name.
         metadata: what every file says about the model.
+        alone: have each graph hold its own weights, and leave out the file.
 
     Raises:
         AcanetError: when the model cannot be traced.
     """
     weights = WeightsFile()
-    files = {f"{name}.onnx": _graph(name, stage, metadata, weights) for name, stage in graphs.items()}
-    return files | {WEIGHTS: bytes(weights.content)}
+    files = {
+        f"{name}.onnx": _graph(name, stage, metadata, None if alone else weights) for name, stage in graphs.items()
+    }
+    return files if alone else files | {WEIGHTS: bytes(weights.content)}
 
 
 class WeightsFile:
@@ -66,17 +69,18 @@ class WeightsFile:
             tensor.external_data.add(key=key, value=value)
 
 
-def packed(model: onnx.ModelProto, metadata: Mapping[str, str], weights: WeightsFile) -> bytes:
+def packed(model: onnx.ModelProto, metadata: Mapping[str, str], weights: WeightsFile | None) -> bytes:
     """The file of a graph whose larger weights are moved to the file of weights.
 
     Args:
         model: the graph, which is changed.
         metadata: what its file says about it.
-        weights: takes its weights.
+        weights: takes its weights; None: they stay.
     """
     for graph in (model.graph, *(part.g for node in model.graph.node for part in node.attribute if part.HasField("g"))):
         for tensor in graph.initializer:
-            weights.take(tensor)
+            if weights is not None:
+                weights.take(tensor)
     onnx.helper.set_model_props(model, dict(metadata))
     return bytes(model.SerializeToString(deterministic=True))
 
@@ -94,7 +98,7 @@ def quiet() -> Iterator[None]:
         logging.disable(before)
 
 
-def _graph(name: str, stage: Stage, metadata: Mapping[str, str], weights: WeightsFile) -> bytes:
+def _graph(name: str, stage: Stage, metadata: Mapping[str, str], weights: WeightsFile | None) -> bytes:
     """The file of one graph.
 
     Raises:

@@ -34,18 +34,26 @@ def convert(model: onnx.ModelProto, precision: Precision) -> onnx.ModelProto:
     """The int8 or fp16 form of a graph that takes waveforms and lengths.
 
     Args:
-        model: with its weights in it; it stays as it is.
+        model: with its weights in it; it stays as it is. Of its outputs the first is kept: speech is found in float32.
         precision: `int8` or `fp16`.
 
     Raises:
         AcanetError: when there is nothing to make smaller.
     """
+    model = _with_one_output(model)
     products, laid_out = _products(model.graph, _PRODUCTS[precision])
     if not products:
         raise AcanetError(f"this model has no products that {precision} makes smaller; export it in float32")
     if precision == "int8":
         return _by_row(_quantised(model, products))
     return _halved(model, products, laid_out)
+
+
+def _with_one_output(model: onnx.ModelProto) -> onnx.ModelProto:
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    del copy.graph.output[1:]
+    return copy
 
 
 def _products(graph: onnx.GraphProto, kinds: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -9,6 +9,12 @@ A recording of any length is embedded in pieces by the stages of a model whose f
     latents-k    latents before, and the mean of the frames that pass k gave (and of their squares) -> latents, queries
     readout      latents -> unit embeddings (batch, dim)
 
+A model that listens for speech has one stage more, and two take what comes of it:
+
+    speech       features (1, frames, mels) -> for each step the probability of speech, and how much the step counts
+    frames       also the floor of the features, ()
+    pass         also how much each frame counts, (batch, frames)
+
 The weights of a pass are exp(score - highest score), so the sums of two pieces add up once both are brought to the
 higher one of their highest scores (Milakov and Gimelshein, "Online normalizer calculation for softmax", 2018). All
 sums can be added in the precision that the caller likes.
@@ -24,10 +30,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from acanet.models.extractor import Extractor
-from acanet.models.layers import frame_mask
+from acanet.models.speech import step_counts
 from acanet.runtime.bundle import Pieces
 
-_SAMPLES = 8000  # of the examples that graphs are traced with
+_SAMPLES = 8000
+EXAMPLE = torch.linspace(-0.5, 0.5, 2 * _SAMPLES).view(2, _SAMPLES)
+"""Waveforms, (batch, samples), that graphs are traced with."""
 _STATE = ("latents", "queries")
 
 
@@ -50,15 +58,32 @@ class Stage:
 
 def stages(model: Any) -> dict[str, Stage]:
     """The graphs of a folded model by name; `whole` alone where it cannot be run in pieces."""
-    waveforms = torch.linspace(-0.5, 0.5, 2 * _SAMPLES).view(2, _SAMPLES)
+    waveforms = EXAMPLE
     inputs = {"waveforms": waveforms, "lengths": torch.tensor([_SAMPLES, _SAMPLES - 1000])}
     dynamic = {"waveforms": {0: "batch", 1: "samples"}, "lengths": {0: "batch"}}
-    graphs = {"whole": Stage(Whole(model), inputs, dynamic, ("embeddings",))}
+    heard = ("embeddings", "speech") if hears_speech(model) else ("embeddings",)
+    graphs = {"whole": Stage(Whole(model), inputs, dynamic, heard)}
     if _attends(model):
         graphs["attention"] = Stage(Attention(model), inputs, dynamic, ("attention",))
+    if hears_speech(model):
+        graphs |= speech_stages(model.front_end, waveforms)
     if pieces(model) is not None:
         graphs |= _pieces(model, waveforms)
     return graphs
+
+
+def hears_speech(model: Any) -> bool:
+    """Whether a model finds the speech in what it embeds."""
+    return isinstance(model, Extractor) and model.config.front_end.hears_speech
+
+
+def speech_stages(front_end: Any, waveforms: Tensor) -> dict[str, Stage]:
+    """The graphs of a front end that find speech: from samples to features, and from features to speech."""
+    features = Stage(_Features(front_end), {"waveforms": waveforms[:1]}, {"waveforms": {1: "samples"}}, ("features",))
+    with torch.no_grad():
+        example = features.module(waveforms[:1])
+    speech = Stage(_Speech(front_end), {"features": example}, {"features": {1: "frames"}}, ("speech", "counts"))
+    return {"features": features, "speech": speech}
 
 
 def pieces(model: Any) -> Pieces | None:
@@ -73,16 +98,19 @@ def pieces(model: Any) -> Pieces | None:
 
 
 class Whole(nn.Module):
-    """Waveforms and the samples of each row -> embeddings of unit length."""
+    """Waveforms and the samples of each row -> embeddings of unit length, and where speech is, if the model listens."""
 
     def __init__(self, model: Any) -> None:
         super().__init__()
         self.model = model
 
-    def forward(self, waveforms: Tensor, lengths: Tensor) -> Tensor:
-        """(batch, samples), (batch,) -> (batch, dim)."""
-        embeddings: Tensor = self.model.embed(waveforms, lengths)
-        return embeddings
+    def forward(self, waveforms: Tensor, lengths: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+        """(batch, samples), (batch,) -> (batch, dim), and the probability of speech (batch, steps)."""
+        if not hears_speech(self.model):
+            embeddings: Tensor = self.model.embed(waveforms, lengths)
+            return embeddings
+        heard: tuple[Tensor, Tensor] = self.model.hear(waveforms, lengths)
+        return heard
 
 
 class Attention(nn.Module):
@@ -94,18 +122,28 @@ class Attention(nn.Module):
 
     def forward(self, waveforms: Tensor, lengths: Tensor) -> Tensor:
         """(batch, samples), (batch,) -> (batch, latents, frames), which adds up to one over the real frames."""
-        features, counts = self.model.front_end(waveforms, lengths)
-        frames, mask = self.model.frames(features, frame_mask(counts, features.shape[1]))
+        features = self.model.front_end.hear(waveforms, lengths)
+        frames, mask = self.model.encoded(features.values, features.lengths, features.counts)
         return self.model.aggregator.attention(frames, mask)
 
 
 class _Features(nn.Module):
-    def __init__(self, model: Any) -> None:
+    def __init__(self, front_end: Any) -> None:
         super().__init__()
-        self.front_end = model.front_end
+        self.front_end = front_end
 
     def forward(self, waveforms: Tensor) -> Tensor:
         return self.front_end.features(waveforms)
+
+
+class _Speech(nn.Module):
+    def __init__(self, front_end: Any) -> None:
+        super().__init__()
+        self.speech = front_end.speech
+
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        speech = self.speech(features)
+        return speech, step_counts(speech)
 
 
 class _Frames(nn.Module):
@@ -118,6 +156,11 @@ class _Frames(nn.Module):
         return self.aggregator.prepare(frames, start)
 
 
+class _FlooredFrames(_Frames):
+    def forward(self, features: Tensor, mean: Tensor, start: Tensor, floor: Tensor) -> Tensor:  # type: ignore[override]
+        return super().forward(features.maximum(floor), mean, start)
+
+
 class _Pass(nn.Module):
     def __init__(self, model: Any) -> None:
         super().__init__()
@@ -125,6 +168,12 @@ class _Pass(nn.Module):
 
     def forward(self, queries: Tensor, frames: Tensor) -> tuple[Tensor, ...]:
         highest, weights, *sums = self.aggregator.attend(queries, frames)
+        return highest, weights.sum(dim=-1, keepdim=True), *sums
+
+
+class _CountedPass(_Pass):
+    def forward(self, queries: Tensor, frames: Tensor, counts: Tensor) -> tuple[Tensor, ...]:  # type: ignore[override]
+        highest, weights, *sums = self.aggregator.attend(queries, frames, counts)
         return highest, weights.sum(dim=-1, keepdim=True), *sums
 
 
@@ -178,19 +227,24 @@ def _pieces(model: Any, waveforms: Tensor) -> dict[str, Stage]:
     found: dict[str, Stage] = {}
 
     def add(name: str, module: nn.Module, outputs: tuple[str, ...], **inputs: Tensor) -> Any:
-        sizes = {"waveforms": "samples", "features": "frames", "frames": "frames"}
+        sizes = {"waveforms": "samples", "features": "frames", "frames": "frames", "counts": "frames"}
         dynamic = {key: {1: sizes[key]} if key in sizes else {} for key in inputs}
         found[name] = Stage(module, inputs, dynamic, outputs)
         with torch.no_grad():
             return module(**inputs)
 
-    features = add("features", _Features(model), ("features",), waveforms=waveforms[:1])
+    floored, counted = model.config.front_end.floor_db is not None, model.config.front_end.speech_only
+    features = add("features", _Features(model.front_end), ("features",), waveforms=waveforms[:1])
     mean, start = features.mean(dim=(0, 1)), torch.tensor(0)
-    frames = add("frames", _Frames(model), ("frames",), features=features, mean=mean, start=start)
+    floor = {"floor": features.min()} if floored else {}
+    stage = (_FlooredFrames if floored else _Frames)(model)
+    frames = add("frames", stage, ("frames",), features=features, mean=mean, start=start, **floor)
     latents, queries = add("latents-0", _Start(model), _STATE)
+    one_pass = (_CountedPass if counted else _Pass)(model)
+    counts = {"counts": torch.ones(frames.shape[:2])} if counted else {}
     with torch.no_grad():
-        names = ("highest", "total", "sum", "squares")[: len(_Pass(model)(queries, frames))]
-    _, total, *heard = add("pass", _Pass(model), names, queries=queries, frames=frames)
+        names = ("highest", "total", "sum", "squares")[: len(one_pass(queries, frames, **counts))]
+    _, total, *heard = add("pass", one_pass, names, queries=queries, frames=frames, **counts)
     means = dict(zip(("mean", "square"), (each / total for each in heard), strict=False))
     passes = model.aggregator.passes
     for number in range(passes):

@@ -22,6 +22,7 @@ from acanet.export.precision import convert
 from acanet.runtime.bundle import WEIGHTS, Bundle, write_files
 from acanet.runtime.check import largest_difference
 from acanet.runtime.choices import Precision
+from acanet.runtime.detector import FEATURES, SPEECH
 from acanet.runtime.onnx import OnnxNetwork
 from acanet.scoring.measure import Measure
 
@@ -115,17 +116,20 @@ def make_twin(plain: Bundle, precision: Precision, folder: Path) -> Bundle:
     """
     graphs, weights = plain.graphs, WeightsFile()
     changed = graphs.model_copy(update={"precision": precision})
+    detector = (FEATURES if FEATURES in graphs.stages else "features", SPEECH)
+    kept = [name for name in (*_STAGES, *detector) if name in graphs.stages]
     files = {}
-    for name in _STAGES:
-        if name in graphs.stages:
-            model = onnx.load(plain.folder / f"{name}.onnx")
-            metadata = {entry.key: entry.value for entry in model.metadata_props}
-            metadata["acanet.fingerprint"] = changed.fingerprint
-            files[f"{name}.onnx"] = packed(convert(model, precision), metadata, weights)
+    for name in kept:
+        model = onnx.load(plain.folder / f"{name}.onnx")
+        metadata = {entry.key: entry.value for entry in model.metadata_props}
+        metadata["acanet.fingerprint"] = changed.fingerprint
+        if name in _STAGES:
+            model = convert(model, precision)
+        files[f"{name}.onnx"] = packed(model, metadata, weights)
     files[WEIGHTS] = bytes(weights.content)
     about = {
         "exact_when_padded": precision == "int8" or graphs.exact_when_padded,
-        "stages": tuple(name for name in _STAGES if name in graphs.stages),
+        "stages": tuple(kept),
         "pieces": None,
         "files": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
     }

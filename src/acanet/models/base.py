@@ -21,7 +21,8 @@ from torch import Tensor, nn
 
 from acanet.models.kinds import Kinds, Part
 from acanet.models.layers import frame_mask
-from acanet.runtime.front_end import FrontEndConfig
+from acanet.models.speech import Taught, counts
+from acanet.runtime.front_end import DECIBEL, FrontEndConfig
 
 _EXACT = "whether a row of a padded batch gives the same as it gives alone"
 _DIVISION = "the sizes of which each of several branches has its share; None: it cannot be divided"
@@ -72,14 +73,40 @@ class FrontEndPart(FrontEndConfig, Part):
         """The module."""
 
 
+class Features(NamedTuple):
+    """What a front end gives of a batch.
+
+    Attributes:
+        values: (batch, frames, mels), zero in padded frames.
+        lengths: (batch,) frames of each row; None when no row is padded.
+        counts: (batch, frames) how much each frame counts, from 0 to 1; None: all that are real count the same.
+        speech: (batch, steps) probability that somebody talks; None where the front end does not listen for it.
+    """
+
+    values: Tensor
+    lengths: Tensor | None
+    counts: Tensor | None
+    speech: Tensor | None
+
+    @property
+    def inputs(self) -> tuple[Tensor | None, ...]:
+        """What a model's `forward` takes of them; counts are for those alone whose front end gives some."""
+        return self[:2] if self.counts is None else self[:3]
+
+
 class FrontEnd(nn.Module, ABC):
-    """Waveforms in [-1, 1] -> features; the mean over the recording is removed here, for every front end."""
+    """Waveforms in [-1, 1] -> features.
+
+    For every front end, this is where speech is found, where features get their floor, and where the mean over the
+    recording, or over its speech, is removed.
+    """
 
     config: FrontEndPart
 
     def __init__(self, config: FrontEndPart) -> None:
         super().__init__()
         self.config = config
+        self.speech: Taught | None = Taught() if config.hears_speech else None
 
     @abstractmethod
     def frames(self, samples: Any) -> Any:
@@ -108,19 +135,45 @@ class FrontEnd(nn.Module, ABC):
         Returns:
             (batch, frames, mels), zero in padded frames, and (batch,) frames of each row (None without lengths).
         """
+        return self.hear(waveforms, lengths)[:2]
+
+    def hear(self, waveforms: Tensor, lengths: Tensor | None = None) -> Features:
+        """What `forward` gives, how much each frame counts, and where speech is; arguments as there."""
         features = self.features(waveforms)
         frames = None if lengths is None else torch.as_tensor(self.frames(lengths), device=features.device)
         real = None if frames is None else frame_mask(frames, features.shape[1]).unsqueeze(2)
         if not self.config.local:
             features = self.over_utterance(features, real)
-        if real is None or frames is None:
-            mean = features.mean(dim=1, keepdim=True)
-        else:
-            features = features * real
-            mean = features.sum(dim=1, keepdim=True) / frames.view(-1, 1, 1)
+        speech = spoken = None
+        if self.speech is not None:
+            speech = self.speech(features, frames)
+            spoken = counts(speech, features.shape[1], frames)
+        if spoken is not None and self.config.floor_db is not None:
+            features = features.maximum(floor(features, spoken, self.config.floor_db).view(-1, 1, 1))
+        if not self.config.speech_only:
+            spoken = None
         if self.config.remove_mean:
-            features = features - mean if real is None else (features - mean) * real
-        return features, frames
+            features = features - _mean(features, spoken.unsqueeze(2) if spoken is not None else real)
+        return Features(features if real is None else features * real, frames, spoken, speech)
+
+
+def floor(features: Tensor, spoken: Tensor, decibels: float) -> Tensor:
+    """The level, (batch,), that is so many decibels below the mean power of the speech.
+
+    Args:
+        features: (batch, frames, mels), logarithms of powers.
+        spoken: (batch, frames) how much each frame counts as speech.
+        decibels: below the speech.
+    """
+    power = (features.exp().mean(dim=2) * spoken).sum(dim=1) / spoken.sum(dim=1)
+    return power.log() - decibels * DECIBEL
+
+
+def _mean(features: Tensor, weights: Tensor | None) -> Tensor:
+    """The mean over time, (batch, 1, mels), under weights (batch, frames, 1); None: over all frames."""
+    if weights is None:
+        return features.mean(dim=1, keepdim=True)
+    return (features * weights).sum(dim=1, keepdim=True) / weights.sum(dim=1, keepdim=True)
 
 
 class FramesConfig(Part):
@@ -212,7 +265,8 @@ class Aggregator(nn.Module, ABC):
 
         Args:
             frames: (batch, frames, channels).
-            mask: (batch, frames) bool, true where a frame is real; None when all are.
+            mask: (batch, frames) bool, true where a frame is real; or how much each counts, from 0 to 1 (a frame
+                without speech may count nothing, and what is not real never counts); None when all count the same.
 
         Returns:
             (batch, features_out) or (batch, latents_out, features_out).

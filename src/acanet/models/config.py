@@ -68,6 +68,8 @@ class ExtractorConfig(ModelConfig):
             raise ValueError(f"aggregator {self.aggregator.kind!r} needs head {able}, not {self.head.kind!r}")
         self.aggregator.check_channels(self.frames_channels, 1)
         self.head.check_latents(latents)
+        if self.front_end.speech_only and self.frames.receptive_field is None:
+            raise ValueError(f"front_end.speech_only needs frames that are local in time, not {self.frames.kind!r}")
         if self.branches > 1:
             self._branches_fit()
         if self.discriminant is not None and self.discriminant.directions > self.head_dim:

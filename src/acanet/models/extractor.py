@@ -44,28 +44,38 @@ class Extractor(nn.Module):
         """Whether a row of a padded batch gives the embedding that it gives alone."""
         return self.config.exact_when_padded
 
-    def forward(self, features: Tensor, lengths: Tensor | None = None) -> Tensor:
+    def forward(self, features: Tensor, lengths: Tensor | None = None, counts: Tensor | None = None) -> Tensor:
         """Features -> embeddings, not of unit length.
 
         Args:
             features: (batch, frames, mels), zero in padded frames.
             lengths: (batch,) frames of each row; None when no row is padded.
+            counts: (batch, frames) how much each of them counts; None: all that are real count the same.
 
         Returns:
             (batch, config.head_dim).
         """
-        mask = None if lengths is None else frame_mask(lengths, features.shape[1])
-        frames, mask = self.frames(features, mask)
+        frames, mask = self.encoded(features, lengths, counts)
         embeddings: Tensor = self.head(self.aggregator(upcast(frames), mask))
         return embeddings
 
+    def encoded(self, features: Tensor, lengths: Tensor | None, counts: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """The frames of features, and how much each counts, as the aggregator takes them; arguments as `forward`."""
+        frames, mask = self.frames(features, None if lengths is None else frame_mask(lengths, features.shape[1]))
+        field = self.config.frames.receptive_field
+        return frames, mask if counts is None or field is None else counts[:, :: field.stride]
+
     def embed(self, waveforms: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Waveforms (batch, samples) and, when padded, samples of each row -> (batch, dim) of unit length."""
+        return self.hear(waveforms, lengths)[0]
+
+    def hear(self, waveforms: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        """What `embed` gives, and the probability of speech in each step where the front end listens for it."""
         with full_precision(waveforms):
-            features = self.front_end(waveforms, lengths)
-        embeddings = upcast(self(*features))
+            features = self.front_end.hear(waveforms, lengths)
+        embeddings = upcast(self(*features.inputs))
         with full_precision(waveforms):
-            return functional.normalize(self.discriminant(embeddings))
+            return functional.normalize(self.discriminant(embeddings)), features.speech
 
     def with_discriminant(self, discriminant: Discriminant | None) -> Extractor:
         """A copy that projects what its head gives by this one; None: by none."""

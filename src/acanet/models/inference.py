@@ -13,9 +13,12 @@ from acanet.errors import AcanetError
 from acanet.models.registry import build_model, model_config
 from acanet.models.weights import load_exactly
 from acanet.runtime.batching import batches, pad
+from acanet.runtime.detector import Detector, detected, own_detector
+from acanet.runtime.network import Hearing
 from acanet.runtime.spill import MEMORY
 
 _BATCH_SECONDS = 60.0
+_DEAF = {"floor_db": None, "speech_only": False}
 
 
 def load_model(name: str, config: Mapping[str, Any], weights: Mapping[str, NDArray[Any]]) -> Any:
@@ -26,9 +29,17 @@ def load_model(name: str, config: Mapping[str, Any], weights: Mapping[str, NDArr
         BadConfig: when the config is not one of that model.
         ModelMismatch: when the weights are of another size.
     """
-    model = build_model(name, model_config(name, dict(config)))
+    model = build_model(name, model_config(name, _as_it_was(config, weights)))
     load_exactly(model, {key: torch.from_numpy(value) for key, value in weights.items()})
     return model.eval()
+
+
+def _as_it_was(config: Mapping[str, Any], weights: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
+    """A config that says what a registered default would say otherwise: nothing listens where no weights do."""
+    front_end = config.get("front_end", {})
+    if any(name.startswith("front_end.speech.") for name in weights):
+        return dict(config)
+    return {**config, "front_end": {**_DEAF, **front_end}}
 
 
 class TorchNetwork:
@@ -56,6 +67,15 @@ class TorchNetwork:
 
     def in_pieces(self, *, memory: int = MEMORY) -> None:
         """Never in pieces: exporting is what cuts a model into stages."""
+
+    def detector(self) -> Detector:
+        """A new recording in which speech is found, whatever its length."""
+        return own_detector(self.rate)
+
+    def hear(self, waveforms: Sequence[NDArray[np.float32]]) -> list[Hearing]:
+        """What `embed_waveforms` gives of each waveform, and where speech is in it; arguments as there."""
+        speech = [detected(waveform, self.detector()) for waveform in waveforms]
+        return [Hearing(*each) for each in zip(self.embed_waveforms(waveforms), speech, strict=True)]
 
     def attention(self, waveform: NDArray[np.float32]) -> NDArray[np.float32]:
         """The attention of the last ACA layer, which only an exported model tells.

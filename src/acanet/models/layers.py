@@ -101,7 +101,7 @@ class Conv2dNorm(nn.Module):
 
     def folded(self) -> nn.Module:
         """The convolution, with the batch norm in it, as int8 and fp16 want it; float32 is as fast without."""
-        return _with_norm(self.conv, self.norm)
+        return with_norm(self.conv, self.norm)
 
 
 class ResidualBlock(nn.Module):
@@ -158,7 +158,7 @@ class FoldedInvertedBlock(nn.Module):
 
     def __init__(self, plain: InvertedBlock) -> None:
         super().__init__()
-        self.depthwise = _with_norm(plain.depthwise, plain.norm)
+        self.depthwise = with_norm(plain.depthwise, plain.norm)
         layers = zip(plain.expand.products(), plain.project.products(), strict=True)
         self.each_frame = side_by_side([nn.Sequential(expand, plain.activation, project) for expand, project in layers])
 
@@ -167,7 +167,7 @@ class FoldedInvertedBlock(nn.Module):
         return x + self.each_frame(self.depthwise(x))
 
 
-def _with_norm(conv: nn.Conv1d | nn.Conv2d, norm: nn.Module) -> nn.Module:
+def with_norm(conv: nn.Conv1d | nn.Conv2d, norm: nn.Module) -> nn.Module:
     """A convolution without bias with the batch norm after it in it."""
     scale, shift = scale_and_shift(norm)
     both = copy.deepcopy(conv)

@@ -7,7 +7,6 @@ of their highest scores (Milakov and Gimelshein, "Online normalizer calculation 
 
 from __future__ import annotations
 
-import math
 from abc import abstractmethod
 
 import torch
@@ -78,7 +77,7 @@ class AggregatorInPasses(Aggregator):
         Args:
             queries: as `scores` takes them.
             frames: (batch, frames, channels).
-            mask: (batch, frames) bool, true where a frame is real; None when all are.
+            mask: (batch, frames) how much each counts; None when all count the same.
 
         Returns:
             The highest score of each query, (batch, queries, 1); the exponentials of all scores less that one,
@@ -120,13 +119,13 @@ class AggregatorInPasses(Aggregator):
 
 
 def softmax(scores: Tensor, mask: Tensor | None = None) -> Tensor:
-    """Scores (batch, rows, frames) -> weights that add up to one over the real frames."""
-    return _of_real(scores, mask).softmax(dim=-1)
+    """Scores (batch, rows, frames) -> weights that add up to one over the frames that count."""
+    return counted(scores, mask).softmax(dim=-1)
 
 
 def exponentials(scores: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """Scores (..., rows, frames) -> the highest of each row, and exp(scores - highest)."""
-    scores = _of_real(scores, mask)
+    scores = counted(scores, mask)
     highest = scores.amax(dim=-1, keepdim=True)
     return highest, (scores - highest).clamp(min=_LEAST).exp()
 
@@ -137,8 +136,14 @@ def mean_under(scores: Tensor, values: Tensor) -> Tensor:
     return (weights @ values) / weights.sum(dim=-1, keepdim=True)
 
 
-def _of_real(scores: Tensor, mask: Tensor | None) -> Tensor:
-    return scores if mask is None else scores.masked_fill(~mask.unsqueeze(1), -math.inf)
+def counted(scores: Tensor, mask: Tensor | None) -> Tensor:
+    """Scores (batch, rows, frames), changed so that their exponentials count as much as the mask says.
+
+    Args:
+        scores: of each frame.
+        mask: (batch, frames) as `acanet.models.base.Aggregator.forward` takes it.
+    """
+    return scores if mask is None else scores + mask.to(scores).log().unsqueeze(1)
 
 
 def product(x: Tensor, matrix: Tensor, offset: Tensor) -> Tensor:

@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from acanet.audio.blocks import Waveform
+from acanet.runtime.detector import SpeechDetector
 from acanet.runtime.pieces import Piecewise
-from acanet.runtime.spill import MEMORY
+from acanet.runtime.spill import MEMORY, Floats
+
+
+class Hearing(NamedTuple):
+    """What a network hears in a waveform.
+
+    Attributes:
+        embedding: (dim,), of unit length.
+        speech: (steps,) probability of speech in each step.
+    """
+
+    embedding: Floats
+    speech: Floats
 
 
 class Network(Protocol):
@@ -37,6 +50,12 @@ class Network(Protocol):
         Returns:
             (waveforms, dim), of unit length, in the order given.
         """
+
+    def hear(self, waveforms: Sequence[Waveform]) -> list[Hearing]:
+        """What `embed_waveforms` gives of each waveform, and where speech is in it; arguments as there."""
+
+    def detector(self) -> SpeechDetector:
+        """What finds speech in a new recording, whatever its length, without embedding it."""
 
     def in_pieces(self, *, memory: int = MEMORY) -> Piecewise | None:
         """A new recording that is embedded in pieces, in constant memory; None: the model only takes it whole.

@@ -1,26 +1,26 @@
-"""An exported bundle on onnxruntime, which only this module knows."""
+"""An exported bundle on onnxruntime."""
 
 from __future__ import annotations
 
 import math
-import threading
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from acanet.errors import AcanetError
 from acanet.runtime.batching import batches, pad
 from acanet.runtime.bundle import Bundle
+from acanet.runtime.detector import FEATURES, SPEECH, Detector, detected, own_detector
+from acanet.runtime.features import PIECE
 from acanet.runtime.front_end import FrontEndConfig
-from acanet.runtime.pieces import PIECE, WHOLE_SECONDS, Piecewise
-from acanet.runtime.spill import MEMORY
+from acanet.runtime.network import Hearing
+from acanet.runtime.pieces import WHOLE_SECONDS, Piecewise
+from acanet.runtime.sessions import Sessions
+from acanet.runtime.spill import MEMORY, Floats
 
-_PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 _BATCH_SECONDS = {"cpu": 10.0, "cuda": 120.0}  # one core gains nothing from larger batches
-_ERRORS_ONLY = 3
 
 
 class OnnxNetwork:
@@ -36,18 +36,18 @@ class OnnxNetwork:
 
         Args:
             bundle: an exported one.
-            threads: that work on one recording; None: one. Recordings in parallel need no more than that.
-            device: `cpu`, or `cuda` with onnxruntime-gpu installed.
+            threads, device: as for `Sessions`.
 
         Raises:
             AcanetError: when the bundle is not exported or is damaged, or onnxruntime does not have the device.
         """
         self.bundle, self._graphs = bundle, bundle.graphs
         self.rate, self.dim = self._graphs.rate, self._graphs.dim
-        self._threads, self._device = threads or 1, _checked(device)
-        self._sessions: dict[str, onnxruntime.InferenceSession] = {}
-        self._lock = threading.Lock()
-        self._session("whole")
+        self._front_end = FrontEndConfig.of_bundle(bundle.config.model["front_end"], bundle.folder / "config.json")
+        self._listens = self._front_end.hears_speech and self._graphs.precision == "float32"
+        self._sessions = Sessions(bundle.folder, bundle.damaged, threads=threads, device=device)
+        self._most = int(_BATCH_SECONDS[device] * self.rate)
+        self._sessions.load("whole")
 
     def run(self, stage: str, **inputs: Any) -> list[NDArray[Any]]:
         """Run one graph of the bundle (`acanet.export.stages` says what each does).
@@ -59,8 +59,7 @@ class OnnxNetwork:
         Returns:
             Its outputs, in order.
         """
-        outputs: list[NDArray[Any]] = self._session(stage).run(None, inputs)
-        return outputs
+        return self._sessions.run(stage, **inputs)
 
     def embed_waveforms(self, waveforms: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
         """Embed each waveform as if it were alone, in batches of similar lengths; long ones in pieces, where it can.
@@ -71,18 +70,33 @@ class OnnxNetwork:
         Returns:
             (waveforms, dim), of unit length, in the order given.
         """
+        return self._embedded(waveforms)[0]
+
+    def hear(self, waveforms: Sequence[NDArray[np.float32]]) -> list[Hearing]:
+        """What `embed_waveforms` gives of each waveform, and where speech is in it; arguments as there."""
+        embeddings, speech = self._embedded(waveforms)
+        if not self._listens:
+            speech = [detected(waveform, self.detector()) for waveform in waveforms]
+        return [Hearing(*each) for each in zip(embeddings, speech, strict=True)]
+
+    def _embedded(self, waveforms: Sequence[NDArray[np.float32]]) -> tuple[NDArray[np.float32], list[Floats]]:
+        """Embeddings, and the probabilities of speech of a model that listens for it."""
         embeddings = np.empty((len(waveforms), self.dim), dtype=np.float32)
-        most = int(_BATCH_SECONDS[self._device] * self.rate)
+        speech = [np.empty(0, np.float32)] * len(waveforms)
         only_equal = not self._graphs.exact_when_padded
         longest = WHOLE_SECONDS * self.rate if self._graphs.pieces is not None else math.inf
-        for batch in batches([len(waveform) for waveform in waveforms], most, only_equal=only_equal):
+        for batch in batches([len(waveform) for waveform in waveforms], self._most, only_equal=only_equal):
             short = [i for i in batch if len(waveforms[i]) <= longest]
             if short:
                 padded, lengths = pad([waveforms[i] for i in short])
-                (embeddings[short],) = self.run("whole", waveforms=padded, lengths=lengths)
+                embeddings[short], *heard = self.run("whole", waveforms=padded, lengths=lengths)
+                for i, row in zip(short, heard[0] if heard else (), strict=False):
+                    speech[i] = row[: self._front_end.steps(len(waveforms[i]))]
             for i in set(batch) - set(short):
-                embeddings[i] = self._embed_in_pieces(waveforms[i])
-        return embeddings
+                with self._in_pieces(waveforms[i]) as pieces:
+                    embeddings[i] = pieces.embedding()
+                    speech[i] = pieces.speech() if self._listens else speech[i]
+        return embeddings, speech
 
     @property
     def only_whole(self) -> str | None:
@@ -93,13 +107,12 @@ class OnnxNetwork:
             return f"a twin in {self._graphs.precision} has no stages to run in pieces (the float32 export has)"
         return f"{self.bundle.name} looks at the whole recording at once (the model that ships does not)"
 
-    def _embed_in_pieces(self, waveform: NDArray[np.float32]) -> NDArray[np.float32]:
-        piecewise = self.in_pieces()
-        assert piecewise is not None
-        with piecewise:
-            for block in np.array_split(waveform, math.ceil(len(waveform) / (WHOLE_SECONDS * self.rate))):
-                piecewise.feed(block)
-            return piecewise.embedding()
+    def _in_pieces(self, waveform: NDArray[np.float32]) -> Piecewise:
+        pieces = self.in_pieces()
+        assert pieces is not None
+        for block in np.array_split(waveform, math.ceil(len(waveform) / (WHOLE_SECONDS * self.rate))):
+            pieces.feed(block)
+        return pieces
 
     def in_pieces(self, *, piece: int = PIECE, memory: int = MEMORY) -> Piecewise | None:
         """A new recording that is embedded in pieces, in constant memory; None: this model only takes it whole.
@@ -110,8 +123,14 @@ class OnnxNetwork:
         """
         if self._graphs.pieces is None:
             return None
-        front_end = FrontEndConfig.of_bundle(self.bundle.config.model["front_end"], self.bundle.folder / "config.json")
-        return Piecewise(self.run, self._graphs.pieces, front_end, piece=piece, memory=memory)
+        detector = None if self._front_end.hears_speech else self.detector()
+        return Piecewise(self.run, self._graphs.pieces, self._front_end, detector, piece=piece, memory=memory)
+
+    def detector(self) -> Detector:
+        """A new recording in which speech is found, whatever its length."""
+        if SPEECH not in self._graphs.stages:  # an export of before acanet found speech in the features
+            return own_detector(self.rate)
+        return Detector(self.rate, self.run, FEATURES if FEATURES in self._graphs.stages else "features")
 
     def attention(self, waveform: NDArray[np.float32]) -> NDArray[np.float32]:
         """What the last ACA layer attends to in a waveform, (samples,) -> (latents, frames); rows add up to one.
@@ -124,36 +143,3 @@ class OnnxNetwork:
         padded, lengths = pad([waveform])
         (attention,) = self.run("attention", waveforms=padded, lengths=lengths)
         return np.asarray(attention[0], dtype=np.float32)
-
-    def _session(self, stage: str) -> onnxruntime.InferenceSession:
-        with self._lock:
-            if stage not in self._sessions:
-                self._sessions[stage] = self._open(stage)
-            return self._sessions[stage]
-
-    def _open(self, stage: str) -> onnxruntime.InferenceSession:
-        path = self.bundle.folder / f"{stage}.onnx"
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads, options.inter_op_num_threads = self._threads, 1
-        # Threads that wait leave the cores to others.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        options.enable_mem_pattern = False  # every recording has a length of its own
-        options.log_severity_level = _ERRORS_ONLY
-        try:
-            session = onnxruntime.InferenceSession(path, options, providers=[_PROVIDERS[self._device]])
-        except Exception as error:  # onnxruntime's own exceptions derive from nothing narrower
-            raise self.bundle.damaged(path, error) from None
-        if _PROVIDERS[self._device] not in session.get_providers():
-            raise AcanetError(f"device {self._device}: onnxruntime cannot use it here; use --device cpu")
-        return session
-
-
-def _checked(device: str) -> str:
-    if device not in _PROVIDERS:
-        raise AcanetError(f"unknown device {device!r}; there are {', '.join(_PROVIDERS)}")
-    if _PROVIDERS[device] not in onnxruntime.get_available_providers():
-        raise AcanetError(
-            f"device {device}: this onnxruntime was built without it; "
-            "pip uninstall onnxruntime, then pip install onnxruntime-gpu"
-        )
-    return device

@@ -1,17 +1,15 @@
 """The road that every recording takes, from its samples to its embedding.
 
-    samples -> Intake (checked, resampled) -> SpeechDetector: is there enough speech?
-                                           -> Kept: the embedding of all of it
+    samples -> Intake (checked, resampled) -> Kept: is there enough speech? the embedding of all of it
 
 `Stream` is a recording that is still going on; `RecordedStream` one that is fed to its end and kept, so that it can be
-heard again: at its own level, in windows, without its pauses.
+heard again: in windows, without its pauses.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
-from itertools import chain
+from functools import cached_property
 from typing import Any, Protocol, Self
 
 import numpy as np
@@ -21,11 +19,11 @@ from acanet.audio.blocks import BLOCK, Waveform
 from acanet.audio.intake import Intake
 from acanet.audio.recording import check_holdable
 from acanet.errors import AcanetError
-from acanet.runtime.network import Network
-from acanet.runtime.pieces import WHOLE_SECONDS
+from acanet.runtime.network import Hearing, Network
+from acanet.runtime.pieces import WHOLE_SECONDS, Piecewise
 from acanet.runtime.spill import Floats, Spill
-from acanet.speech.detector import Progress, RecordingDetector, SpeechDetector
-from acanet.speech.speech import Speech
+from acanet.speech.speech import Speech, require_length
+from acanet.speech.steps import SHORTEST_SECONDS, speech_in
 
 NAME = "<stream>"
 """What errors call one that has no name of its own."""
@@ -34,10 +32,13 @@ _TELLING_SECONDS = 10.0
 
 
 class Kept(Protocol):
-    """What is kept of a recording for its embedding: `acanet.runtime.pieces.Piecewise`, or all samples."""
+    """What is kept of a recording, and heard of it: `acanet.runtime.pieces.Piecewise`, or all samples."""
 
     def feed(self, waveform: Waveform) -> None:
         """Take the next samples, (samples,), at the model's rate."""
+
+    def speech(self, rest: Waveform | None = None) -> Floats:
+        """The probability of speech in each step, (steps,), of what was fed and, for this time only, of the `rest`."""
 
     def embedding(self, rest: Waveform | None = None) -> Floats:
         """The embedding, (dim,), of what was fed and, for this time only, of the `rest` that comes after it."""
@@ -53,20 +54,18 @@ class Stream:
     nothing above 4 to 6 kHz leaves the highest bands to rounding errors, which models hear; there the two are as
     close only after `end()`, and to some 1e-3 before.
 
-    `speech_seconds` is measured at the level that the recording had so far, which a whole recording's is not: the two
-    differ by little, and by more where it begins with silence or gets much louder.
+    `speech()` is what a whole recording that ends here has.
     """
 
-    def __init__(self, intake: Intake, detector: SpeechDetector, kept: Kept, needed: float) -> None:
+    def __init__(self, intake: Intake, kept: Kept, needed: float) -> None:
         """Use `Encoder.stream`.
 
         Args:
             intake: what checks the samples and gives them at the model's rate.
-            detector: what finds speech in them.
-            kept: what makes an embedding of them.
+            kept: what finds speech in them, and makes an embedding of them.
             needed: seconds of speech without which there is no embedding.
         """
-        self._intake, self._detector, self._kept, self._needed = intake, detector, kept, needed
+        self._intake, self._kept, self._needed = intake, kept, needed
         self._told = self._ended = self._closed = False
 
     def __enter__(self) -> Self:
@@ -110,7 +109,6 @@ class Stream:
             return
         self._check_open()
         self._take(self._intake.end())
-        self._detector.end()
         self._ended = True
 
     @property
@@ -120,19 +118,15 @@ class Stream:
 
     @property
     def speech_seconds(self) -> float:
-        """The seconds of speech so far, in whole chunks of 32 ms.
+        """The seconds of speech so far, in whole steps of 40 ms.
 
         Raises:
             AcanetError: after `close`.
         """
         return self.speech().seconds
 
-    def speech(self, enough: float = math.inf, progress: Progress | None = None) -> Speech:
+    def speech(self) -> Speech:
         """The speech so far.
-
-        Args:
-            enough: seconds of speech after which nothing more need be looked for.
-            progress: told the share that is done, where it takes long.
 
         Raises:
             AcanetError: after `close`.
@@ -140,10 +134,12 @@ class Stream:
         self._check_open()
         if not self._ended:
             self._take(self._intake.flush())
-        return self._detector.speech(enough, progress)
+        if self.seconds < SHORTEST_SECONDS:
+            return Speech(())
+        return speech_in(self._kept.speech(self._rest()), self.seconds)
 
-    def require_speech(self, enough: float = 0.0, progress: Progress | None = None) -> Speech:
-        """The speech so far, when it is as much as an embedding needs; arguments as in `speech`.
+    def require_speech(self) -> Speech:
+        """The speech so far, when it is as much as an embedding needs.
 
         Raises:
             NoSpeech: when nobody has talked.
@@ -153,10 +149,18 @@ class Stream:
         Warns:
             AudioWarning: of telephone bandwidth and of clipping; once, after ten seconds or at the end.
         """
-        speech = self.speech(max(enough, self._needed), progress)
-        self._tell()
+        self.require_length()
+        speech = self.speech()
         speech.require(self._needed, self.seconds, self.name)
         return speech
+
+    def require_length(self) -> None:
+        """Make sure that what was fed can hold the speech that is needed; errors and warnings as `require_speech`."""
+        self._check_open()
+        if not self._told and (self._ended or self.seconds >= _TELLING_SECONDS):
+            self._told = True
+            self._intake.tell()
+        require_length(self.seconds, self._needed, self.name)
 
     def embedding(self) -> NDArray[np.float32]:
         """The embedding of all that was fed so far.
@@ -174,13 +178,11 @@ class Stream:
             AudioWarning: as `require_speech`.
         """
         self.require_speech()
-        return self._kept.embedding(None if self._ended else self._intake.rest())
+        return self._kept.embedding(self._rest())
 
-    def _tell(self) -> None:
-        """Warn, once, of what the recording has lost."""
-        if not self._told and (self._ended or self.seconds >= _TELLING_SECONDS):
-            self._told = True
-            self._intake.tell()
+    def _rest(self) -> Waveform | None:
+        """What comes after all that was kept, if the recording ended here."""
+        return None if self._ended else self._intake.rest()
 
     def _check_open(self) -> None:
         if self._closed:
@@ -191,7 +193,6 @@ class Stream:
     def _take(self, waveform: Waveform) -> None:
         """Work on the next samples at the model's rate."""
         if len(waveform):
-            self._detector.feed(waveform)
             self._kept.feed(waveform)
 
 
@@ -207,8 +208,7 @@ class RecordedStream(Stream):
             needed: seconds of speech without which there is no embedding.
         """
         self._samples = Spill()
-        detector = RecordingDetector(network.rate, self.blocks)
-        super().__init__(intake, detector, _AllSamples(self._samples, network), needed)
+        super().__init__(intake, _AllSamples(self._samples, network), needed)
 
     @property
     def samples(self) -> int:
@@ -233,7 +233,7 @@ class RecordedStream(Stream):
 
 
 class _AllSamples:
-    """The samples of a recording: embedded as a whole up to a minute, and in pieces beyond."""
+    """The samples of a recording that is heard once it has ended: as a whole up to a minute, and in pieces beyond."""
 
     def __init__(self, samples: Spill, network: Network) -> None:
         self._samples, self._network = samples, network
@@ -243,15 +243,42 @@ class _AllSamples:
 
     def close(self) -> None:
         self._samples.close()
+        if "_pieces" in vars(self) and self._pieces is not None:
+            self._pieces.close()
+
+    def speech(self, rest: Waveform | None = None) -> Floats:
+        if self._is_short:
+            return self._whole.speech
+        return self._detected if self._pieces is None else self._pieces.speech()
 
     def embedding(self, rest: Waveform | None = None) -> Floats:
-        pieces = self._network.in_pieces() if self._samples.count > WHOLE_SECONDS * self._network.rate else None
-        parts = [] if rest is None else [rest]
-        if pieces is None:
-            whole = np.concatenate([self._samples.read(0, self._samples.count), *parts])
-            embedding: Floats = self._network.embed_waveforms([whole])[0]
-            return embedding
-        with pieces:
-            for block in chain(self._samples.blocks(BLOCK), parts):
+        if self._is_short or self._pieces is None:
+            return self._whole.embedding
+        return self._pieces.embedding()
+
+    @property
+    def _is_short(self) -> bool:
+        return self._samples.count <= WHOLE_SECONDS * self._network.rate
+
+    @cached_property
+    def _whole(self) -> Hearing:
+        """The recording, run through the network at once."""
+        (hearing,) = self._network.hear([self._samples.read(0, self._samples.count)])
+        return hearing
+
+    @cached_property
+    def _pieces(self) -> Piecewise | None:
+        """The recording, fed to a model that can be run in pieces."""
+        pieces = self._network.in_pieces()
+        if pieces is not None:
+            for block in self._samples.blocks(BLOCK):
                 pieces.feed(block)
-            return pieces.embedding()
+        return pieces
+
+    @cached_property
+    def _detected(self) -> Floats:
+        """The probability of speech in each step, found without the model."""
+        detector = self._network.detector()
+        for block in self._samples.blocks(BLOCK):
+            detector.feed(block)
+        return detector.speech()

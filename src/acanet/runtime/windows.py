@@ -7,7 +7,7 @@ models with stages could.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,8 +17,10 @@ from acanet.audio.blocks import Waveform
 from acanet.errors import AcanetError
 from acanet.runtime.network import Network
 from acanet.runtime.stream import RecordedStream
-from acanet.speech.detector import Progress
 from acanet.speech.speech import Stretch
+
+Progress = Callable[[float], object]
+"""Called with the share of the work that is done, from 0 to 1."""
 
 SHORTEST_HOP = 0.01
 _BLOCK = 64
@@ -92,15 +94,13 @@ def embed_windows(
         NoSpeech, TooShort: as `RecordedStream.require_speech`.
     """
     rate = network.rate
-    speech = recording.require_speech(np.inf, lambda share: progress(share / 2))
+    speech = recording.require_speech()
     spans = np.array(cover(0, recording.samples, round(window * rate), round(hop * rate)))
     starts, ends = spans.T / rate
     spoken = speech.within(starts, ends)
     enough = spoken >= needed
     embeddings = np.full((len(spans), network.dim), np.nan, np.float32)
-    embeddings[enough] = embed_spans(
-        network, recording.blocks(), spans[enough], progress=lambda share: progress((1 + share) / 2)
-    )
+    embeddings[enough] = embed_spans(network, recording.blocks(), spans[enough], progress=progress)
     return Windows(starts, ends, embeddings, spoken, speech.segments)
 
 

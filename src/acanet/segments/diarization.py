@@ -8,9 +8,9 @@ from pathlib import Path
 from acanet.audio.recording import Source
 from acanet.encoder import Encoder
 from acanet.errors import require
+from acanet.runtime.windows import Progress
 from acanet.segments.find import Conversation, check_choice, file_name, find_conversation
 from acanet.segments.rttm import Turn, write_rttm
-from acanet.speech.detector import Progress
 
 
 @dataclass(frozen=True, eq=False)

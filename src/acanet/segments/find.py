@@ -13,11 +13,10 @@ from acanet.audio.blocks import Waveform
 from acanet.audio.recording import Source
 from acanet.encoder import Encoder
 from acanet.errors import AcanetError, NotCalibrated, TooShort
-from acanet.runtime.windows import cover, embed_spans
+from acanet.runtime.windows import Progress, cover, embed_spans
 from acanet.segments.cluster import closeness, cluster
 from acanet.segments.rttm import Turn
 from acanet.segments.timeline import turns_of
-from acanet.speech.detector import Progress
 from acanet.speech.speech import Speech, Stretch
 
 WINDOW, HOP, THRESHOLD = 2.0, 1.0, 0.5
@@ -117,13 +116,12 @@ def find_conversation(
         TooShort: when no stretch of speech is as long as the model needs.
         AcanetError: when there is more speech than can be compared.
     """
-    tell = progress or (lambda share: None)
     with encoder.recording(source, rate=rate) as recording:
-        speech = recording.require_speech(np.inf, lambda share: tell(share / 2))
+        speech = recording.require_speech()
         spans = _spans(speech.segments, encoder.rate, window, hop, encoder.needed_seconds)
         _check_spans(spans, speech, hop, encoder.needed_seconds, recording.name)
         waveform = recording.waveform
-    embeddings = embed_spans(encoder.network, [waveform], spans, progress=lambda share: tell((1 + share) / 2))
+    embeddings = embed_spans(encoder.network, [waveform], spans, progress=progress)
     starts, ends = spans.T / encoder.rate
     close, calibrated = closeness(embeddings, ends - starts, encoder.calibration), encoder.calibration is not None
     return Conversation(recording.name, waveform, encoder.rate, speech.segments, starts, ends, close, calibrated)

@@ -48,11 +48,11 @@ def train_steps(setup: Setup, progress: Progress, log: Log | None, stopped: Sequ
         model.train()
 
         with torch.no_grad():
-            features, _ = setup.weights.front_end(waveforms.to(setup.device))  # (batch, frames, mels)
-            hidden = hidden_features(features.shape, recipe, step).to(setup.device)
-            features = features.masked_fill(hidden, 0.0)  # which is the mean of the features of an utterance
+            heard = setup.weights.front_end.hear(waveforms.to(setup.device))
+            hidden = hidden_features(heard.values.shape, recipe, step).to(setup.device)
+            heard = heard._replace(values=heard.values.masked_fill(hidden, 0.0))  # the mean of an utterance's features
         with setup.precision():
-            embeddings = model(features)  # (batch, dim)
+            embeddings = model(*heard.inputs)  # (batch, dim)
         loss, accuracy = setup.loss(embeddings, classes.to(setup.device), margin)
 
         for group in optimizer.param_groups:

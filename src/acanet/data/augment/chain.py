@@ -13,6 +13,7 @@ from acanet.data.augment.codecs import opus, telephone
 from acanet.data.augment.effects import Augment, Music, Noise
 from acanet.data.augment.music import music
 from acanet.data.augment.rooms import RoomBank
+from acanet.data.augment.silence import add_faint_noise, gate, lose_packets, mute_end
 from acanet.data.feed.cache import Audio
 from acanet.errors import BadArgument
 
@@ -64,10 +65,25 @@ class Chain:
             crop = augment.clip(crop, config.clip.share.draw(rng))
         if config.level.happens(rng):
             crop = augment.change_level(crop, config.level.db.draw(rng))
+        return self._through_the_line(crop, rng)
+
+    def _through_the_line(self, crop: Waveform, rng: np.random.Generator) -> Waveform:
+        """What recorder and line leave of a crop."""
+        config = self.config
+        if config.gate.happens(rng):
+            crop = gate(crop, self.rate, config.gate.threshold_db.draw(rng))
+        if config.hiss.happens(rng):
+            crop = add_faint_noise(crop, rng, config.hiss.dbfs.draw(rng))
         if config.telephone.happens(rng):
             crop = telephone(crop, self.rate)
         if config.opus.happens(rng):
             crop = opus(crop, self.rate, config.opus.kbps.draw(rng))
+        if config.packets.happens(rng):
+            packet = round(config.packets.seconds.draw(rng) * self.rate)
+            crop = lose_packets(crop, rng, config.packets.share.draw(rng), packet)
+        if config.mute.happens(rng):
+            samples = round(config.mute.share.draw(rng) * len(crop))
+            crop = mute_end(crop, samples, first=bool(rng.random() < 0.5))
         return crop
 
     def _add(

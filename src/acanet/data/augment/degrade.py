@@ -13,12 +13,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from scipy.signal import firwin, oaconvolve
 
 from acanet.audio.blocks import Waveform
 from acanet.data.augment import functions as augment
 from acanet.data.augment.chain import random_crop
 from acanet.data.augment.codecs import opus, telephone
 from acanet.data.augment.rooms import RoomBank
+from acanet.data.augment.silence import Place, add_faint_noise, gate, lose_packets, put_in
 from acanet.data.feed.cache import Audio, build_cache
 from acanet.data.lists.manifest import Utterance, read_manifest
 from acanet.errors import BadManifest, few
@@ -26,6 +28,7 @@ from acanet.errors import BadManifest, few
 VOICES = 5  # that talk at once in babble
 POOL = 100  # speakers that babble is drawn from
 POOL_SECONDS = 20.0  # of each
+_FULL_SCALE = 2**15
 
 Draw = Callable[[Waveform, np.random.Generator], Waveform]
 """(samples,) -> (samples,); what is left to chance comes from the generator."""
@@ -112,6 +115,63 @@ def crop(rate: int, seconds: float) -> Degradation:
         return waveform[start : start + samples]
 
     return Degradation("crop", f"{seconds:g} s", apply, keeps=seconds)
+
+
+def zeros(rate: int, seconds: float, place: Place) -> Degradation:
+    """So many seconds of digital silence before an utterance, inside, or after it."""
+    quiet = np.zeros(round(seconds * rate), np.float32)
+    return Degradation("zeros", f"{seconds:g} s {place}", lambda waveform, _: put_in(waveform, quiet, place))
+
+
+def hiss(rate: int, seconds: float, dbfs: float, place: Place) -> Degradation:
+    """So many seconds of white noise at a level, in decibels below 1, before an utterance, inside, or after it."""
+
+    def apply(waveform: Waveform, rng: np.random.Generator) -> Waveform:
+        return put_in(waveform, add_faint_noise(np.zeros(round(seconds * rate), np.float32), rng, dbfs), place)
+
+    return Degradation("hiss", f"{seconds:g} s at {dbfs:g} dBFS {place}", apply)
+
+
+def noise_gate(rate: int, threshold_db: float) -> Degradation:
+    """A noise gate, which leaves zeros where the level is so far below that of the loudest parts."""
+    return Degradation("gate", f"{threshold_db:g} dB", lambda waveform, _: gate(waveform, rate, threshold_db))
+
+
+def lost_packets(rate: int, share: float, seconds: float) -> Degradation:
+    """A share of all packets of so many seconds lost, and zeros in their place."""
+
+    def apply(waveform: Waveform, rng: np.random.Generator) -> Waveform:
+        return lose_packets(waveform, rng, share, round(seconds * rate))
+
+    return Degradation("packets", f"{share:.0%} of {1000 * seconds:g} ms", apply)
+
+
+def low_level(decibels: float) -> Degradation:
+    """A recording at a root mean square so far below 1, in 16 bit."""
+
+    def apply(waveform: Waveform, _: np.random.Generator) -> Waveform:
+        power = float(np.mean(np.square(waveform, dtype=np.float64)))
+        gain = np.float32(10 ** (decibels / 20) / np.sqrt(power)) if power else np.float32(1)
+        quiet: Waveform = np.rint(waveform * gain * _FULL_SCALE).astype(np.float32) / np.float32(_FULL_SCALE)
+        return quiet
+
+    return Degradation("level", f"{decibels:g} dBFS, 16 bit", apply)
+
+
+def overdriven(gain: float) -> Degradation:
+    """An utterance amplified so many times, and clipped at full scale."""
+    return Degradation("overdrive", f"gain {gain:g}", lambda waveform, _: np.clip(waveform * np.float32(gain), -1, 1))
+
+
+def low_pass(rate: int, hz: float) -> Degradation:
+    """An utterance with nothing above a frequency."""
+    taps = firwin(257, hz, fs=rate).astype(np.float32)
+    return Degradation("low-pass", f"{hz:g} Hz", lambda waveform, _: oaconvolve(waveform, taps, mode="same"))
+
+
+def one_room(bank: RoomBank) -> Degradation:
+    """The same room for all utterances."""
+    return Degradation("one-room", "the same for all", lambda waveform, _: augment.reverberate(waveform, bank[0]))
 
 
 def room(bank: RoomBank, severity: str) -> Degradation:

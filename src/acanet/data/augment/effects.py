@@ -123,6 +123,33 @@ class Level(Effect):
     db: Range = Field(Range(low=-20.0, high=6.0), description="by how many decibels it changes")
 
 
+class Gate(Effect):
+    """A noise gate, which leaves zeros between words."""
+
+    threshold_db: Range = Field(
+        Range(low=-45.0, high=-20.0), description="level, below that of the loudest parts, under which it closes"
+    )
+
+
+class Hiss(Effect):
+    """Faint white noise of the recorder."""
+
+    dbfs: Range = Field(Range(low=-90.0, high=-50.0), description="its level, in decibels below full scale")
+
+
+class Packets(Effect):
+    """Packets that a network lost, and zeros in their place."""
+
+    share: Annotated[Range, within(0, 1)] = Field(Range(low=0.02, high=0.3), description="of all packets")
+    seconds: Annotated[Range, within(0.001, 1)] = Field(Range(low=0.01, high=0.06), description="of a packet")
+
+
+class Mute(Effect):
+    """Zeros at the beginning or the end, as of a microphone that is switched on late or off early."""
+
+    share: Annotated[Range, within(0, 0.9)] = Field(Range(low=0.05, high=0.6), description="of the crop")
+
+
 class Telephone(Effect):
     """A telephone line: 300 to 3,400 Hz, 8 kHz, mu-law."""
 
@@ -156,6 +183,10 @@ class Augment(Strict):
     noise: Noise = Noise()
     clip: Clip = Clip()
     level: Level = Level()
+    gate: Gate = Gate()
+    hiss: Hiss = Hiss()
     telephone: Telephone = Telephone()
     opus: Opus = Opus()
+    packets: Packets = Packets()
+    mute: Mute = Mute()
     spec: SpecAugment = SpecAugment()

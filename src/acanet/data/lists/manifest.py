@@ -23,6 +23,8 @@ from acanet.errors import BadManifest, nearest
 PLAIN_KEYS = frozenset({"path", "speaker", "id", "start", "duration"})
 CUT_TYPES = ("MonoCut", "MultiCut")
 
+_NOBODY = "nobody named"
+
 T = TypeVar("T")
 
 
@@ -64,6 +66,16 @@ def read_manifest(path: str | Path) -> list[Utterance]:
     """
     path = Path(path)
     return collect(path, _lines(path), lambda line: _utterance(line, path.parent))
+
+
+def read_recordings(path: str | Path) -> list[Utterance]:
+    """Read a manifest for its recordings alone: as `read_manifest`, but a plain line need not name a speaker.
+
+    Raises:
+        BadManifest: as `read_manifest`.
+    """
+    path = Path(path)
+    return collect(path, _lines(path), lambda line: _utterance(line, path.parent, named=False))
 
 
 def collect(path: Path, entries: Iterable[tuple[int, T]], parse: Callable[[T], Utterance]) -> list[Utterance]:
@@ -134,7 +146,7 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
         raise BadManifest(path, None, f"cannot be read: {error}") from None
 
 
-def _utterance(line: bytes, folder: Path) -> Utterance:
+def _utterance(line: bytes, folder: Path, *, named: bool = True) -> Utterance:
     try:
         entry = json.loads(line.decode("utf-8-sig").rstrip())
     except UnicodeDecodeError as error:
@@ -144,7 +156,9 @@ def _utterance(line: bytes, folder: Path) -> Utterance:
     except (ValueError, RecursionError) as error:
         raise BadEntry(f"not JSON: {error}") from None
     entry = _object(entry, "the line")
-    return _from_cut(entry, folder) if _is_cut(entry) else plain_utterance(entry, folder)
+    if _is_cut(entry):
+        return _from_cut(entry, folder)
+    return plain_utterance(entry if named else {"speaker": _NOBODY, **entry}, folder)
 
 
 def _is_cut(entry: Mapping[str, Any]) -> bool:

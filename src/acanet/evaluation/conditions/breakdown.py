@@ -18,7 +18,12 @@ from acanet.evaluation.conditions.tables import Condition, Conditions, Row
 from acanet.evaluation.result import Result
 
 DURATION = "duration"
-SEVERAL = {"snr": ("noise", "babble"), "codec": ("telephone", "opus")}
+SEVERAL = {
+    "snr": ("noise", "babble"),
+    "codec": ("telephone", "opus"),
+    "silence": ("zeros", "hiss", "gate", "packets"),
+    "damage": ("level", "overdrive", "low-pass", "one-room"),
+}
 """Names that stand for several conditions."""
 
 Measured = tuple[Condition, list[Row]]
@@ -64,7 +69,8 @@ def measure_conditions(
             inside = by_field(name, trials, sides) if name in fields else by_duration(trials, sides, embedded.seconds)
             found[name] = measure_groups(name, inside, pairs, result.scores, bootstrap)
     made = [name for name in wanted if name in MADE and name not in found]
-    again = Remeasure(encoder, embedded, scorer, pairs, clean, bootstrap, seed)
+    calibration = None if result.llrs is None else encoder.calibration
+    again = Remeasure(encoder, embedded, scorer, pairs, clean, bootstrap, calibration, seed)
     found |= _changed(made, again, babble)
     if LENGTH in wanted and LENGTH not in found:
         found[LENGTH] = measure_lengths(encoder, sides, embedded, scoring=scorer.scoring, bootstrap=bootstrap)

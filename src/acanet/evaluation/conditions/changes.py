@@ -15,12 +15,21 @@ from acanet.data.augment.degrade import (
     babble,
     babble_voices,
     crop,
+    hiss,
+    lost_packets,
+    low_level,
+    low_pass,
+    noise_gate,
+    one_room,
     opus_line,
+    overdriven,
     room,
     telephone_line,
     white_noise,
+    zeros,
 )
 from acanet.data.augment.rooms import build_rooms
+from acanet.data.augment.silence import Place
 from acanet.data.lists.manifest import Utterance
 from acanet.encoder import Encoder
 from acanet.errors import BadConfig
@@ -28,12 +37,31 @@ from acanet.evaluation.conditions.rows import Bootstrap, Pairs, Resampled, bare_
 from acanet.evaluation.conditions.tables import Row
 from acanet.evaluation.embedding import Change, Embedded, embed_utterances
 from acanet.evaluation.scorer import Scorer
+from acanet.scoring.calibrate import Calibration
+from acanet.scoring.measure import Measure
+from acanet.scoring.pairs import Floats
 
 SNRS = (20.0, 10.0, 5.0, 0.0)  # dB
 CROPS = (5.0, 3.0, 2.0, 1.0)  # seconds
 KBPS = 8.0
 ROOMS = 20  # of each band
 T60 = ((0.2, 0.4), (0.5, 0.7), (0.9, 1.2))  # seconds
+ZEROS: tuple[tuple[float, Place], ...] = (
+    (0.3, "before"),
+    (1.0, "before"),
+    (5.0, "before"),
+    (30.0, "before"),
+    (2.0, "inside"),
+    (2.0, "after"),
+    (30.0, "after"),
+)
+HISS: tuple[tuple[float, Place], ...] = ((1.0, "before"), (5.0, "before"), (30.0, "before"), (2.0, "inside"), (5.0, "after"))
+HISS_DBFS = (-70.0, -60.0, -50.0)
+GATES_DB = (-40.0, -30.0, -20.0)
+PACKETS = ((0.05, 0.02), (0.1, 0.05), (0.3, 0.05))  # share, seconds
+LEVEL_DBFS = -60.0
+OVERDRIVE = 100.0
+LOW_PASS_HZ = 2000.0
 NO_BABBLE = "babble is made of the voices of training speakers; give their manifest (--babble), or leave it out"
 
 SIDES: tuple[Literal["test", "both"], ...] = ("test", "both")
@@ -92,12 +120,52 @@ def _room(shop: Workshop) -> list[Degradation]:
     return [room(bank, f"T60 {low:g} to {high:g} s") for bank, (low, high) in zip(banks, T60, strict=True)]
 
 
+def _zeros(shop: Workshop) -> list[Degradation]:
+    return [zeros(shop.rate, seconds, place) for seconds, place in ZEROS]
+
+
+def _hiss(shop: Workshop) -> list[Degradation]:
+    return [hiss(shop.rate, seconds, dbfs, place) for seconds, place in HISS for dbfs in HISS_DBFS]
+
+
+def _gate(shop: Workshop) -> list[Degradation]:
+    return [noise_gate(shop.rate, threshold) for threshold in GATES_DB]
+
+
+def _packets(shop: Workshop) -> list[Degradation]:
+    return [lost_packets(shop.rate, share, seconds) for share, seconds in PACKETS]
+
+
+def _level(_: Workshop) -> list[Degradation]:
+    return [low_level(LEVEL_DBFS)]
+
+
+def _overdrive(_: Workshop) -> list[Degradation]:
+    return [overdriven(OVERDRIVE)]
+
+
+def _low_pass(shop: Workshop) -> list[Degradation]:
+    return [low_pass(shop.rate, LOW_PASS_HZ)]
+
+
+def _one_room(shop: Workshop) -> list[Degradation]:
+    return [one_room(build_rooms(shop.folder, shop.rate, count=1, t60=T60[1], seed=shop.seed, workers=1))]
+
+
 MADE: Mapping[str, Made] = {
     "noise": Made("white noise; signal-to-noise ratio of mean powers over the whole utterance", _noise),
     "babble": Made(f"{VOICES} other voices at once; signal-to-noise ratio of mean powers over the utterance", _babble),
     "telephone": Made("300 to 3,400 Hz, 8 kHz, mu-law of 8 bit", _telephone),
     "opus": Made(f"Opus at {KBPS:g} kbit/s", _opus),
     "crop": Made("so many seconds from anywhere in the utterance", _crop),
+    "zeros": Made("digital silence before, inside or after the utterance", _zeros),
+    "hiss": Made("white noise before, inside or after the utterance; level of full scale", _hiss),
+    "gate": Made("zeros where 20 ms lie so far below the loudest tenth", _gate),
+    "packets": Made("zeros for a share of the packets", _packets),
+    "level": Made("a low root mean square, in 16 bit", _level),
+    "overdrive": Made("amplified, and clipped at full scale", _overdrive),
+    "low-pass": Made("nothing above a frequency", _low_pass),
+    "one-room": Made("one simulated room for all utterances", _one_room),
     "room": Made(f"simulated rooms, {ROOMS} of each band, one drawn for each utterance", _room),
 }
 """By name, what `--by` can make itself of the utterances of any list."""
@@ -114,6 +182,7 @@ class Remeasure:
         pairs: its trials.
         clean: its EER as it is.
         bootstrap: of the intervals: the one of `clean`, for the ratios.
+        calibration: by which `verify` decides; None: it does not.
         seed: of what is drawn for the utterances.
     """
 
@@ -123,6 +192,7 @@ class Remeasure:
     pairs: Pairs
     clean: Resampled
     bootstrap: Bootstrap
+    calibration: Calibration | None
     seed: int
 
     def __call__(self, degradation: Degradation) -> list[Row]:
@@ -135,16 +205,29 @@ class Remeasure:
             lack = f"the model needs {self.encoder.needed_seconds:g} s"
             return [bare_row(name, group, side, self.pairs, lack) for side in SIDES]
         again = embed_utterances(
-            self.encoder, self.scorer.sides.utterances, change=self._change(degradation), label=f"{name} {group}"
-        ).embeddings
-        before = self.embedded.embeddings
-        scores = {"test": self.scorer(before, again), "both": self.scorer(again, again)}
+            self.encoder,
+            self.scorer.sides.utterances,
+            change=self._change(degradation),
+            measure_speech=self.calibration is not None,
+            label=f"{name} {group}",
+        )
         shorter = 0 if keeps is None else int(np.count_nonzero(self.embedded.seconds <= keeps))
         note = f"{shorter} utterances are not longer, taken whole" if shorter else ""
-        return [
-            measured_row(name, group, side, self.pairs, scores[side], self.bootstrap, clean=self.clean, note=note)
-            for side in SIDES
-        ]
+        rows = []
+        for side, enrolled in (("test", self.embedded), ("both", again)):
+            scores = self.scorer(enrolled.embeddings, again.embeddings)
+            row = measured_row(name, group, side, self.pairs, scores, self.bootstrap, clean=self.clean, note=note)
+            rows.append(row.model_copy(update=self._decided(scores, enrolled, again)))
+        return rows
+
+    def _decided(self, scores: Floats, enrolled: Embedded, tested: Embedded) -> dict[str, Measure | float]:
+        """What `verify` would do with the trials, where there is a calibration: the rates of a row, by name."""
+        if self.calibration is None or enrolled.speech is None or tested.speech is None:
+            return {}
+        speech = self.scorer.speech(enrolled.speech)[0], self.scorer.speech(tested.speech)[1]
+        refused = np.minimum(*speech) < self.encoder.needed_seconds
+        accepted = self.calibration.llr(scores, *speech) >= self.calibration.threshold.value
+        return self.bootstrap.decisions(accepted, refused, self.pairs)
 
     def _change(self, degradation: Degradation) -> Change:
         ids = [utterance.id for utterance in self.scorer.sides.utterances]

@@ -84,6 +84,30 @@ class Bootstrap:
         return Resampled(rate(np.ones(speakers.count)), found, drawn, len(speakers.themselves))
 
 
+    def decisions(
+        self, accepted: NDArray[np.bool_], refused: NDArray[np.bool_], pairs: Pairs
+    ) -> dict[str, Measure | float]:
+        """The errors of decisions on trials of both classes, by their names in a `Row`.
+
+        A trial that is refused, because a side has too little speech, is an error whichever class it is of.
+
+        Args:
+            accepted: (trials,) which are decided to be one speaker.
+            refused: (trials,) which get no decision.
+            pairs: the trials.
+        """
+        counted = np.where(pairs.target, accepted & ~refused, accepted | refused).astype(np.float64)
+        speakers = Speakers(pairs.target, pairs.enrol, pairs.test)
+        curve = Curve(counted, speakers, thresholds=[1.0])
+        drawn = speakers.draws(self.replicates, self.seed)
+        place = curve.at[0]
+        rates = np.array([[rate[place] for rate in curve.under(each)[:2]] for each in (np.ones(speakers.count), *drawn)])
+        accepts, rejects = (
+            Resampled(float(values[0]), values[1:], drawn, len(speakers.themselves)).measure() for values in rates.T
+        )
+        return {"false_accepts": accepts, "false_rejects": rejects, "refused": float(np.mean(refused))}
+
+
 @dataclass(frozen=True, eq=False)
 class Resampled:
     """A figure, and what it was in each replicate of a bootstrap.

@@ -25,6 +25,11 @@ class Row(Strict):
     ratio: Measure | None = Field(
         None, description="EER to that of the whole list as it is, paired; None also where that is 0 in a draw"
     )
+    false_accepts: Measure | None = Field(
+        None, description="of the nontarget trials, that `verify` accepts or refuses; None: it does not decide here"
+    )
+    false_rejects: Measure | None = Field(None, description="of the target trials, that it rejects or refuses")
+    refused: float | None = Field(None, description="share of the trials with too little speech for a decision")
     note: str = ""
 
 
@@ -65,9 +70,10 @@ class Conditions(Strict):
     def table(self) -> str:
         """The rows as a table in Markdown; rates in per cent, with their 95 % intervals."""
         lines = [
-            "| condition | group | side | targets | nontargets | speakers | EER, % | to clean | |",
-            "|---|---|---|---:|---:|---:|---:|---:|---|",
-            f"| (clean) | | both | | | | {_shown(self.clean, 100)} | | |",
+            "| condition | group | side | targets | nontargets | speakers | EER, % | to clean | false accepts, % | "
+            "false rejects, % | refused, % | |",
+            "|---|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---|",
+            f"| (clean) | | both | | | | {_shown(self.clean, 100)} | | | | | |",
             *map(_line, self.rows),
             "",
             *(f"{condition.name}: {text}" for condition in self.conditions for text in self._remarks(condition)),
@@ -84,10 +90,11 @@ class Conditions(Strict):
 
 
 def _line(row: Row) -> str:
-    eer = "" if row.eer is None else _shown(row.eer, 100)
-    ratio = "" if row.ratio is None else _shown(row.ratio, 1)
+    figures = ((row.eer, 100), (row.ratio, 1), (row.false_accepts, 100), (row.false_rejects, 100))
+    shown = " | ".join("" if figure is None else _shown(figure, scale) for figure, scale in figures)
     counts = f"{row.targets:,} | {row.nontargets:,} | {row.speakers:,}"
-    return f"| {row.name} | {row.group} | {row.side} | {counts} | {eer} | {ratio} | {row.note} |"
+    refused = "" if row.refused is None else f"{100 * row.refused:.2f}"
+    return f"| {row.name} | {row.group} | {row.side} | {counts} | {shown} | {refused} | {row.note} |"
 
 
 def _shown(measure: Measure, scale: float) -> str:

@@ -19,6 +19,7 @@ from acanet.models.latents import LatentLayer
 from acanet.models.layers import GroupedLinear, full_precision
 from acanet.models.parts.context import FrameInContext
 from acanet.models.parts.convolution import ConvolutionFrames
+from acanet.models.parts.kaldi_fbank import KaldiFrontEnd
 from acanet.models.parts.linear_head import LinearHead
 from acanet.models.parts.own_readout import OwnReadout
 from acanet.models.parts.spectral import Conv2dStage, SpectralFrames
@@ -27,6 +28,8 @@ from acanet.models.passes import AggregatorInPasses
 from acanet.models.registry import register_model
 
 VARIANCE_FLOOR = 1e-4
+SPEECH_ALONE = KaldiFrontEnd(floor_db=45.0, speech_only=True)
+"""The front end of models to which what is not speech does not count."""
 
 
 @register_aggregator
@@ -229,6 +232,7 @@ def _deviation(mean: Tensor, square: Tensor, floor: float) -> Tensor:
 register_model(
     "acanet2",
     ExtractorConfig(
+        front_end=SPEECH_ALONE,
         frames=SpectralFrames(dilations=(1, 2)),
         aggregator=AcaStatisticsAggregator(latents=4, aca_heads=64, keys=128, latent_layers=0),
         head=LinearHead(norm="none"),
@@ -237,6 +241,7 @@ register_model(
 register_model(
     "acanet2-small",
     ExtractorConfig(
+        front_end=SPEECH_ALONE,
         frames=SpectralFrames(
             stages=(Conv2dStage(channels=16, stride=2, blocks=0), Conv2dStage(channels=24, stride=2)),
             channels=160,
@@ -249,6 +254,7 @@ register_model(
 register_model(
     "acanet2-large",
     ExtractorConfig(
+        front_end=SPEECH_ALONE,
         frames=SpectralFrames(channels=768, hidden=1152, dilations=(1,)),
         aggregator=AcaStatisticsAggregator(latents=12, aca_heads=64, keys=384, latent_layers=0),
         head=LinearHead(dim=576, norm="none"),

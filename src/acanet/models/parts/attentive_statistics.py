@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Literal
 
 import torch
@@ -13,6 +12,7 @@ from acanet.models.base import Aggregator, AggregatorConfig, Division, register_
 from acanet.models.layers import GroupedLinear
 from acanet.models.parts.context import FrameInContext
 from acanet.models.parts.statistics import even_weights, statistics
+from acanet.models.passes import counted
 
 
 @register_aggregator
@@ -56,6 +56,6 @@ class AttentiveStatistics(FrameInContext, Aggregator):
         context = self.context(*(each.unflatten(1, (self.branches, -1)) for each in plain))
         scores = self.expand(self.hidden(frames, context))
         if mask is not None:
-            scores = scores.masked_fill(~mask.unsqueeze(2), -math.inf)
+            scores = counted(scores.transpose(1, 2), mask).transpose(1, 2)
         both = torch.stack(statistics(frames, scores.softmax(dim=1)), dim=1)  # (batch, 2, channels)
         return both.unflatten(2, (self.branches, -1)).transpose(1, 2).flatten(1)

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import torch
+from pydantic import model_validator
 from torch import Tensor
 
 from acanet.models.base import FrontEndPart, register_front_end
 from acanet.models.parts.filterbank import Filterbank, bin_hz, edges, mel
 from acanet.runtime.front_end import FrontEndConfig
+from acanet.speech.steps import MELS, RATE
 
 _FLOOR = torch.finfo(torch.float32).eps
 _PRE_EMPHASIS = 0.97
+_TAUGHT = {"rate": RATE, "window_ms": 25.0, "hop_ms": 10.0, "mels": MELS, "low_hz": 20.0, "high_hz": None}
 
 
 @register_front_end
@@ -23,6 +26,15 @@ class KaldiFrontEnd(FrontEndPart):
     kind: Literal["kaldi"] = "kaldi"
     local = True
     exact_when_padded = True
+
+    @model_validator(mode="after")
+    def _heard_as_taught(self) -> Self:
+        """See that the network that finds speech gets the features that it was taught on."""
+        others = {key: value for key, value in _TAUGHT.items() if getattr(self, key) != value}
+        if self.hears_speech and others:
+            wanted = ", ".join(f"{key} {value}" for key, value in others.items())
+            raise ValueError(f"floor_db and speech_only need the features that speech is found in: {wanted}")
+        return self
 
     def build(self) -> Kaldi:
         """A `Kaldi`."""

@@ -171,7 +171,7 @@ class Mla(AggregatorInPasses):
         """The means under the attention; in training by fused attention, which keeps no weights."""
         if not self.training:
             return super().means(number, queries, frames, mask)
-        each = None if mask is None else mask.unsqueeze(1)
+        each = None if mask is None else mask.to(frames).log().unsqueeze(1)
         queries = queries.expand(len(frames), -1, -1)
         return (functional.scaled_dot_product_attention(queries, frames, frames, each, scale=1.0),)
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import torch
+from pydantic import model_validator
 from torch import Tensor
 from torch.nn import functional
 
@@ -23,6 +24,12 @@ class SpeechbrainFrontEnd(FrontEndPart):
     kind: Literal["speechbrain"] = "speechbrain"
     local = False
     exact_when_padded = True
+
+    @model_validator(mode="after")
+    def _hears_all(self) -> Self:
+        if self.hears_speech:
+            raise ValueError("floor_db and speech_only are of kind 'kaldi' alone, in whose features speech is found")
+        return self
 
     def build(self) -> Speechbrain:
         """A `Speechbrain`."""

@@ -4,24 +4,18 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterable
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from acanet.audio.recording import read_audio
 from acanet.audio.resample import resample
 from acanet.data.augment.music import music
 from acanet.data.synthetic import SyntheticVoice, synthesise
 from acanet.errors import NoSpeech, TooShort
-from acanet.speech import detector as module
-from acanet.speech.detector import LONGEST_GAP, SHORTEST_SPEECH, LiveDetector, RecordingDetector, find_speech
-from acanet.speech.silero import CHUNK, Level, exact_gain
-from acanet.speech.speech import FADE, Speech, require_length
+from acanet.runtime.detector import detected, find_speech, own_detector
 from support.blocks import cut
 
 RATE = 16000
@@ -91,7 +85,6 @@ def test_silence_is_not_speech() -> None:
 
 @pytest.mark.parametrize("value", [1e-45, 1e-38, 1e-12])
 def test_samples_too_small_to_scale_are_silence(value: float) -> None:
-    assert exact_gain(np.full(RATE, value, np.float32)) == 0
     assert find_speech(np.full(RATE, value, np.float32), RATE).segments == []
 
 
@@ -194,37 +187,6 @@ def test_real_speech_is_speech(shared: Path) -> None:
             assert find_speech(waveform, rate).seconds > 0.25 * len(waveform) / rate
 
 
-# Speech only
-
-
-def test_trimming_keeps_the_segments_and_fades_where_they_meet() -> None:
-    ones = np.ones(1000, np.float32)
-    trimmed = Speech([(0.1, 0.2), (0.5, 0.8)]).trim(ones, 1000)
-    fade = np.arange(round(FADE * 1000)) / round(FADE * 1000)
-    expected = np.ones(400)
-    expected[95:100], expected[100:105] = fade[::-1], fade
-    np.testing.assert_allclose(trimmed, expected, atol=1e-7)
-    assert trimmed.dtype == np.float32
-    assert (ones == 1).all()
-
-
-def test_trimming_to_one_segment_or_none() -> None:
-    samples = np.arange(100, dtype=np.float32)
-    np.testing.assert_array_equal(Speech([(0.25, 0.5)]).trim(samples, 100), samples[25:50])
-    assert Speech([]).trim(samples, 100).shape == (0,)
-
-
-@settings(deadline=None, max_examples=50)
-@given(st.lists(st.integers(0, 8000), max_size=12, unique=True), st.sampled_from([8000, 16000, 22050]))
-def test_trimmed_speech_is_as_long_as_its_segments(bounds: list[int], rate: int) -> None:
-    edges = sorted(bounds)[: len(bounds) // 2 * 2]
-    segments = [(start / rate, end / rate) for start, end in zip(edges[::2], edges[1::2], strict=True)]
-    waveform = np.random.default_rng(0).uniform(-1, 1, 8000).astype(np.float32)
-    trimmed = Speech(segments).trim(waveform, rate)
-    assert len(trimmed) == sum(end - start for start, end in zip(edges[::2], edges[1::2], strict=True))
-    assert np.abs(trimmed).max(initial=0) <= 1
-
-
 def test_trimming_a_recording_leaves_speech() -> None:
     quiet = np.random.default_rng(0).normal(0, 1e-4, 2 * RATE).astype(np.float32)
     talk = np.concatenate([quiet, voice(1, 2.0), quiet, voice(2, 2.0)])
@@ -236,141 +198,65 @@ def test_trimming_a_recording_leaves_speech() -> None:
 # As it comes
 
 
-class Answers:
-    """A network that is told what it hears."""
-
-    def __init__(self, spoken: Iterable[bool]) -> None:
-        self.spoken, self.asked = iter(spoken), 0
-
-    def hears_speech(self, _: np.ndarray) -> bool:
-        self.asked += 1
-        return next(self.spoken)
-
-
-def stretches(spoken: Iterable[bool]) -> list[tuple[int, int]]:
-    """First chunk and end of each stretch that is made of such answers."""
-    answers = list(spoken)
-    chunks = module._Chunks(Answers(answers))
-    chunks.feed(np.zeros(len(answers) * CHUNK, np.float32), 1.0)
-    return [(round(start * RATE / CHUNK), round(end * RATE / CHUNK)) for start, end in chunks.speech.segments]
-
-
-def at(*chunks: int) -> list[bool]:
-    return [number in chunks for number in range(40)]
-
-
-def test_chunks_become_stretches() -> None:
-    assert stretches(at()) == []
-    assert stretches(at(4, 5)) == []
-    assert stretches(at(4, 5, 6)) == [(4, 7)]
-    assert stretches(at(4, 5, 12, 30, 31, 32)) == [(4, 13), (30, 33)]
-    assert stretches(at(4, 5, 13, 14, 15)) == [(13, 16)]
-
-
-@settings(max_examples=200, deadline=None)
-@given(st.lists(st.booleans(), max_size=60))
-def test_gaps_are_bridged_and_clicks_left_out(spoken: list[bool]) -> None:
-    places = np.flatnonzero(spoken)
-    groups = np.split(places, np.flatnonzero(np.diff(places) > LONGEST_GAP + 1) + 1)
-    assert stretches(spoken) == [(group[0], group[-1] + 1) for group in groups if len(group) >= SHORTEST_SPEECH]
-
-
 @pytest.fixture(scope="module")
 def talk() -> np.ndarray:
-    """Two voices with silence and hiss between, of no whole number of chunks."""
+    """Two voices with silence and hiss between, of no whole number of steps."""
     hiss = np.random.default_rng(0).normal(0, 1e-3, 2 * RATE)
     return np.concatenate([np.zeros(RATE), voice(1), hiss, 0.3 * voice(2)[:-77]]).astype(np.float32)
 
 
-def recorded(waveform: np.ndarray, sizes: list[int], rate: int = RATE) -> RecordingDetector:
-    detector = RecordingDetector(rate, lambda: cut(waveform, sizes))
-    for block in cut(waveform, sizes):
-        detector.feed(block)
-    detector.end()
-    return detector
-
-
+@pytest.mark.parametrize("rate", [RATE, 8000, 44100])
 @pytest.mark.parametrize("sizes", [[1600], [37, 4000, 512], [10**6]])
-def test_a_recording_in_blocks_holds_what_the_whole_holds(talk: np.ndarray, sizes: list[int]) -> None:
-    assert recorded(talk, sizes).speech() == find_speech(talk, RATE)
-    assert find_speech(talk, RATE).seconds > 3
+def test_speech_as_it_comes_is_that_of_what_came(talk: np.ndarray, rate: int, sizes: list[int]) -> None:
+    samples = resample(talk, RATE, rate)
+    samples += np.random.default_rng(1).normal(0, 1e-4, len(samples)).astype(np.float32)
+    detector, fed = own_detector(rate), 0
+    for number, block in enumerate(cut(samples, sizes)):
+        detector.feed(block)
+        fed += len(block)
+        if number % 40 == 0 or fed == len(samples):
+            so_far = detector.speech()
+            np.testing.assert_allclose(so_far, detected(samples[:fed], own_detector(rate)), rtol=0, atol=2e-3)
+            steps = -(-((fed * RATE // rate - 400) // 160 + 1) // 4)
+            assert abs(len(so_far) - max(0, steps)) <= 1
+
+
+def test_a_rest_counts_for_this_time_only(talk: np.ndarray) -> None:
+    detector, other = own_detector(RATE), own_detector(RATE)
+    for each in (detector, other):
+        each.feed(talk[:30000])
+    np.testing.assert_allclose(
+        detector.speech(talk[30000:41000]), detected(talk[:41000], own_detector(RATE)), rtol=0, atol=1e-5
+    )
+    np.testing.assert_allclose(detector.speech(), other.speech(), rtol=0, atol=1e-6)
+
+
+def test_long_recordings_are_heard_in_pieces_as_in_one(talk: np.ndarray) -> None:
+    long = np.tile(talk, 12)  # 100 s: four pieces
+    whole = detected(talk, own_detector(RATE))
+    found = detected(long, own_detector(RATE))
+    assert len(found) == -(-((len(long) - 400) // 160 + 1) // 4)
+    np.testing.assert_allclose(found[: len(whole) - 20], whole[:-20], rtol=0, atol=1e-4)
+    in_blocks = own_detector(RATE)
+    for block in cut(long, [48000]):
+        in_blocks.feed(block)
+        in_blocks.speech()
+    np.testing.assert_allclose(in_blocks.speech(), found, rtol=0, atol=1e-4)
 
 
 def test_speech_that_is_cut_off_ends_with_the_samples(talk: np.ndarray) -> None:
     in_speech = 0
     for end in range(2 * RATE, 4 * RATE, 2345):
-        speech = find_speech(talk[:end], RATE)
-        live = LiveDetector(RATE)
-        live.feed(talk[:end])
-        live.end()
-        assert live.speech().seconds == pytest.approx(speech.seconds, abs=CHUNK / RATE)
-        in_speech += speech.segments[-1][1] == end / RATE == live.speech().segments[-1][1]
+        segments = find_speech(talk[:end], RATE).segments
+        in_speech += segments[-1][1] == end / RATE
     assert in_speech > 5
 
 
-@pytest.mark.parametrize("enough", [0.5, 1.7, 2.0, 3.5])
-def test_what_is_enough_ends_the_search(talk: np.ndarray, enough: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    long, read = np.tile(talk, 10), []
-    whole = find_speech(long, RATE)
-    detector = RecordingDetector(RATE, lambda: (read.append(len(block)) or block for block in cut(long, [RATE])))
-    for block in cut(long, [RATE]):
-        detector.feed(block)
-    found = detector.speech(enough)
-    assert enough <= found.seconds < enough + (LONGEST_GAP + 1) * CHUNK / RATE
-    assert found.segments[:-1] == whole.segments[: len(found.segments) - 1]
-    assert sum(read) < len(long) + 10 * RATE  # all of it for its level, and a few seconds of it to find speech
-    assert detector.speech(enough / 2) is found
-    assert detector.speech() == whole
-
-
-def test_many_samples_have_the_level_of_few(talk: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
-    want = find_speech(talk, RATE)
-    monkeypatch.setattr(module, "BLOCK", 1000)
-    assert find_speech(talk, RATE).seconds == pytest.approx(want.seconds, abs=2 * CHUNK / RATE)
-
-
-@pytest.mark.parametrize("scale", [1e-12, 1e-8, 1e-4, 0.1, 3.0])
-def test_the_gain_in_blocks_is_that_of_the_samples(scale: float) -> None:
-    waveform = (scale * np.random.default_rng(1).standard_normal(30000)).astype(np.float32)
-    level = Level()
-    for block in cut(waveform, [700, 11]):
-        level.feed(block)
-    assert level.gain == pytest.approx(exact_gain(waveform), rel=6e-4)
-
-
-def test_silence_and_nothing_have_no_gain() -> None:
-    level = Level()
-    assert level.gain == exact_gain(np.zeros(0, np.float32)) == exact_gain(np.zeros(100, np.float32)) == 0
-    level.feed(np.zeros(100, np.float32))
-    assert level.gain == 0
-
-
-def test_progress_is_told(talk: np.ndarray) -> None:
-    told: list[float] = []
-    recorded(talk, [RATE]).speech(progress=told.append)
-    assert len(told) > 5
-    assert told == sorted(told)
-    assert told[-1] == 1.0
-
-
-def test_the_length_of_a_recording_is_asked_for_first() -> None:
-    require_length(0.5, 0.5, "talk")
-    with pytest.raises(TooShort, match=r"talk: 0\.40 s of speech, at least 0\.50 s"):
-        require_length(0.4, 0.5, "talk")
-
-
-# In parts of a recording
-
-
-@given(st.lists(st.integers(1, 30), min_size=2, max_size=20), st.integers(0, 100), st.integers(0, 100))
-@settings(deadline=None)
-def test_speech_within_parts(steps: list[int], one: int, other: int) -> None:
-    edges = np.cumsum(steps[: len(steps) // 2 * 2]).reshape(-1, 2)
-    speech = Speech([(float(start), float(end)) for start, end in edges])
-    start, end = sorted((one, other))
-    spoken = np.zeros(1000, bool)
-    for first, last in edges:
-        spoken[first:last] = True
-    found = speech.within(np.array([float(start)]), np.array([float(end)]))
-    assert found[0] == pytest.approx(spoken[start:end].sum())
-    assert Speech([]).within(np.array([0.0]), np.array([9.0])).tolist() == [0]
+@pytest.mark.parametrize("seconds", [0.3, 1, 5, 30])
+def test_silence_before_speech_moves_it_and_nothing_else(seconds: float) -> None:
+    talk = voice(3)
+    before = round(seconds * RATE / 640) * 640  # whole steps
+    alone = detected(talk, own_detector(RATE))
+    later = detected(np.pad(talk, (before, 0)), own_detector(RATE))
+    assert (later[: before // 640 - 2] < 0.5).all()
+    assert np.mean((later[before // 640 :] > 0.5) == (alone > 0.5)) > 0.9
