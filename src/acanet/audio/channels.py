@@ -1,0 +1,110 @@
+"""From the channels of a recording to one: their mean, the one that was chosen, or one of those that cancel out.
+
+Channels cancel where one is the other turned over, as behind a balanced line or a broken cable: their mean is silence,
+or what noise they do not share. The mean is not taken where it has less than half of the energy that it would have if
+the channels had nothing in common, over the first ten minutes, without their constant parts; the strongest channel is
+taken in its place. Equal channels have twice that energy or more, and those of two people once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from numbers import Integral
+
+import numpy as np
+from numpy.typing import NDArray
+
+from acanet.audio.blocks import Frames, Tracks, Waveform
+from acanet.errors import BadAudio
+
+_CANCELLED = 0.5
+"""The energy of the mean in shares of what it is where channels have nothing in common."""
+_LEAST, _LOOKED_AT = 0.1, 600.0
+"""Seconds that tell whether channels cancel: what is shorter may by chance."""
+
+
+def check_channel(channel: int | None, name: str) -> None:
+    """Refuse what is no number of a channel.
+
+    Raises:
+        BadAudio: naming the recording.
+    """
+    if channel is not None and (not isinstance(channel, Integral) or isinstance(channel, bool) or channel < 0):
+        raise BadAudio(name, f"channel is {channel!r}; a whole number is expected, 0 is the first (left)")
+
+
+def one_channel(tracks: Tracks, channel: int | None, name: str) -> Iterator[Waveform]:
+    """A recording in blocks of one channel, (samples,) each.
+
+    Args:
+        tracks: the recording.
+        channel: which one, 0 is the first; None: the mean of all, or the strongest of those that cancel out.
+        name: of the recording, for errors.
+
+    Raises:
+        BadAudio: when there is no such channel.
+    """
+    if channel is not None:
+        for block in tracks.frames():
+            yield _chosen(block, channel, name)
+        return
+    if tracks.channels == 1:
+        yield from map(_mean, tracks.frames())
+        return
+    blocks = tracks.frames()
+    first, levels = next(blocks, None), _Levels(tracks.channels)
+    if first is None:
+        return
+    levels.count(first)
+    looked_at, more = len(first), False
+    while looked_at < _LOOKED_AT * tracks.rate and (block := next(blocks, None)) is not None:
+        levels.count(block)
+        looked_at, more = looked_at + len(block), True
+    blocks.close()
+    strongest = levels.strongest_of_cancelled if looked_at >= _LEAST * tracks.rate else None
+    for block in tracks.frames() if more else iter([first]):
+        yield _mean(block) if strongest is None or strongest >= block.shape[1] else block[:, strongest]
+
+
+class _Levels:
+    """The energies of channels and of their mean."""
+
+    def __init__(self, channels: int) -> None:
+        self._samples = 0
+        self._sums = np.zeros(channels + 1)
+        self._squares = np.zeros(channels + 1)
+
+    def count(self, block: Frames) -> None:
+        """Add a block, unless the number of channels has changed."""
+        if block.shape[1] != len(self._sums) - 1:
+            return
+        self._samples += len(block)
+        with np.errstate(over="ignore", invalid="ignore"):  # samples that no microphone gives are refused later
+            for place, samples in enumerate([*block.T, _mean(block)]):
+                self._sums[place] += samples.sum(dtype=np.float64)
+                self._squares[place] += np.square(samples, dtype=np.float64).sum()
+
+    @property
+    def strongest_of_cancelled(self) -> int | None:
+        """The channel with the most energy, where their mean has lost it; None: it has not."""
+        energies: NDArray[np.float64] = self._squares - np.square(self._sums) / max(1, self._samples)
+        *channels, mean = energies
+        apart = sum(channels) / len(channels) ** 2
+        return int(np.argmax(channels)) if mean < _CANCELLED * apart else None
+
+
+def _mean(block: Frames) -> Waveform:
+    """(samples, channels) -> (samples,)."""
+    if block.shape[1] == 1:
+        return block[:, 0]
+    mean: Waveform = block.mean(axis=1)
+    return mean
+
+
+def _chosen(block: Frames, channel: int, name: str) -> Waveform:
+    """One channel of a block, (samples,)."""
+    count = block.shape[1]
+    if channel >= count:
+        has = "one channel, 0" if count == 1 else f"{count} channels, 0 to {count - 1}"
+        raise BadAudio(name, f"there is no channel {channel}; it has {has}")
+    return block[:, channel]
