@@ -51,7 +51,7 @@ class Tracks:
     Attributes:
         rate, claimed: as of a `Recording`.
         channels: at its beginning.
-        frames: decodes it from its beginning, in blocks, float32; before it is called again, those of before are closed.
+        frames: decodes it from its beginning, in blocks, float32; what it gave before is closed then.
     """
 
     rate: int

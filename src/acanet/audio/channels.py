@@ -9,6 +9,7 @@ taken in its place. Equal channels have twice that energy or more, and those of 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from numbers import Integral
 
 import numpy as np
@@ -51,18 +52,16 @@ def one_channel(tracks: Tracks, channel: int | None, name: str) -> Iterator[Wave
     if tracks.channels == 1:
         yield from map(_mean, tracks.frames())
         return
-    blocks = tracks.frames()
-    first, levels = next(blocks, None), _Levels(tracks.channels)
-    if first is None:
-        return
-    levels.count(first)
-    looked_at, more = len(first), False
-    while looked_at < _LOOKED_AT * tracks.rate and (block := next(blocks, None)) is not None:
-        levels.count(block)
-        looked_at, more = looked_at + len(block), True
-    blocks.close()
+    levels, looked_at, seen = _Levels(tracks.channels), 0, list[Frames]()
+    with closing(tracks.frames()) as blocks:
+        for block in blocks:
+            seen = [block] if not looked_at else []
+            levels.count(block)
+            looked_at += len(block)
+            if looked_at >= _LOOKED_AT * tracks.rate:
+                break
     strongest = levels.strongest_of_cancelled if looked_at >= _LEAST * tracks.rate else None
-    for block in tracks.frames() if more else iter([first]):
+    for block in seen if looked_at < _LOOKED_AT * tracks.rate and seen else tracks.frames():
         yield _mean(block) if strongest is None or strongest >= block.shape[1] else block[:, strongest]
 
 

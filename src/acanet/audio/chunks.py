@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from acanet.audio.window import Patch, Window
+from acanet.audio.window import Window
 from acanet.errors import BadAudio
 
 _SLACK, _MISSING = 128, 0.05
@@ -151,10 +151,8 @@ def _chunks(window: Window, layout: _Layout, at: int) -> Iterator[_Chunk]:
 def _check_whole(samples: _Chunk, size: int, name: str) -> None:
     """Refuse a file that was cut off."""
     claimed, held = samples.end - samples.begin, max(0, size - samples.begin)
-    if samples.width == 4:
-        known = claimed < _UNKNOWN
-    else:
-        known = claimed < _UNKNOWN_WIDE and -claimed % 2**31 > _NEAR_THE_TOP
+    wide = samples.width > 4
+    known = claimed < (_UNKNOWN_WIDE if wide else _UNKNOWN) and not (wide and -claimed % 2**31 < _NEAR_THE_TOP)
     if known and claimed - held > max(_SLACK, _MISSING * claimed):
         raise BadAudio(name, f"cut off: the header promises {claimed} bytes of samples, the file has {held}")
 

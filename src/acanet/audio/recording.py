@@ -1,9 +1,9 @@
-"""Recordings: a path, the bytes of a file, an open file or an array in; checked mono samples or a telling `BadAudio` out.
+"""Recordings: files, arrays and whatever else one comes as; checked mono samples or a telling `BadAudio` out.
 
 soundfile reads what it can; what phones and browsers record goes through `acanet.audio.media`, an extra.
 
-A recording is decoded in blocks that become one channel at once, so memory follows the samples that a file really holds,
-never what its header claims. Whatever goes wrong with it is an error of that recording.
+A recording is decoded in blocks that become one channel at once, so memory follows the samples that a file really
+holds, never what its header claims. Whatever goes wrong with it is an error of that recording.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ _NO_LENGTH = 2**62
 """Samples from which on libsndfile means that a header does not tell."""
 
 
-class _Sequential(soundfile.SoundFile):
+class _Sequential(soundfile.SoundFile):  # type: ignore[misc]
     """A file that is read on and on; soundfile would seek after every block, which a file of no known length fails."""
 
     def seekable(self) -> bool:

@@ -6,7 +6,7 @@ import io
 import os
 import stat
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, BinaryIO, cast
 
@@ -14,13 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acanet.audio.window import Window
-from acanet.errors import AcanetError, BadAudio
+from acanet.errors import AcanetError, BadArgument, BadAudio
 
 Source = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | NDArray[Any]
 """A path, also of a pipe; the bytes of a whole file; a file that is open for bytes; or an array of samples.
 
-Files are wav, flac, ogg, opus, mp3, NIST and whatever else libsndfile reads; with the extra `media` also m4a, mp4, mov,
-3gp, aac, webm, mkv, wma, amr: their first audio stream. NIST files compressed with shorten (.wv1) go through `sph2pipe`.
+Files are wav, flac, ogg, opus, mp3, NIST and others that libsndfile reads; with the extra `media` also m4a, mp4, mov,
+3gp, aac, webm, mkv, wma, amr: their first audio stream. NIST files compressed with shorten (.wv1) need `sph2pipe`.
 An open file that can seek is heard from its beginning, whatever was read of it, and is left where it was; of another,
 what is still to come. Several threads do not share one, unless it is a BytesIO."""
 
@@ -66,6 +66,17 @@ def check_source(source: object, name: str) -> None:
     raise BadAudio(name, f"{_TAKEN}, not {type(source).__name__}")
 
 
+def check_many(sources: object) -> None:
+    """Refuse one recording where many are expected.
+
+    Raises:
+        BadArgument: saying what is expected.
+    """
+    one = isinstance(sources, str | bytes | bytearray | memoryview | os.PathLike) or _is_file(sources)
+    if one or (isinstance(sources, np.ndarray) and sources.ndim < 2) or not isinstance(sources, Iterable):
+        raise BadArgument("sources", f"{describe(sources)} is no list of recordings; `embed` takes one")
+
+
 @contextmanager
 def opened(source: Source, name: str) -> Iterator[Window]:
     """The bytes of a file, wherever they come from.
@@ -101,24 +112,23 @@ def told(name: str, window: Window | None = None) -> Iterator[None]:
     Raises:
         BadAudio: in place of any other exception but errors of acanet, and warnings that are to be raised.
     """
+    failed: Exception | None = None
     try:
         yield
-        failed, reason = None, ""
     except Warning:
         raise
-    except AcanetError as error:
-        if window is None or window.failure is None:
-            raise
-        failed, reason = error, ""
-    except OSError as error:
-        failed, reason = error, f"cannot be read: {error}"
     except Exception as error:
-        kind = type(error).__name__
-        failed, reason = error, f"not a recording that can be read, or a broken one ({kind}: {error})"
-    if window is not None and window.failure is not None:
-        failed, reason = window.failure, f"cannot be read: {window.failure}"
+        failed = error
+    unread = None if window is None else window.failure
+    if isinstance(failed, OSError):
+        unread = unread or failed
+    if unread is not None:
+        raise BadAudio(name, f"cannot be read: {unread}") from unread
+    if isinstance(failed, AcanetError):
+        raise failed
     if failed is not None:
-        raise BadAudio(name, reason) from failed
+        kind = type(failed).__name__
+        raise BadAudio(name, f"not a recording that can be read, or a broken one ({kind}: {failed})") from failed
 
 
 def _is_file(source: object) -> bool:

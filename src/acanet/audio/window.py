@@ -49,9 +49,7 @@ class Window:
         """What first kept the file from being read, here or in a part; None: nothing."""
         return self._failures[0] if self._failures else None
 
-    def part(
-        self, begin: int, end: int | None = None, *, before: bytes = b"", patches: Sequence[Patch] = ()
-    ) -> Window:
+    def part(self, begin: int, end: int | None = None, *, before: bytes = b"", patches: Sequence[Patch] = ()) -> Window:
         """The bytes from `begin` to `end`, without what this window changes; arguments as for the whole."""
         last = self._end if end is None else min(self._end, self._begin + end)
         found = Window(self._stream, self._begin + begin, last, before=before, patches=patches)
