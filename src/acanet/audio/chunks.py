@@ -22,7 +22,7 @@ _UNKNOWN, _UNKNOWN_WIDE = 1_900_000_000, 2**40
 """Sizes from which on they say that the size is not known, in 32 bits (2,000,000,000, 0x7FFFF000, 0xFFFFFFFF and their
 neighbours) and in 64."""
 _NEAR_THE_TOP = 2**16
-"""Bytes below 2 and 4 GiB at which a size of 64 bits is one of 32 that is not known."""
+"""Bytes around 2 and 4 GiB at which a size of 64 bits is one of 32 that is not known."""
 _TAGS = (b"ID3", b"TAG", b"APETAGEX")
 _NAME = re.compile(rb"[ -~]{4}")
 _MOST_CHUNKS = 10_000
@@ -151,8 +151,10 @@ def _chunks(window: Window, layout: _Layout, at: int) -> Iterator[_Chunk]:
 def _check_whole(samples: _Chunk, size: int, name: str) -> None:
     """Refuse a file that was cut off."""
     claimed, held = samples.end - samples.begin, max(0, size - samples.begin)
-    wide = samples.width > 4
-    known = claimed < (_UNKNOWN_WIDE if wide else _UNKNOWN) and not (wide and -claimed % 2**31 < _NEAR_THE_TOP)
+    if samples.width == 4:
+        known = claimed < _UNKNOWN
+    else:
+        known = claimed < _UNKNOWN_WIDE and all(abs(claimed - top) > _NEAR_THE_TOP for top in (2**31, 2**32))
     if known and claimed - held > max(_SLACK, _MISSING * claimed):
         raise BadAudio(name, f"cut off: the header promises {claimed} bytes of samples, the file has {held}")
 

@@ -72,7 +72,8 @@ def _links(window: Window, name: str) -> Callable[[], Iterable[Window]]:
         case b"OggS":
             return _ogg(window, name)
         case b"fLaC":
-            return lambda: flac_links(window)
+            found = flac_links(window)
+            return lambda: found
         case b"NIST":
             check_samples(window, name)
             return lambda: [window]

@@ -46,39 +46,32 @@ def ogg_links(window: Window) -> tuple[list[Window], bool]:
     return [window.part(begin, end) for begin, end in zip(begins, ends, strict=True)], whole and not going
 
 
-def flac_links(window: Window) -> Iterator[Window]:
-    """The links of a flac file, looked for as they are asked for; the first begins with the file."""
-    begin: int | None = 0
-    while begin is not None:
-        if _counts_samples(window.peek(begin, 26)):  # where its decoder stops
-            yield window.part(begin)
-            begin = _find(window, _FLAC, begin + 1)
-        else:
-            end = _find(window, _FLAC, begin + 1)
-            yield window.part(begin, end)
-            begin = end
-
-
-def _counts_samples(head: bytes) -> bool:
-    """Whether a flac file says how many samples it has."""
-    return any(head[22:26]) or bool(head[21:22] and head[21] & 0x0F)
+def flac_links(window: Window) -> list[Window]:
+    """The links of a flac file, the first of which begins with it."""
+    begins = [0]
+    while (begin := _find(window, _FLAC, begins[-1] + 1)) is not None:
+        begins.append(begin)
+    return [window.part(begin, end) for begin, end in zip(begins, [*begins[1:], None], strict=True)]
 
 
 def _pages(window: Window) -> Iterator[_Page]:
     """The pages of an Ogg file, in order; what lies between them is passed over."""
-    at, start, held = 0, 0, b""
+    at, start, held, passed = 0, 0, b"", 0
     while at + _HEADER <= window.size:
         if at + _HEADER + 255 > start + len(held):
             start, held = at, window.peek(at, _READ)
         here = at - start
         if held[here : here + 4] != b"OggS":
+            if passed:  # the page before is not whole, and its end in what it claims
+                at, passed = passed, 0
+                continue
             found = held.find(b"OggS", here)
             at = start + (found if found >= 0 else max(here + 1, len(held) - 3))
             continue
         sizes = held[here + _HEADER : here + _HEADER + held[here + 26]]
         end = at + _HEADER + len(sizes) + sum(sizes)
         yield _Page(at, end, held[here + 5], held[here + 14 : here + 18])
-        at = end
+        at, passed = end, at + _HEADER
 
 
 def _find(window: Window, pattern: re.Pattern[bytes], at: int) -> int | None:

@@ -120,7 +120,13 @@ def read_audio(
 
 
 def load(
-    source: Source, rate: int, *, source_rate: int | None = None, start: float = 0.0, duration: float | None = None
+    source: Source,
+    rate: int,
+    *,
+    source_rate: int | None = None,
+    channel: int | None = None,
+    start: float = 0.0,
+    duration: float | None = None,
 ) -> Waveform:
     """A recording as a mono waveform at the rate that a model wants.
 
@@ -128,6 +134,7 @@ def load(
         source: as in `read_audio`.
         rate: samples a second to give.
         source_rate: samples a second of an array.
+        channel: as in `read_audio`.
         start: where to begin, in seconds.
         duration: seconds to read; None: to the end.
 
@@ -141,7 +148,7 @@ def load(
         AudioWarning: of telephone bandwidth and of clipping.
     """
     name = describe(source)
-    with open_recording(source, source_rate, start=start, duration=duration) as recording:
+    with open_recording(source, source_rate, channel=channel, start=start, duration=duration) as recording:
         check_holdable(recording.claimed or 0, recording.rate, name)
         intake = Intake(recording.rate, rate, name)
         parts = [intake.feed(block) for block in recording.blocks]
