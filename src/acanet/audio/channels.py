@@ -22,6 +22,8 @@ _CANCELLED = 0.5
 """The energy of the mean in shares of what it is where channels have nothing in common."""
 _LEAST, _LOOKED_AT = 0.1, 600.0
 """Seconds that tell whether channels cancel: what is shorter may by chance."""
+_ROUNDING = 1e-6
+"""Share of their energy in which equal channels may differ; the first of them is taken."""
 
 
 def check_channel(channel: int | None, name: str) -> None:
@@ -89,7 +91,8 @@ class _Levels:
         energies: NDArray[np.float64] = self._squares - np.square(self._sums) / max(1, self._samples)
         *channels, mean = energies
         apart = sum(channels) / len(channels) ** 2
-        return int(np.argmax(channels)) if mean < _CANCELLED * apart else None
+        equal = np.asarray(channels) > (1 - _ROUNDING) * max(channels)
+        return int(np.argmax(equal)) if mean < _CANCELLED * apart else None
 
 
 def _mean(block: Frames) -> Waveform:
