@@ -47,7 +47,6 @@ def open_file(window: Window, span: Span, name: str) -> AbstractContextManager[T
         )
     if is_shortened(file):
         file = expand(file, name)
-        size = file.size
     return open_tracks(_links(file, name), lambda link: open_sound(link, name), span, size, name)
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import math
 import shutil
 import subprocess
 import tempfile
+from typing import BinaryIO, cast
 
 from acanet.audio.window import Window
 from acanet.errors import BadAudio
@@ -44,7 +44,7 @@ def is_shortened(window: Window) -> bool:
 
 
 def expand(window: Window, name: str) -> Window:
-    """A NIST file that is compressed with shorten, as a wav file: what `sph2pipe -f wav` makes of it.
+    """A NIST file that is compressed with shorten, as a temporary wav file: what `sph2pipe -f wav` makes of it.
 
     Args:
         window: the file.
@@ -60,15 +60,14 @@ def expand(window: Window, name: str) -> Window:
             "compressed with shorten, as on the discs of the LDC, which needs sph2pipe: put it on the PATH, "
             "or convert the files (sph2pipe -f wav in.wv1 out.wav)",
         )
+    expanded = tempfile.TemporaryFile()  # noqa: SIM115 (lives as long as the window)
     with tempfile.NamedTemporaryFile(suffix=".sph") as file:
         file.write(window.peek(0, window.size))
         file.flush()
-        done = _run([program, "-f", "wav", file.name])
-    if done.returncode or not done.stdout:
+        command = [program, "-f", "wav", file.name]
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=expanded, stderr=subprocess.PIPE, check=False)
+    found = Window(cast(BinaryIO, expanded))
+    if done.returncode or not found.size:
         said = done.stderr.decode(errors="replace").strip() or "nothing"
         raise BadAudio(name, f"sph2pipe cannot expand it (exit {done.returncode}); it says: {said}")
-    return Window(io.BytesIO(done.stdout))
-
-
-def _run(command: list[str]) -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run(command, capture_output=True, check=False, stdin=subprocess.DEVNULL)
+    return found
