@@ -89,6 +89,17 @@ def test_an_ogg_whose_second_link_is_broken_is_no_recording() -> None:
     assert refusal(bytes(one + two))
 
 
+def test_flac_in_ogg_is_read_with_all_its_links() -> None:
+    pytest.importorskip("av")
+    from support.mutants import media
+
+    one, two = (media(sound, 16000, "flac", "ogg", "s16", {}) for sound in (ONE, TWO))
+    want = np.concatenate([np.rint(sound * 32767) / 32768 for sound in (ONE, TWO)])
+    np.testing.assert_allclose(read_audio(one + two)[0], want, atol=1e-6)
+    with pytest.warns(AudioWarning, match="cut off"):
+        assert 10_000 < len(read_audio(one[: len(one) // 2])[0]) < 40_000
+
+
 # Ogg without an end
 
 

@@ -36,8 +36,8 @@ MEDIA = (
     ("libopencore_amrnb", "amr", "s16", {}), ("flac", "ogg", "s16", {}),
 )  # fmt: skip
 """What FFmpeg writes: codec, container, type of samples, options."""
-SECONDS = 10.0
-"""Nothing takes so long; what does, hangs."""
+SECONDS, PATIENCE = 10.0, 120.0
+"""Nothing takes a processor so long, and what is not back after so long by the clock, hangs."""
 MEGABYTES = 400
 """Memory that no mutant takes beyond what a good recording does."""
 NUMBERS = (0, 1, 2, 7, 0x7F, 0x80, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFE, 0xFFFFFFFF, 2**31 - 36)
@@ -50,7 +50,7 @@ class Tally:
     Attributes:
         outcomes: how many were read, and how many refused, for each format.
         wrong: what must not be: exceptions, hangs, crashes, memory; with the number of the mutant.
-        slowest: seconds of the slowest, and its number.
+        slowest: seconds of a processor that the slowest took, and its number.
         megabytes: that the process took beyond what a good recording does.
     """
 
@@ -79,10 +79,11 @@ def recordings(speech: np.ndarray, rate: int) -> dict[str, bytes]:
         for name, samples in (("", speech), (" stereo", np.stack([speech, -0.5 * speech], axis=1))):
             made |= _attempt(f"{format} {subtype}{name}", lambda: encode(samples, rate, format, subtype))  # noqa: B023
     for kind in MEDIA:
-        made |= _attempt(f"{kind[1]} {kind[0]}", lambda: _media(speech, rate, *kind))  # noqa: B023
+        made |= _attempt(f"{kind[1]} {kind[0]}", lambda: media(speech, rate, *kind))  # noqa: B023
     for name in (
         "OGG VORBIS",
         "OGG OPUS",
+        "ogg flac",
         "FLAC PCM_16",
         "MP3 MPEG_LAYER_III",
         "WAV PCM_16",
@@ -134,15 +135,15 @@ def _follow(worker: Connection, waiting: list[int], tally: Tally) -> list[int]:
     """Note what a process tells of each mutant, up to one that it does not come back from; those that are left."""
     for place, number in enumerate(waiting):
         try:
-            if not worker.poll(SECONDS):
-                tally.wrong.append(f"mutant {number}: no answer in {SECONDS:g} s")
+            if not worker.poll(PATIENCE):
+                tally.wrong.append(f"mutant {number}: no answer in {PATIENCE:g} s")
                 return waiting[place + 1 :]
             name, outcome, seconds, megabytes = worker.recv()
         except EOFError:
             tally.wrong.append(f"mutant {number}: the process died")
             return waiting[place + 1 :]
-        if outcome.startswith("wrong"):
-            tally.wrong.append(f"mutant {number} ({name}): {outcome}")
+        if outcome.startswith("wrong") or seconds > SECONDS:
+            tally.wrong.append(f"mutant {number} ({name}): {outcome}, {seconds:.1f} s")
         tally.outcomes[name, outcome.partition(":")[0]] += 1
         tally.slowest = max(tally.slowest, (seconds, number))
         if megabytes > max(MEGABYTES, tally.megabytes):
@@ -163,9 +164,9 @@ def _work(parent: Connection, seeds: dict[str, bytes], bundle: Path, numbers: li
     parent.send("ready")
     for number in numbers:
         name, data = mutant(seeds, number)
-        begin = time.perf_counter()
+        begin = time.process_time()
         outcome = _outcome(encoder, data)
-        parent.send((name, outcome, time.perf_counter() - begin, _megabytes() - before))
+        parent.send((name, outcome, time.process_time() - begin, _megabytes() - before))
 
 
 def _outcome(encoder: Any, data: bytes) -> str:
@@ -268,7 +269,8 @@ def _attempt(name: str, make: Callable[[], bytes]) -> dict[str, bytes]:
         return {}
 
 
-def _media(speech: np.ndarray, rate: int, codec: str, container: str, samples: str, options: dict[str, str]) -> bytes:
+def media(speech: np.ndarray, rate: int, codec: str, container: str, samples: str, options: dict[str, str]) -> bytes:
+    """A voice, (samples,), as FFmpeg writes it."""
     import av
 
     rate, speech = (8000, speech[::2]) if container == "amr" else (rate, speech)

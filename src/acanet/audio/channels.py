@@ -19,7 +19,7 @@ from acanet.audio.blocks import Frames, Tracks, Waveform
 from acanet.errors import BadAudio
 
 _CANCELLED = 0.5
-"""The energy of the mean in shares of what it is where channels have nothing in common."""
+"""The energy of the sum of all channels, in shares of what it is where they have nothing in common."""
 _LEAST, _LOOKED_AT = 0.1, 600.0
 """Seconds that tell whether channels cancel: what is shorter may by chance."""
 _ROUNDING = 1e-6
@@ -68,31 +68,30 @@ def one_channel(tracks: Tracks, channel: int | None, name: str) -> Iterator[Wave
 
 
 class _Levels:
-    """The energies of channels and of their mean."""
+    """How much energy channels have, each and together."""
 
     def __init__(self, channels: int) -> None:
-        self._samples = 0
-        self._sums = np.zeros(channels + 1)
-        self._squares = np.zeros(channels + 1)
+        self._samples, self._sums, self._products = 0, np.zeros(channels), np.zeros((channels, channels))
 
     def count(self, block: Frames) -> None:
         """Add a block, unless the number of channels has changed."""
-        if block.shape[1] != len(self._sums) - 1:
+        if block.shape[1] != len(self._sums):
             return
+        samples = block.T.astype(np.float64, order="C")
         self._samples += len(block)
-        with np.errstate(over="ignore", invalid="ignore"):  # samples that no microphone gives are refused later
-            for place, samples in enumerate([*block.T, _mean(block)]):
-                self._sums[place] += samples.sum(dtype=np.float64)
-                self._squares[place] += np.square(samples, dtype=np.float64).sum()
+        with np.errstate(all="ignore"):  # samples that no microphone gives are refused later
+            self._sums += samples.sum(axis=1)
+            self._products += samples @ samples.T
 
     @property
     def strongest_of_cancelled(self) -> int | None:
         """The channel with the most energy, where their mean has lost it; None: it has not."""
-        energies: NDArray[np.float64] = self._squares - np.square(self._sums) / max(1, self._samples)
-        *channels, mean = energies
-        apart = sum(channels) / len(channels) ** 2
-        equal = np.asarray(channels) > (1 - _ROUNDING) * max(channels)
-        return int(np.argmax(equal)) if mean < _CANCELLED * apart else None
+        with np.errstate(all="ignore"):
+            products = self._products - np.outer(self._sums, self._sums) / max(1, self._samples)
+            energies: NDArray[np.float64] = products.diagonal()
+            if not products.sum() < _CANCELLED * energies.sum():
+                return None
+            return int(np.argmax(energies > (1 - _ROUNDING) * energies.max()))
 
 
 def _mean(block: Frames) -> Waveform:

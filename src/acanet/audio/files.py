@@ -20,6 +20,8 @@ from acanet.audio.sphere import check_samples, expand, is_shortened, sphere_head
 from acanet.audio.window import Window
 from acanet.errors import MissingExtra
 
+_OGG_FLAC = re.compile(rb"OggS.{22}\x01.\x7fFLAC", re.DOTALL)
+"""libsndfile as it comes with soundfile does not read it."""
 _SOUND = re.compile(rb"OggS|fLaC|RIFF|RIFX|RF64|BW64|FORM|caff|riff|\.snd|NIST_1A")
 
 
@@ -39,12 +41,11 @@ def open_file(window: Window, span: Span, name: str) -> AbstractContextManager[T
         AudioWarning: when blocks are read, of an Ogg file whose end is missing.
     """
     size, file = window.size, _behind_tags(window)
-    demuxer = demuxer_for(file.peek(0, 12))
+    demuxer = "ogg" if _OGG_FLAC.match(file.peek(0, 300)) else demuxer_for(file.peek(0, 12))
     if demuxer is not None:
         media = _media(name)
-        return open_tracks(
-            lambda: joined(file, demuxer), lambda link: media.open_media(link, demuxer, name), span, size, name
-        )
+        links = _ogg(file, name) if demuxer == "ogg" else lambda: joined(file, demuxer)
+        return open_tracks(links, lambda link: media.open_media(link, demuxer, name), span, size, name)
     if is_shortened(file):
         file = expand(file, name)
     return open_tracks(_links(file, name), lambda link: open_sound(link, name), span, size, name)
@@ -80,7 +81,7 @@ def _links(window: Window, name: str) -> Callable[[], Iterable[Window]]:
     return (lambda: [file]) if file is not window else lambda: _chunked(window, name)
 
 
-def _ogg(window: Window, name: str) -> Callable[[], Iterator[Window]]:
+def _ogg(window: Window, name: str) -> Callable[[], Iterable[Window]]:
     links, ends = ogg_links(window)
     untold = [] if ends else [f"{name}: cut off: its last page does not end the stream; what there is of it is heard"]
 
