@@ -11,7 +11,7 @@ BIN := $(VENV)/bin
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test slow check results
+.PHONY: help demo test slow soak check results
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile
@@ -21,11 +21,15 @@ demo: $(VENV)/.installed ## synthetic voices: prepare, train, evaluate and verif
 
 test: $(VENV)/.installed ## the tests, without the slow ones
 	@echo "tests: all but the slow ones"
-	@$(PYTEST) -m "not slow"
+	@$(PYTEST) -m "not slow and not soak"
 
 slow: $(VENV)/.installed ## the tests that take minutes
 	@echo "tests: the slow ones"
 	@$(PYTEST) -m slow
+
+soak: $(VENV)/.installed ## damaged recordings by the thousand, and kills at random moments; prints its figures
+	@echo "tests: those that soak"
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m soak tests/soak
 
 check: $(VENV)/.installed ## lint, format, types and import rules
 	@echo "check: lint"

@@ -7,26 +7,26 @@ wrote.
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
-from functools import cached_property
+from contextlib import AbstractContextManager
+from functools import cached_property, partial
 from numbers import Integral
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from acanet.audio.blocks import Waveform, checked_rate
 from acanet.audio.intake import Intake
-from acanet.audio.recording import Source, describe, open_recording
-from acanet.errors import AcanetError, BadAudio, TooLong
+from acanet.audio.sources import Source, check_many
+from acanet.errors import AcanetError, BadArgument
 from acanet.runtime.ahead import ahead, in_groups
 from acanet.runtime.bundle import Bundle
 from acanet.runtime.load import load_network
 from acanet.runtime.network import Hearing, Network
 from acanet.runtime.pieces import WHOLE_SECONDS
+from acanet.runtime.recorded import Limit, embed_trimmed, recorded
 from acanet.runtime.spill import MEMORY
 from acanet.runtime.stream import NAME, RecordedStream, Stream
 from acanet.runtime.windows import Progress, Windows, check_windows, embed_windows
@@ -57,12 +57,20 @@ _Outcome = _Waiting | NDArray[np.float32] | AcanetError
 class Encoder:
     """A model that is ready to embed; make one with `Encoder.load`. Threads may share it."""
 
-    def __init__(self, bundle: Bundle, network: Network, *, trim: bool = False) -> None:
-        self.bundle, self.network, self.trims = bundle, network, trim
+    def __init__(
+        self, bundle: Bundle, network: Network, *, trim: bool = False, max_seconds: float | None = None
+    ) -> None:
+        self.bundle, self.network, self.trims, self.max_seconds = bundle, network, trim, max_seconds
 
     @classmethod
     def load(
-        cls, model: str | Path = "default", *, threads: int | None = None, device: str = "cpu", trim: bool = False
+        cls,
+        model: str | Path = "default",
+        *,
+        threads: int | None = None,
+        device: str = "cpu",
+        trim: bool = False,
+        max_seconds: float | None = None,
     ) -> Self:
         """Load a model.
 
@@ -77,13 +85,19 @@ class Encoder:
             device: `cpu` or `cuda`.
             trim: embed speech only, without the pauses (`embed`, `embed_many` and `verify`). Such embeddings have a
                 fingerprint of their own.
+            max_seconds: refuse longer recordings, whether they claim to be or are found to be while they are decoded;
+                None: any length. Speech as it comes (`stream`) has no such limit.
 
         Raises:
+            BadArgument: for a limit that is not above 0.
             AcanetError: when there is no model there, it is not the one that was exported, or there is no such device.
             MissingExtra: when what runs it is not installed.
         """
+        if max_seconds is not None and not max_seconds > 0:
+            raise BadArgument("max_seconds", f"max_seconds is {max_seconds}; seconds above 0 are expected, or None")
         bundle = Bundle.load(model)
-        return cls(bundle, load_network(bundle, threads=threads, device=device), trim=trim)
+        network = load_network(bundle, threads=threads, device=device)
+        return cls(bundle, network, trim=trim, max_seconds=max_seconds)
 
     @property
     def name(self) -> str:
@@ -136,31 +150,39 @@ class Encoder:
         """`acanet.audio.recording.content_hash` of what the model heard in training."""
         return self.bundle.provenance.audio
 
-    def embed(self, source: Source, *, rate: int | None = None) -> NDArray[np.float32]:
+    def embed(self, source: Source, *, rate: int | None = None, channel: int | None = None) -> NDArray[np.float32]:
         """The embedding of one recording.
 
         It may have any length. More than a minute is embedded in pieces: hours take as much memory as minutes, and a
         temporary file. A model that cannot be run in pieces (global in time before pooling, or not exported) embeds up
-        to ten minutes. To cut out pauses, a recording is held as a whole, up to 4.6 hours at 16 kHz.
+        to ten minutes.
 
         Args:
-            source: a path, the bytes of a file, or an array of samples; any rate, any number of channels.
+            source: a path, the bytes of a file, an open file, or an array of samples; any rate, any number of channels.
             rate: samples a second of an array (files know their own); None: the model's own rate.
+            channel: the one to hear, 0 is the first (left); None: the mean of all, or the strongest where they cancel
+                out, as channels of opposite polarity do.
 
         Returns:
             (dim,) float32, of unit length.
 
         Raises:
-            BadAudio: when it cannot be read.
+            BadAudio: when it cannot be read, or has no such channel.
             NoSpeech: when nobody talks in it.
             TooShort: when there is less speech than the model needs.
-            TooLong: when the model cannot be run in pieces, and it is longer than ten minutes.
+            TooLong: when it is longer than `max_seconds`, or than ten minutes and the model cannot be run in pieces.
         """
-        with self._recording(source, rate, self._most_seconds) as recording:
+        with self._recording(source, whole=True, rate=rate, channel=channel) as recording:
             return self._embedding(recording)
 
     def recording(
-        self, source: Source, *, rate: int | None = None, start: float = 0.0, duration: float | None = None
+        self,
+        source: Source,
+        *,
+        rate: int | None = None,
+        channel: int | None = None,
+        start: float = 0.0,
+        duration: float | None = None,
     ) -> AbstractContextManager[RecordedStream]:
         """A recording as a stream that was fed to its end: its speech, its samples, its embedding.
 
@@ -168,56 +190,27 @@ class Encoder:
         ...     print(recording.seconds, recording.speech().segments)
 
         Args:
-            source: as in `embed`.
-            rate: samples a second of an array; None: the model's own rate.
+            source, rate, channel: as in `embed`.
             start: where to begin, in seconds.
             duration: seconds to read; None: to the end.
 
         Raises:
-            BadAudio, MissingExtra: as `embed`.
+            BadAudio, MissingExtra, TooLong: as `embed`.
         """
-        return self._recording(source, rate, math.inf, start, duration)
+        return self._recording(source, rate=rate, channel=channel, start=start, duration=duration)
 
-    @contextmanager
     def _recording(
-        self, source: Source, rate: int | None, most: float, start: float = 0.0, duration: float | None = None
-    ) -> Iterator[RecordedStream]:
-        """A recording as `recording` gives it, when it lasts at most so many seconds."""
-        if isinstance(source, np.ndarray) and rate is None:
-            rate = self.rate
-        name = describe(source)
-        with (
-            open_recording(source, rate, start=start, duration=duration) as opened,
-            RecordedStream(Intake(opened.rate, self.rate, name), self.network, self.needed_seconds) as stream,
-        ):
-            self._check_length(opened.claimed_seconds or 0.0, most, name)
-            for block in opened.blocks:
-                stream.feed(block)
-                self._check_length(stream.seconds, most, name)
-            if not stream.seconds:
-                raise BadAudio(name, "there are no samples")
-            stream.end()
-            yield stream
+        self, source: Source, *, whole: bool = False, **options: Any
+    ) -> AbstractContextManager[RecordedStream]:
+        """A recording as `recording` gives it, which also takes the options; whether the model embeds all of it."""
+        limits = [] if self.max_seconds is None else [Limit(self.max_seconds, f"max_seconds is {self.max_seconds:g}")]
+        if whole and self.network.only_whole is not None:
+            limits.append(Limit(MOST_SECONDS, self.network.only_whole))
+        return recorded(source, self.network, self.needed_seconds, limits=limits, **options)
 
     def _embedding(self, recording: RecordedStream) -> NDArray[np.float32]:
         """The embedding of a recording, or of the speech in it."""
-        if self.trims:
-            embedding: NDArray[np.float32] = self.embed_waveforms([self._trimmed(recording)])[0]
-            return embedding
-        return recording.embedding()
-
-    def _trimmed(self, recording: RecordedStream) -> Waveform:
-        """The speech in a recording, (samples,), at the model's rate."""
-        return recording.require_speech().trim(recording.waveform, self.rate)
-
-    @property
-    def _most_seconds(self) -> float:
-        """How long a recording may be that the model embeds."""
-        return math.inf if self.network.only_whole is None else MOST_SECONDS
-
-    def _check_length(self, seconds: float, most: float, name: str) -> None:
-        if seconds > most:
-            raise TooLong(name, seconds, most, self.network.only_whole or "")
+        return embed_trimmed(recording, self.network) if self.trims else recording.embedding()
 
     def stream(self, *, rate: int | None = None, memory: int = MEMORY, name: str = NAME) -> Stream:
         """Speech as it comes: feed it samples, ask for the embedding at any time.
@@ -248,7 +241,9 @@ class Encoder:
             raise AcanetError(f"{self.name} cannot embed speech as it comes: {self.network.only_whole}")
         return Stream(Intake(rate, self.rate, name), pieces, self.needed_seconds)
 
-    def embed_many(self, sources: Iterable[Source], *, workers: int = 2) -> Iterator[NDArray[np.float32] | AcanetError]:
+    def embed_many(
+        self, sources: Iterable[Source], *, workers: int = 2, channel: int | None = None
+    ) -> Iterator[NDArray[np.float32] | AcanetError]:
         """Embeddings of any number of recordings, while the next ones are being decoded.
 
         Memory is bounded: some files ahead, and the waveforms of two minutes, which are embedded in batches of similar
@@ -256,14 +251,19 @@ class Encoder:
 
         Args:
             sources: as in `embed`; arrays are at the model's rate.
-            workers: threads that decode and look for speech.
+            workers: threads that decode and look for speech, 1 or more.
+            channel: as in `embed`, of each.
 
         Yields:
             For each source, in the order given, its embedding as `embed` gives it, or the error that `embed` raises.
+
+        Raises:
+            AcanetError: for one recording in place of many, or no workers.
         """
-        if isinstance(sources, str | bytes):
-            raise AcanetError("embed_many takes a list of recordings; `embed` takes one")
-        prepared = ahead(self._prepared, sources, workers=workers, most=4 * workers)
+        check_many(sources)
+        if not isinstance(workers, Integral) or workers < 1:
+            raise BadArgument("workers", f"workers is {workers!r}; a number of threads, 1 or more, is expected")
+        prepared = ahead(partial(self._prepared, channel=channel), sources, workers=workers, most=4 * workers)
         for group in in_groups(prepared, self._size, most_size=_GROUP_SECONDS, most_items=_GROUP_FILES):
             heard = iter(self.network.hear([item.waveform for item in group if isinstance(item, _Waiting)]))
             for item in group:
@@ -276,6 +276,7 @@ class Encoder:
         hop: float = 1.5,
         *,
         rate: int | None = None,
+        channel: int | None = None,
         progress: Progress | None = None,
     ) -> Windows:
         """Embeddings over time: of windows of one recording, of any length.
@@ -290,7 +291,7 @@ class Encoder:
             source: as in `embed`.
             window: seconds; at least `needed_seconds`.
             hop: seconds from one window to the next; at most `window`.
-            rate: samples a second of an array.
+            rate, channel: as in `embed`.
             progress: called now and then with the share that is done, from 0 to 1.
 
         Raises:
@@ -301,7 +302,7 @@ class Encoder:
             raise AcanetError("windows are of a recording as it is, with its pauses; load the model without trim")
         check_windows(window, hop, self.needed_seconds)
         tell = progress or (lambda share: None)
-        with self.recording(source, rate=rate) as recording:
+        with self.recording(source, rate=rate, channel=channel) as recording:
             return embed_windows(recording, self.network, window, hop, self.needed_seconds, tell)
 
     def _size(self, item: _Outcome) -> float:
@@ -316,9 +317,9 @@ class Encoder:
             return error
         return heard.embedding
 
-    def _prepared(self, source: Source) -> _Outcome:
+    def _prepared(self, source: Source, channel: int | None) -> _Outcome:
         try:
-            with self._recording(source, None, self._most_seconds) as recording:
+            with self._recording(source, whole=True, channel=channel) as recording:
                 if self.trims or recording.seconds > WHOLE_SECONDS:
                     return self._embedding(recording)
                 recording.require_length()
@@ -326,9 +327,9 @@ class Encoder:
         except AcanetError as error:
             return error
 
-    def hear(self, source: Source, *, rate: int | None = None) -> Heard:
+    def hear(self, source: Source, *, rate: int | None = None, channel: int | None = None) -> Heard:
         """The embedding of a recording and its speech, which `compare` needs; arguments and errors as in `embed`."""
-        with self._recording(source, rate, self._most_seconds) as recording:
+        with self._recording(source, whole=True, rate=rate, channel=channel) as recording:
             return Heard(self._embedding(recording), recording.speech().seconds)
 
     def embed_waveforms(self, waveforms: Sequence[Waveform]) -> NDArray[np.float32]:
@@ -350,6 +351,7 @@ class Encoder:
         threshold: float | None = None,
         prior: float | None = None,
         rate: int | None = None,
+        channel: int | tuple[int | None, int | None] | None = None,
     ) -> Verification:
         """Compare two recordings; arguments and errors as in `embed`.
 
@@ -362,12 +364,14 @@ class Encoder:
             threshold: cosine from which on they count as the same, whatever the calibration says.
             prior: how often it is one voice, from 0 to 1, where both errors cost the same: decides by Bayes' rule.
             rate: samples a second of arrays.
+            channel: as in `embed`, of both; a pair: of the enrolment and of the test.
 
         Raises:
             AcanetError: for a threshold or prior out of range, or both.
         """
         check_decision(threshold, prior)
-        sides = self.hear(enrolment, rate=rate), self.hear(test, rate=rate)
+        first, second = channel if isinstance(channel, tuple) else (channel, channel)
+        sides = self.hear(enrolment, rate=rate, channel=first), self.hear(test, rate=rate, channel=second)
         return self.compare(*sides, threshold=threshold, prior=prior)
 
     def compare(

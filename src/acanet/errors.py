@@ -13,7 +13,7 @@ Each error knows the exit code that the command line answers with:
       ModelMismatch          2   two things made by different models
       ExportMismatch         2   an exported model that does not give the embeddings of the original
       SeenInTraining         2   evaluation data that the model was trained on
-      TooLong                2   a recording longer than the model embeds at once, and it cannot in pieces
+      TooLong                2   a recording longer than the model embeds at once, or than max_seconds
       MissingExtra           2   an optional dependency that is not installed
       NoSpeech               3   a recording without speech
       TooShort               3   a recording with too little speech
@@ -95,13 +95,17 @@ class TooShort(AcanetError):
 
 
 class TooLong(AcanetError):
-    """A recording (seconds) longer than what a model embeds that cannot be run in pieces (limit, seconds)."""
+    """A recording (seconds) beyond a limit (seconds): of a model that cannot be run in pieces, or of `max_seconds`."""
 
     def __init__(self, source: str, seconds: float, limit: float, reason: str) -> None:
-        super().__init__(
-            f"{source}: {seconds / 60:.1f} minutes of audio, at most {limit / 60:g} minutes can be embedded: {reason}"
-        )
+        has, most = _length(seconds, limit, ".1f"), _length(limit, limit, "g")
+        super().__init__(f"{source}: {has} of audio, at most {most} can be embedded: {reason}")
         self.source, self.seconds, self.limit, self.reason = source, seconds, limit, reason
+
+
+def _length(seconds: float, limit: float, form: str) -> str:
+    """A length in minutes, or where the limit is less than one, in seconds."""
+    return f"{seconds:{form}} s" if limit < 60 else f"{seconds / 60:{form}} minutes"
 
 
 class _BadLine(AcanetError):

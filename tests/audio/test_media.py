@@ -294,12 +294,13 @@ def test_the_sound_of_a_film(container: str) -> None:
 
 
 def test_pictures_are_not_read() -> None:
+    from acanet.audio.ceiling import Ceiling
     from acanet.audio.media import MediaFile
 
     data = write(Kind("aac", "mov", "fltp", options={"movflags": "faststart"}), speech_like(32_000), VIDEO)
     stream = Counted(data)
     with MediaFile(stream, "mov", "film.mov") as file:
-        assert sum(map(len, file.blocks())) == 32_000
+        assert sum(map(len, file.blocks(0, None, Ceiling(len(data), "film.mov")))) == 32_000
     assert stream.count < 0.4 * len(data)
 
 
@@ -416,13 +417,12 @@ def test_an_mp4_header_that_claims_hours_is_not_believed() -> None:
     np.testing.assert_array_equal(read_audio(data)[0], as_float(quantised(sound, "s16p"))[0])
 
 
-@pytest.mark.parametrize(("hours", "reason"), [(6, "6.0 hours at 16000 Hz"), (2, "cut off: 16000 samples where")])
+@pytest.mark.parametrize(("hours", "reason"), [(6, "it claims 6.0 hours, in"), (0.1, "cut off: 16000 samples where")])
 def test_a_matroska_header_that_claims_hours(hours: float, reason: str) -> None:
     data = write(Kind("flac", "matroska", "s16"), speech_like(16_000))
     at = data.index(b"\x44\x89\x88") + 3
     long = data[:at] + struct.pack(">d", hours * 3_600_000) + data[at + 8 :]
     assert reason in refusal(long)
-    assert len(read_audio(long, duration=0.5)[0]) == 8000
 
 
 def bomb(data: bytes, packets: int) -> bytes:

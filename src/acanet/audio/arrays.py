@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from acanet.audio.blocks import BLOCK, Recording, Span, Waveform, check_channels, checked_rate
+from acanet.audio.blocks import BLOCK, Frames, Span, Tracks, check_channels, checked_rate
 from acanet.errors import BadAudio
 
 
-def read_array(array: NDArray[Any], rate: int | None, span: Span, name: str) -> Recording:
+def read_array(array: NDArray[Any], rate: int | None, span: Span, name: str) -> Tracks:
     """A recording that is in memory.
 
     Args:
@@ -27,14 +28,15 @@ def read_array(array: NDArray[Any], rate: int | None, span: Span, name: str) -> 
     if rate is None:
         raise BadAudio(name, "an array needs its rate in samples a second")
     rate = checked_rate(rate, name)
-    channels = _channels_first(array, name)
-    _check_integers(array, name)
+    channels = _channels_first(np.asarray(array), name)
+    _check_kind(channels, name)
     first, count = span.first(rate), span.count(channels.shape[1], rate, name)
-    blocks = (
-        _block(channels[:, start : min(start + BLOCK, first + count)], name)
-        for start in range(first, first + count, BLOCK)
-    )
-    return Recording(rate, count, blocks)
+
+    def frames() -> Generator[Frames]:
+        for start in range(first, first + count, BLOCK):
+            yield _block(channels[:, start : min(start + BLOCK, first + count)])
+
+    return Tracks(rate, count, len(channels), frames)
 
 
 def _channels_first(array: NDArray[Any], name: str) -> NDArray[Any]:
@@ -50,9 +52,11 @@ def _channels_first(array: NDArray[Any], name: str) -> NDArray[Any]:
     return channels
 
 
-def _check_integers(array: NDArray[Any], name: str) -> None:
-    """Refuse values of 16 bits in a larger type, which would be all but silent."""
-    if array.dtype.kind not in "iu" or array.dtype.itemsize <= 2:
+def _check_kind(array: NDArray[Any], name: str) -> None:
+    """Refuse what are no numbers, and values of 16 bits in a larger type, which would be all but silent."""
+    if array.dtype.kind not in "iuf":
+        raise BadAudio(name, f"samples are {array.dtype}, not integers or floating-point numbers")
+    if array.dtype.kind == "f" or array.dtype.itemsize <= 2:
         return
     half = 2 ** (8 * array.dtype.itemsize - 1)
     centre = half if array.dtype.kind == "u" else 0
@@ -65,15 +69,11 @@ def _check_integers(array: NDArray[Any], name: str) -> None:
         )
 
 
-def _block(channels: NDArray[Any], name: str) -> Waveform:
-    """Samples of any integer or floating type, (channels, samples), on the scale of [-1, 1], as mono."""
+def _block(channels: NDArray[Any]) -> Frames:
+    """Samples of any integer or floating type, (channels, samples), on the scale of [-1, 1], (samples, channels)."""
     if channels.dtype.kind == "f":
         with np.errstate(over="ignore"):
-            floats: Waveform = channels.astype(np.float32).mean(axis=0, dtype=np.float32)
-        return floats
-    if channels.dtype.kind not in "iu":
-        raise BadAudio(name, f"samples are {channels.dtype}, not integers or floating-point numbers")
+            return channels.T.astype(np.float32)
     half = 2.0 ** (8 * channels.dtype.itemsize - 1)
-    centred = channels.astype(np.float64) - (half if channels.dtype.kind == "u" else 0.0)
-    mono: Waveform = (centred / half).mean(axis=0, dtype=np.float32)
-    return mono
+    centred = channels.T.astype(np.float64) - (half if channels.dtype.kind == "u" else 0.0)
+    return (centred / half).astype(np.float32)

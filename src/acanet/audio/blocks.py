@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from numbers import Real
 
@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from acanet.errors import BadAudio
 
 Waveform = NDArray[np.float32]
+Frames = NDArray[np.float32]
+"""Samples of all channels, (samples, channels)."""
 
 LOWEST_RATE, HIGHEST_RATE = 4000, 384_000
 MOST_CHANNELS = 64
@@ -27,8 +29,9 @@ class Recording:
 
     Attributes:
         rate: samples a second.
-        claimed: samples that it has, if its header tells the truth; None: it does not say.
-        blocks: (samples,) each, float32, the mean of the channels; in order, once.
+        claimed: samples that it has, if its header tells the truth; None: it does not say. Where files were joined,
+            those of the first.
+        blocks: (samples,) each, float32, of one channel or the mean of all; in order, once.
     """
 
     rate: int
@@ -39,6 +42,22 @@ class Recording:
     def claimed_seconds(self) -> float | None:
         """How long it is, if its header tells the truth; None: it does not say."""
         return None if self.claimed is None else self.claimed / self.rate
+
+
+@dataclass(frozen=True)
+class Tracks:
+    """A recording that is open, with all of its channels.
+
+    Attributes:
+        rate, claimed: as of a `Recording`.
+        channels: at its beginning.
+        frames: decodes it from its beginning, in blocks, float32; what it gave before is closed then.
+    """
+
+    rate: int
+    claimed: int | None
+    channels: int
+    frames: Callable[[], Generator[Frames]]
 
 
 @dataclass(frozen=True)
@@ -63,16 +82,20 @@ class Span:
         """The first sample."""
         return round(self.start * rate)
 
+    def wanted(self, rate: int) -> int | None:
+        """The number of samples that are wanted; None: all to the end."""
+        return None if self.duration is None else max(1, round(self.duration * rate))
+
     def count(self, total: int, rate: int, name: str) -> int:
         """The number of samples of the span in a recording of `total` samples.
 
         Raises:
             BadAudio: when the recording ends before the span begins.
         """
-        left = total - self.first(rate)
+        left, wanted = total - self.first(rate), self.wanted(rate)
         if left <= 0:
             raise BadAudio(name, f"start is {self.start:g} s, but the recording has only {total / rate:g} s")
-        return left if self.duration is None else min(left, max(1, round(self.duration * rate)))
+        return left if wanted is None else min(left, wanted)
 
 
 def checked_rate(rate: float, name: str) -> int:
@@ -110,8 +133,3 @@ def check_scale(waveform: Waveform, name: str) -> None:
         raise BadAudio(name, f"{bad} samples are not finite (NaN or infinite)")
     if peak > LOUDEST:
         raise BadAudio(name, f"samples reach {peak:g}, far beyond 1: if they are 16-bit values, divide them by 32768")
-
-
-def mono(block: NDArray[np.float32]) -> Waveform:
-    """The mean of the channels, (samples, channels) -> (samples,)."""
-    return block[:, 0] if block.shape[1] == 1 else block.mean(axis=1)

@@ -6,14 +6,13 @@ file of 30 kB can ask for gigabytes. And it reads a Matroska file that was cut o
 
 from __future__ import annotations
 
-import os
 import re
 import struct
 from collections.abc import Iterator
-from typing import BinaryIO
 
 import numpy as np
 
+from acanet.audio.window import Window
 from acanet.errors import BadAudio
 
 MOST_PACKETS = 2**23
@@ -40,7 +39,7 @@ def demuxer_for(magic: bytes) -> str | None:
     return next((name for name, pattern in _MAGIC.items() if pattern.match(magic)), None)
 
 
-def check_claims(stream: BinaryIO, demuxer: str, name: str) -> None:
+def check_claims(window: Window, demuxer: str, name: str) -> None:
     """Refuse a file that is shorter than it says, or whose tables claim more packets than make sense.
 
     The layouts are those of ISO/IEC 14496-12 (mp4, m4a, mov, 3gp) and RFC 9559 (Matroska, WebM).
@@ -48,30 +47,43 @@ def check_claims(stream: BinaryIO, demuxer: str, name: str) -> None:
     Raises:
         BadAudio: saying which.
     """
-    size = stream.seek(0, os.SEEK_END)
+    size = window.size
     if demuxer == "mov":
-        _check_boxes(stream, size, name)
+        _check_boxes(window, size, name)
     elif demuxer == "matroska":
-        _check_segment(stream, size, name)
-    stream.seek(0)
+        _check_segment(window, size, name)
 
 
-def _check_boxes(stream: BinaryIO, size: int, name: str) -> None:
+def joined(window: Window, demuxer: str) -> list[Window]:
+    """The files that were joined to one: each mp4 begins with a box `ftyp`, and holds a box `moov`.
+
+    FFmpeg hears the first only; where others were joined, it hears them all.
+    """
+    begins, described = [0], False
+    for kind, body, _ in _boxes(window, 0, window.size) if demuxer == "mov" else ():
+        if kind == b"ftyp" and described:
+            begins.append(body - 8)
+            described = False
+        described = described or kind == b"moov"
+    return [window.part(begin, end) for begin, end in zip(begins, [*begins[1:], None], strict=True)]
+
+
+def _check_boxes(window: Window, size: int, name: str) -> None:
     kinds = set()
-    for kind, body, end in _boxes(stream, 0, size):
+    for kind, body, end in _boxes(window, 0, size):
         kinds.add(kind)
         if kind in (b"moov", b"mdat", b"moof") and end > size:
             _refuse_cut_off(name, f"its {kind.decode()} box", end - body, size - body)
     if b"moov" not in kinds:
         raise BadAudio(name, "cut off, or never finished: there is no moov box, which says where the samples are")
     packets, edits = 0, 1
-    for kind, body, end in _descendants(stream, 0, size):
+    for kind, body, end in _descendants(window, 0, size):
         if kind == b"stbl":
-            packets += _listed_packets(stream, body, end)
+            packets += _listed_packets(window, body, end)
         elif kind == b"trun":
-            packets += _word(stream, body + 4)
+            packets += _word(window, body + 4)
         elif kind == b"elst":
-            edits = max(edits, _word(stream, body + 4))
+            edits = max(edits, _word(window, body + 4))
     if packets * edits > MOST_PACKETS:
         raise BadAudio(
             name,
@@ -80,11 +92,13 @@ def _check_boxes(stream: BinaryIO, size: int, name: str) -> None:
         )
 
 
-def _boxes(stream: BinaryIO, at: int, end: int) -> Iterator[tuple[bytes, int, int]]:
+def _boxes(window: Window, at: int, end: int) -> Iterator[tuple[bytes, int, int]]:
     """Type, begin and end of what is in each box from `at` to `end`, in bytes; the last may say that it goes on."""
     while at + 8 <= end:
-        stream.seek(at)
-        head = stream.read(16)
+        window.seek(at)
+        head = window.read(16)
+        if len(head) < 8:
+            return
         size, kind = struct.unpack_from(">I4s", head)
         body = at + 8
         if size == 1:
@@ -96,45 +110,45 @@ def _boxes(stream: BinaryIO, at: int, end: int) -> Iterator[tuple[bytes, int, in
         at = stop
 
 
-def _descendants(stream: BinaryIO, at: int, end: int, depth: int = 1) -> Iterator[tuple[bytes, int, int]]:
+def _descendants(window: Window, at: int, end: int, depth: int = 1) -> Iterator[tuple[bytes, int, int]]:
     """As `_boxes`, with the boxes inside the boxes that hold others."""
-    for kind, body, stop in _boxes(stream, at, end):
+    for kind, body, stop in _boxes(window, at, end):
         yield kind, body, stop
         if kind in _PARENTS and depth < _DEEPEST:
-            yield from _descendants(stream, body, min(stop, end), depth + 1)
+            yield from _descendants(window, body, min(stop, end), depth + 1)
 
 
-def _listed_packets(stream: BinaryIO, body: int, end: int) -> int:
+def _listed_packets(window: Window, body: int, end: int) -> int:
     """How many packets FFmpeg makes of a sample table (stbl), at most."""
     tables: dict[bytes, int] = {}
-    for kind, at, _ in _boxes(stream, body, end):
+    for kind, at, _ in _boxes(window, body, end):
         tables.setdefault(kind, at)
     times = tables.get(b"stts")
-    if times is None or _word(stream, times + 4) != 1 or _word(stream, times + 12) != 1:
+    if times is None or _word(window, times + 4) != 1 or _word(window, times + 12) != 1:
         sizes = tables.get(b"stsz", tables.get(b"stz2"))
-        return 0 if sizes is None else _word(stream, sizes + 8)
+        return 0 if sizes is None else _word(window, sizes + 8)
     offsets = tables.get(b"stco", tables.get(b"co64"))
-    chunks = 0 if offsets is None else _word(stream, offsets + 4)
-    return chunks * (_largest_chunk(stream, tables.get(b"stsc")) // _PCM_PACKET + 1)
+    chunks = 0 if offsets is None else _word(window, offsets + 4)
+    return chunks * (_largest_chunk(window, tables.get(b"stsc")) // _PCM_PACKET + 1)
 
 
-def _largest_chunk(stream: BinaryIO, at: int | None) -> int:
+def _largest_chunk(window: Window, at: int | None) -> int:
     """Samples of the largest chunk that an stsc table at `at` lists."""
     if at is None:
         return 0
-    runs = min(_word(stream, at + 4), MOST_PACKETS)
-    table = stream.read(12 * runs)
+    runs = min(_word(window, at + 4), MOST_PACKETS)
+    table = window.read(12 * runs)
     return int(np.frombuffer(table[: len(table) // 12 * 12], ">u4")[1::3].max(initial=0))
 
 
-def _word(stream: BinaryIO, at: int) -> int:
-    stream.seek(at)
-    return int.from_bytes(stream.read(4))
+def _word(window: Window, at: int) -> int:
+    window.seek(at)
+    return int.from_bytes(window.read(4))
 
 
-def _check_segment(stream: BinaryIO, size: int, name: str) -> None:
-    stream.seek(0)
-    head = stream.read(4096)
+def _check_segment(window: Window, size: int, name: str) -> None:
+    window.seek(0)
+    head = window.read(4096)
     length, at = _vint(head, 4)
     if length is None or head[at + length : at + length + 4] != _SEGMENT:
         return

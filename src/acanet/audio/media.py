@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from itertools import chain, pairwise
-from typing import Any, BinaryIO, Self
+from typing import Any, Self
 
 import av
 import numpy as np
@@ -20,8 +20,10 @@ from av.audio.stream import AudioStream
 from av.stream import Discard
 from numpy.typing import NDArray
 
-from acanet.audio.blocks import BLOCK, Recording, Span, Waveform, check_channels, checked_rate, mono
+from acanet.audio.blocks import BLOCK, Frames
+from acanet.audio.ceiling import Ceiling
 from acanet.audio.containers import check_claims
+from acanet.audio.window import Window
 from acanet.errors import BadAudio
 
 CODECS = (
@@ -43,64 +45,20 @@ _FULL_SCALE = {"u8": 2.0**7, "s16": 2.0**15, "s32": 2.0**31, "flt": 1.0, "dbl": 
 
 
 @contextmanager
-def open_media(stream: BinaryIO, demuxer: str, span: Span, name: str) -> Iterator[Recording]:
-    """The first audio stream of a container as a recording.
+def open_media(window: Window, demuxer: str, name: str) -> Iterator[MediaFile]:
+    """The first audio stream of a container.
 
     Args:
-        stream: the whole file, at its beginning.
+        window: the whole file.
         demuxer: FFmpeg's name of the container; no other is tried.
-        span: what is wanted of it.
         name: of the recording, for errors.
 
     Raises:
         BadAudio: when it cannot be read; while blocks are read, when it breaks or was cut off.
     """
-    with _opened(stream, demuxer, name) as file:
-        rate = checked_rate(file.rate, name)
-        check_channels(file.channels, name)
-        claimed = None if file.claimed is None else file.claimed - span.first(rate)
-        if claimed is not None and span.duration is not None:
-            claimed = min(claimed, round(span.duration * rate))
-        yield Recording(rate, claimed, _mono_blocks(file, span, name))
-
-
-def count_channels(stream: BinaryIO, demuxer: str, name: str) -> int:
-    """The number of channels at the beginning; arguments and errors as in `open_media`."""
-    with _opened(stream, demuxer, name) as file:
-        return file.channels
-
-
-def _opened(stream: BinaryIO, demuxer: str, name: str) -> MediaFile:
-    """The file, after a look at what it claims."""
-    check_claims(stream, demuxer, name)
-    return MediaFile(stream, demuxer, name)
-
-
-def _mono_blocks(file: MediaFile, span: Span, name: str) -> Iterator[Waveform]:
-    """The samples of a span, so many at a time that together with the other channels they are a `BLOCK`."""
-    first = span.first(file.rate)
-    end = None if span.duration is None else first + max(1, round(span.duration * file.rate))
-    read, gathered, size = 0, [], 0
-    for block in file.blocks():
-        wanted = block[max(0, first - read) : None if end is None else max(0, end - read)]
-        gathered.append(mono(wanted))
-        read, size = read + len(block), size + len(wanted)
-        if end is not None and read >= end:
-            break
-        if size * file.channels >= BLOCK:
-            yield np.concatenate(gathered)
-            gathered, size = [], 0
-    else:
-        _check_claimed(file, read, name)
-    span.count(read, file.rate, name)
-    yield np.concatenate([*gathered, np.empty(0, np.float32)])
-
-
-def _check_claimed(file: MediaFile, read: int, name: str) -> None:
-    """Refuse a file that ends before the samples that it claims."""
-    missing = (file.claimed or 0) - read
-    if missing > max(0.05 * read, _UNCOUNTED * file.rate):
-        raise BadAudio(name, f"cut off: {read} samples where the header promises {file.claimed}")
+    check_claims(window, demuxer, name)
+    with MediaFile(window, demuxer, name) as file:
+        yield file
 
 
 class MediaFile:
@@ -109,13 +67,14 @@ class MediaFile:
     Attributes:
         rate: samples a second that the decoder gives; of Opus always 48000.
         channels: at the beginning.
+        reached: samples up to the place where it was read.
     """
 
-    def __init__(self, stream: BinaryIO, demuxer: str, name: str) -> None:
+    def __init__(self, window: Window, demuxer: str, name: str) -> None:
         """Open it.
 
         Args:
-            stream: the whole file, at its beginning.
+            window: the whole file.
             demuxer: FFmpeg's name of the container; no other is tried.
             name: of the recording, for errors.
 
@@ -124,9 +83,11 @@ class MediaFile:
         """
         self._name, self._demuxer = name, demuxer
         self._end: int | None = None
+        self.reached = 0
         options = {"codec_whitelist": CODECS}
+        window.seek(0)
         with self._telling_errors():
-            self._container = av.open(stream, "r", demuxer, options, metadata_errors="replace")
+            self._container = av.open(window, "r", demuxer, options, metadata_errors="replace")
         try:
             self._stream = self._first_audio()
             self._frames = self._whole_frames()
@@ -158,7 +119,33 @@ class MediaFile:
             return round(Fraction(self._container.duration, av.time_base) * self.rate)
         return None
 
-    def blocks(self) -> Iterator[NDArray[np.float32]]:
+    def blocks(self, first: int, count: int | None, ceiling: Ceiling) -> Iterator[Frames]:
+        """Samples, as `acanet.audio.chain.Link` says; once."""
+        end = None if count is None else first + count
+        gathered, size = [np.empty((0, self.channels), np.float32)], 0
+        for frame in self._whole():
+            ceiling.count(len(frame) / self.rate)
+            before, self.reached = self.reached, self.reached + len(frame)
+            wanted = frame[max(0, first - before) : None if end is None else max(0, end - before)]
+            if size * self.channels >= BLOCK or gathered[0].shape[1] != wanted.shape[1]:
+                yield np.concatenate(gathered)
+                gathered, size = [], 0
+            gathered.append(wanted)
+            size += len(wanted)
+            if end is not None and self.reached >= end:
+                break
+        else:
+            self._check_claimed()
+        yield np.concatenate(gathered)
+
+    def _check_claimed(self) -> None:
+        """Refuse a file that ends before the samples that it claims."""
+        read = self.reached
+        missing = (self.claimed or 0) - read
+        if missing > max(0.05 * read, _UNCOUNTED * self.rate):
+            raise BadAudio(self._name, f"cut off: {read} samples where the header promises {self.claimed}")
+
+    def _whole(self) -> Iterator[Frames]:
         """All samples, in order, once: blocks of (samples, channels), a few thousand samples long.
 
         Raises:

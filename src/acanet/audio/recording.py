@@ -1,87 +1,96 @@
-"""Recordings: a path, the bytes of a file or an array in; checked mono samples or a telling `BadAudio` out.
+"""Recordings: files, arrays and whatever else one comes as; checked mono samples or a telling `BadAudio` out.
 
 soundfile reads what it can; what phones and browsers record goes through `acanet.audio.media`, an extra.
 
-A recording is opened once and decoded in blocks that are mixed to mono at once, so memory follows the samples that a
-file really holds, never what its header claims.
+A recording is decoded in blocks that become one channel at once, so memory follows the samples that a file really
+holds, never what its header claims. Whatever goes wrong with it is an error of that recording.
 """
 
 from __future__ import annotations
 
 import hashlib
-import io
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from types import ModuleType
-from typing import Any, BinaryIO
+from contextlib import ExitStack, contextmanager
 
 import numpy as np
-from numpy.typing import NDArray
 
 from acanet.audio.arrays import read_array
 from acanet.audio.blocks import Recording, Span, Waveform, check_scale
-from acanet.audio.containers import demuxer_for
+from acanet.audio.channels import check_channel, one_channel
+from acanet.audio.files import open_file, stored_channels
 from acanet.audio.intake import Intake
-from acanet.audio.soundfiles import count_channels, open_sound
-from acanet.audio.sphere import expand, is_shortened, sphere_header
-from acanet.errors import BadAudio, MissingExtra
-
-Source = str | os.PathLike[str] | bytes | NDArray[Any]
-"""A path, the bytes of a whole file (wav, flac, ogg, opus, mp3, NIST, ...; with the extra `media` also m4a, mp4, mov,
-3gp, aac, webm, mkv, wma, amr: their first audio stream) or an array of samples. NIST files compressed with shorten
-(.wv1) go through `sph2pipe`."""
+from acanet.audio.sources import Source, check_source, describe, opened, told
+from acanet.audio.window import Window
+from acanet.errors import BadAudio
 
 MOST_SAMPLES = 2**28
 """Longest waveform that is held as a whole: 1 GiB of float32, 4.6 hours at 16 kHz."""
+_USUAL_RATE = 16000
+"""Samples a second to which what has fewer is brought, and at which it is counted."""
 
 
 @contextmanager
 def open_recording(
-    source: Source, rate: int | None = None, *, start: float = 0.0, duration: float | None = None
+    source: Source,
+    rate: int | None = None,
+    *,
+    channel: int | None = None,
+    start: float = 0.0,
+    duration: float | None = None,
 ) -> Iterator[Recording]:
     """A recording of any length, decoded as its blocks are asked for.
 
-    A file that is compressed with shorten is expanded as a whole first.
+    A file that is compressed with shorten is expanded as a whole first. Of more than one channel, without `channel`,
+    ten minutes are decoded twice: first to see whether the channels cancel out.
 
     Args:
         source: as `Source` says.
         rate: samples a second of an array; files know their own.
+        channel: the one to hear, 0 is the first (left); None: the mean of all, or where they cancel out the strongest.
         start: where to begin, in seconds.
         duration: seconds to read, fewer where the recording ends earlier; None: to the end.
 
     Raises:
-        BadAudio: what cannot be read; while blocks are read, a recording that breaks or was cut off.
+        BadAudio: what cannot be read; while blocks are read, a recording that breaks, was cut off, or has no such
+            channel.
         MissingExtra: for m4a and the like, without PyAV.
+
+    Warns:
+        AudioWarning: of an Ogg file whose end is missing.
     """
     name, span = describe(source), Span(start, duration)
+    check_source(source, name)
     span.check(name)
-    if isinstance(source, np.ndarray):
-        yield read_array(source, rate, span, name)
-        return
-    with _open(source) as stream:
-        demuxer = demuxer_for(_magic(stream))
-        if demuxer is not None:
-            with _media(name).open_media(stream, demuxer, span, name) as recording:
-                yield recording
-        elif is_shortened(stream):
-            with open_sound(io.BytesIO(expand(source, name)), span, name) as recording:
-                yield recording
-        else:
-            with open_sound(stream, span, name) as recording:
-                yield recording
+    check_channel(channel, name)
+    with ExitStack() as stack:
+        window = None
+        with told(name):
+            if isinstance(source, np.ndarray):
+                tracks = read_array(source, rate, span, name)
+            else:
+                window = stack.enter_context(opened(source, name))
+        if window is not None:
+            with told(name, window):
+                tracks = stack.enter_context(open_file(window, span, name))
+        yield Recording(tracks.rate, tracks.claimed, _told(one_channel(tracks, channel, name), name, window))
 
 
 def read_audio(
-    source: Source, rate: int | None = None, *, start: float = 0.0, duration: float | None = None
+    source: Source,
+    rate: int | None = None,
+    *,
+    channel: int | None = None,
+    start: float = 0.0,
+    duration: float | None = None,
 ) -> tuple[Waveform, int]:
-    """A recording as acanet hears it: the mean of its channels, at its own rate.
+    """A recording as acanet hears it: the mean of its channels, or one of them, at its own rate.
 
     Args:
         source: as `Source` says; arrays are (samples,), (channels, samples) or (samples, channels), and integers are
             scaled by the range of their type.
         rate: samples a second of an array; files know their own.
+        channel: the one to hear, 0 is the first (left); None: the mean of all, or where they cancel out the strongest.
         start: where to begin, in seconds.
         duration: seconds to read, fewer where the recording ends earlier; None: to the end.
 
@@ -89,11 +98,14 @@ def read_audio(
         The waveform, (samples,), float32 in [-1, 1] (lossy files overshoot a little), and its rate.
 
     Raises:
-        BadAudio: what cannot be read, or holds no samples, or samples that no microphone gives.
+        BadAudio: what cannot be read, or holds no samples, or samples that no microphone gives, or has no such channel.
         MissingExtra: for m4a and the like, without PyAV.
+
+    Warns:
+        AudioWarning: as `open_recording`.
     """
     name = describe(source)
-    with open_recording(source, rate, start=start, duration=duration) as recording:
+    with open_recording(source, rate, channel=channel, start=start, duration=duration) as recording:
         check_holdable(recording.claimed or 0, recording.rate, name)
         blocks, count = [], 0
         for block in recording.blocks:
@@ -108,7 +120,13 @@ def read_audio(
 
 
 def load(
-    source: Source, rate: int, *, source_rate: int | None = None, start: float = 0.0, duration: float | None = None
+    source: Source,
+    rate: int,
+    *,
+    source_rate: int | None = None,
+    channel: int | None = None,
+    start: float = 0.0,
+    duration: float | None = None,
 ) -> Waveform:
     """A recording as a mono waveform at the rate that a model wants.
 
@@ -116,6 +134,7 @@ def load(
         source: as in `read_audio`.
         rate: samples a second to give.
         source_rate: samples a second of an array.
+        channel: as in `read_audio`.
         start: where to begin, in seconds.
         duration: seconds to read; None: to the end.
 
@@ -129,7 +148,7 @@ def load(
         AudioWarning: of telephone bandwidth and of clipping.
     """
     name = describe(source)
-    with open_recording(source, source_rate, start=start, duration=duration) as recording:
+    with open_recording(source, source_rate, channel=channel, start=start, duration=duration) as recording:
         check_holdable(recording.claimed or 0, recording.rate, name)
         intake = Intake(recording.rate, rate, name)
         parts = [intake.feed(block) for block in recording.blocks]
@@ -141,28 +160,27 @@ def load(
 
 
 def check_holdable(count: int, rate: int, name: str) -> None:
-    """Refuse more samples than are held as a whole.
+    """Refuse more samples than are held as a whole: as many as they become at 16 kHz, where that is more.
 
     Raises:
         BadAudio: naming the recording, and how long it may be.
     """
-    if count > MOST_SAMPLES:
+    most = MOST_SAMPLES * min(1.0, rate / _USUAL_RATE)
+    if count > most:
         raise BadAudio(
             name,
             f"{count / rate / 3600:.1f} hours at {rate} Hz, to be held as a whole; cut it into recordings of up to "
-            f"{int(MOST_SAMPLES / rate / 360) / 10:.1f} hours",
+            f"{int(most / rate / 360) / 10:.1f} hours",
         )
 
 
 def channel_count(path: str | os.PathLike[str]) -> int:
     """The number of channels of a file that `read_audio` reads, from its header."""
     name = describe(path)
-    with _open(path) as stream:
-        demuxer = demuxer_for(_magic(stream))
-        if demuxer is not None:
-            return int(_media(name).count_channels(stream, demuxer, name))
-        header = sphere_header(stream)
-        return int(header["channel_count"]) if "channel_count" in header else count_channels(stream, name)
+    with ExitStack() as stack, told(name):
+        window = stack.enter_context(opened(path, name))
+        with told(name, window):
+            return stored_channels(window, name)
 
 
 def content_hash(waveform: Waveform) -> str:
@@ -174,46 +192,11 @@ def content_hash(waveform: Waveform) -> str:
     return hashlib.sha256(pcm.tobytes()).hexdigest()[:16]
 
 
-def describe(source: Source) -> str:
-    """The name of a source in errors and warnings: its path, `<bytes, 1234>` or `<array (16000,)>`."""
-    if isinstance(source, np.ndarray):
-        return f"<array {source.shape}>"
-    if isinstance(source, bytes):
-        return f"<bytes, {len(source)}>"
-    return os.fspath(source)
-
-
-def _open(source: str | os.PathLike[str] | bytes) -> BinaryIO:
-    """The bytes of a file as a stream, or BadAudio where there can be none."""
-    if isinstance(source, bytes):
-        return io.BytesIO(source)
-    name, path = describe(source), Path(source)
-    try:
-        if path.is_dir():
-            raise BadAudio(name, "this is a folder; give the path of a recording")
-        if path.exists() and not path.is_file():
-            raise BadAudio(name, "this is a device or a pipe; give a file")
-        # By descriptor: soundfile would take the name's suffix for the format.
-        return open(os.open(path, os.O_RDONLY), "rb")
-    except FileNotFoundError:
-        raise BadAudio(name, "there is no such file") from None
-    except (OSError, ValueError) as error:
-        raise BadAudio(name, f"cannot be opened: {error}") from None
-
-
-def _magic(stream: BinaryIO) -> bytes:
-    """The first bytes, which say what container it is."""
-    magic = stream.read(12)
-    stream.seek(0)
-    return magic
-
-
-def _media(name: str) -> ModuleType:
-    """The module that reads what the extra `media` is for."""
-    try:
-        import acanet.audio.media as media
-    except ModuleNotFoundError as error:
-        if error.name != "av":
-            raise
-        raise MissingExtra(f"PyAV to read {name}", "media") from None
-    return media
+def _told(blocks: Iterator[Waveform], name: str, window: Window | None) -> Iterator[Waveform]:
+    """Blocks of which every error is one of the recording."""
+    while True:
+        with told(name, window):
+            block = next(blocks, None)
+        if block is None:
+            return
+        yield block

@@ -2,37 +2,52 @@
 
 from __future__ import annotations
 
-import os
+import math
 import shutil
 import subprocess
 import tempfile
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
+from acanet.audio.window import Window
 from acanet.errors import BadAudio
 
-_HEADER = 1024
+_HEADER, _DIGITS = 1024, 19
 
 
-def sphere_header(stream: BinaryIO) -> dict[str, str]:
+def sphere_header(window: Window) -> dict[str, str]:
     """The fields of a NIST SPHERE header, `name -type value` a line; empty for other files."""
-    start = stream.read(_HEADER)
-    stream.seek(0)
+    start = window.peek(0, _HEADER)
     if not start.startswith(b"NIST_1A"):
         return {}
     lines = start.partition(b"end_head")[0].decode("ascii", "replace").splitlines()[2:]
     return {words[0]: words[2] for words in (line.split(None, 2) for line in lines) if len(words) == 3}
 
 
-def is_shortened(stream: BinaryIO) -> bool:
+def check_samples(window: Window, name: str) -> None:
+    """Refuse a NIST file that was cut off.
+
+    Raises:
+        BadAudio: naming the recording.
+    """
+    header = sphere_header(window)
+    counts = [header.get(field, "") for field in ("sample_count", "channel_count", "sample_n_bytes")]
+    if not all(count.isdecimal() and len(count) < _DIGITS for count in counts):
+        return
+    claimed, held = math.prod(map(int, counts)), window.size - _HEADER
+    if held < 0.95 * claimed:
+        raise BadAudio(name, f"cut off: the header promises {claimed} bytes of samples, the file has {max(0, held)}")
+
+
+def is_shortened(window: Window) -> bool:
     """Whether a file is a NIST file that is compressed with shorten."""
-    return "shorten" in sphere_header(stream).get("sample_coding", "")
+    return "shorten" in sphere_header(window).get("sample_coding", "")
 
 
-def expand(source: str | os.PathLike[str] | bytes, name: str) -> bytes:
-    """A NIST file that is compressed with shorten, as a wav file: what `sph2pipe -f wav` makes of it.
+def expand(window: Window, name: str) -> Window:
+    """A NIST file that is compressed with shorten, as a temporary wav file: what `sph2pipe -f wav` makes of it.
 
     Args:
-        source: a path, or the bytes of the file.
+        window: the file.
         name: of the recording, for errors.
 
     Raises:
@@ -45,18 +60,14 @@ def expand(source: str | os.PathLike[str] | bytes, name: str) -> bytes:
             "compressed with shorten, as on the discs of the LDC, which needs sph2pipe: put it on the PATH, "
             "or convert the files (sph2pipe -f wav in.wv1 out.wav)",
         )
-    if isinstance(source, bytes):
-        with tempfile.NamedTemporaryFile(suffix=".sph") as file:
-            file.write(source)
-            file.flush()
-            done = _run([program, "-f", "wav", file.name])
-    else:
-        done = _run([program, "-f", "wav", os.path.abspath(source)])
-    if done.returncode or not done.stdout:
+    expanded = tempfile.TemporaryFile()  # noqa: SIM115 (lives as long as the window)
+    with tempfile.NamedTemporaryFile(suffix=".sph") as file:
+        file.write(window.peek(0, window.size))
+        file.flush()
+        command = [program, "-f", "wav", file.name]
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=expanded, stderr=subprocess.PIPE, check=False)
+    found = Window(cast(BinaryIO, expanded))
+    if done.returncode or not found.size:
         said = done.stderr.decode(errors="replace").strip() or "nothing"
         raise BadAudio(name, f"sph2pipe cannot expand it (exit {done.returncode}); it says: {said}")
-    return done.stdout
-
-
-def _run(command: list[str]) -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run(command, capture_output=True, check=False, stdin=subprocess.DEVNULL)
+    return found

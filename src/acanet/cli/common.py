@@ -28,6 +28,17 @@ ModelOption = Annotated[
 ThreadsOption = Annotated[int, typer.Option(min=1, help="Threads that work on one recording.")]
 DeviceOption = Annotated[Device, typer.Option(help="cuda needs onnxruntime-gpu.")]
 TrimOption = Annotated[bool, typer.Option("--trim", help="Embed speech only, without the pauses.")]
+MaxSecondsOption = Annotated[
+    float | None,
+    typer.Option("--max-seconds", metavar="SECONDS", help="Refuse longer recordings; without it, any length is heard."),
+]
+ChannelOption = Annotated[
+    int | None,
+    typer.Option(
+        min=0,
+        help="The channel to hear, 0 is the left one; without it, the mean of all, or the strongest where they cancel.",
+    ),
+]
 
 AudioRootOption = Annotated[Path | None, typer.Option(help="Where the paths in the list start.")]
 ManifestOption = Annotated[

@@ -26,10 +26,14 @@ def watching(
     rate: int | None,
     every: float,
     *,
+    channel: int | None,
     threshold: float | None,
     prior: float | None,
 ) -> Iterator[Moment]:
-    """What is known from time to time of the speech that comes from a source: `-` or `mic`."""
+    """What is known from time to time of the speech that comes from a source: `-` or `mic`.
+
+    `channel` is that of the enrolment.
+    """
     from acanet.listening.sources import microphone, pcm, until_interrupted
     from acanet.listening.watch import watch
 
@@ -46,7 +50,7 @@ def watching(
         )
     else:
         blocks = pcm(sys.stdin.buffer, rate, source)
-    enrolled = encoder.hear(enrolment)
+    enrolled = encoder.hear(enrolment, channel=channel)
     return watch(
         encoder,
         enrolled,

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from acanet.cli.common import DeviceOption, ModelOption, ThreadsOption, TrimOption, out, progress_bar
+from acanet.cli.common import (
+    ChannelOption,
+    DeviceOption,
+    MaxSecondsOption,
+    ModelOption,
+    ThreadsOption,
+    TrimOption,
+    out,
+    progress_bar,
+)
 from acanet.cli.exits import Answer, complain, say
 from acanet.cli.listening import LIVE, watching
 from acanet.errors import NotCalibrated, check_output, require
@@ -34,6 +44,15 @@ def verify(
     threads: ThreadsOption = 1,
     device: DeviceOption = "cpu",
     trim: TrimOption = False,
+    channel: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NUMBER[,NUMBER]",
+            help="The channel to hear, 0 is the left one; two with a comma: of ENROLMENT and of TEST, `all` for the "
+            "mean of all. Without it, the mean of all, or the strongest where they cancel.",
+        ),
+    ] = None,
+    max_seconds: MaxSecondsOption = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON object on standard output; with --watch one a line.")
     ] = False,
@@ -65,12 +84,17 @@ def verify(
         raise typer.BadParameter("two files have one decision; it is for --watch", param_hint="--every")
     if trim and watch:
         raise typer.BadParameter("pauses are cut out of files, not of speech as it comes", param_hint="--trim")
-    encoder = Encoder.load(model, threads=threads, device=device, trim=trim)
+    first, second = _channels(channel)
+    if watch and "," in (channel or ""):
+        raise typer.BadParameter("what is heard as it comes has one channel", param_hint="--channel")
+    encoder = Encoder.load(model, threads=threads, device=device, trim=trim, max_seconds=max_seconds)
     if watch:
-        moments = watching(encoder, enrolment, str(test), rate, every or 1.0, threshold=threshold, prior=prior)
+        moments = watching(
+            encoder, enrolment, str(test), rate, every or 1.0, channel=first, threshold=threshold, prior=prior
+        )
         result = _last(moments, as_json)
     else:
-        result = encoder.verify(enrolment, test, threshold=threshold, prior=prior)
+        result = encoder.verify(enrolment, test, threshold=threshold, prior=prior, channel=(first, second))
     if as_json:
         about = {
             "meaning": result.meaning,
@@ -97,6 +121,21 @@ def _check_sources(enrolment: Path, test: Path, watch: bool) -> None:
         )
     if str(test) in LIVE and not test.exists() and not watch:
         raise typer.BadParameter(f"{test} is heard as it comes; add --watch", param_hint="TEST")
+
+
+def _channels(told: str | None) -> tuple[int | None, int | None]:
+    """The channels of enrolment and test, as `--channel` has them."""
+    if told is None:
+        return None, None
+    words = told.split(",")
+    numbers = [
+        None if word == "all" else int(word) for word in words if word == "all" or re.fullmatch("[0-9]{1,4}", word)
+    ]
+    if len(numbers) != len(words) or len(words) > 2:
+        raise typer.BadParameter(
+            f"it is a number, 0 for the left channel, or two with a comma, not {told}", param_hint="--channel"
+        )
+    return numbers[0], numbers[-1]
 
 
 def _last(moments: Iterator[Moment], as_json: bool) -> Verification:
@@ -134,6 +173,8 @@ def embed(
     threads: ThreadsOption = 1,
     device: DeviceOption = "cpu",
     trim: TrimOption = False,
+    channel: ChannelOption = None,
+    max_seconds: MaxSecondsOption = None,
 ) -> None:
     """Embed recordings; those that cannot be are named, the first decides the exit code, the others are written."""
     from acanet.encoder import Encoder
@@ -144,7 +185,7 @@ def embed(
     if trim and windows is not None:
         raise typer.BadParameter("windows are of a recording with its pauses, without trimming", param_hint="--trim")
     check_output(output, ".npz")
-    encoder = Encoder.load(model, threads=threads, device=device, trim=trim)
+    encoder = Encoder.load(model, threads=threads, device=device, trim=trim, max_seconds=max_seconds)
     with progress_bar() as bar:
         task = bar.add_task("Embedding", total=len(files))
         written = write_embeddings(
@@ -153,6 +194,7 @@ def embed(
             output,
             window=windows,
             hop=hop,
+            channel=channel,
             tell=complain,
             progress=lambda done: bar.update(task, completed=done),
         )
@@ -167,13 +209,15 @@ def explain(
     file: Annotated[Path, typer.Argument(help="A recording.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The picture, a .png file.")],
     model: ModelOption = "default",
+    channel: ChannelOption = None,
+    max_seconds: MaxSecondsOption = None,
 ) -> None:
     """Draw what the latents of a model attend to in a recording, and say how much of that is speech."""
     from acanet.evaluation.explain import Explainer
     from acanet.evaluation.report.plots.attention import attention_png
 
     check_output(output, ".png")
-    explanation = Explainer.load(model).recording(file)
+    explanation = Explainer.load(model, max_seconds=max_seconds).recording(file, channel=channel)
     attention_png(output, explanation)
     out.print(explanation.shares.sentence())
     out.print(f"picture in {output}")
@@ -196,6 +240,8 @@ def segments(
     model: ModelOption = "default",
     threads: ThreadsOption = 1,
     device: DeviceOption = "cpu",
+    channel: ChannelOption = None,
+    max_seconds: MaxSecondsOption = None,
 ) -> None:
     """Tell who speaks when, by clustering windows of speech: a demonstration of the embedding, one voice at a time."""
     from acanet.encoder import Encoder
@@ -206,12 +252,13 @@ def segments(
     if plot is not None:
         check_output(plot, ".png")
         require("matplotlib")
-    encoder = Encoder.load(model, threads=threads, device=device)
+    encoder = Encoder.load(model, threads=threads, device=device, max_seconds=max_seconds)
     with progress_bar() as bar:
         task = bar.add_task("Listening", total=1.0)
         found = diarize(
             encoder,
             file,
+            channel=channel,
             speakers=speakers,
             threshold=threshold,
             progress=lambda share: bar.update(task, completed=share),

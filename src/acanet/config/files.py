@@ -57,8 +57,8 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file of this text in UTF-8; errors as `written`."""
-    with written_text(path) as file:
+    """Write a file of this text in UTF-8, with escapes for bytes of names that are none; errors as `written`."""
+    with written_text(path, errors="backslashreplace") as file:
         file.write(text)
 
 

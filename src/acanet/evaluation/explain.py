@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from pydantic import Field
 
 from acanet.audio.blocks import Waveform
-from acanet.audio.recording import Source, describe
+from acanet.audio.sources import Source, describe
 from acanet.config.strict import Strict
 from acanet.data.lists.manifest import Utterance
 from acanet.encoder import Encoder
@@ -116,32 +116,34 @@ class Explainer:
     front_end: FrontEndConfig
 
     @classmethod
-    def load(cls, model: str | Path = "default") -> Self:
+    def load(cls, model: str | Path = "default", *, max_seconds: float | None = None) -> Self:
         """An exported bundle, opened.
 
         Args:
             model: `default` or `small` (the models that ship), or the folder of a bundle.
+            max_seconds: refuse longer recordings; None: any length.
 
         Raises:
             AcanetError: when there is no exported bundle there, or it is damaged.
         """
-        encoder = Encoder.load(model)
+        encoder = Encoder.load(model, max_seconds=max_seconds)
         bundle = encoder.bundle
         front_end = FrontEndConfig.of_bundle(bundle.config.model["front_end"], bundle.folder / "config.json")
         return cls(encoder, front_end)
 
-    def recording(self, source: Source) -> Explanation:
+    def recording(self, source: Source, *, channel: int | None = None) -> Explanation:
         """The attention over a recording that the model would embed.
 
         Args:
-            source: a path, the bytes of a file, or an array of samples at the model's rate.
+            source: as in `Encoder.embed`; an array is at the model's rate.
+            channel: as in `Encoder.embed`.
 
         Raises:
             BadAudio: when it cannot be read.
             NoSpeech, TooShort: when there is no or too little speech in it.
             AcanetError: when the model has no asymmetric cross attention.
         """
-        with self.encoder.recording(source) as recording:
+        with self.encoder.recording(source, channel=channel) as recording:
             speech, waveform = recording.require_speech(), recording.waveform
         name = Path(source).name if isinstance(source, str | Path) else describe(source)
         return self._explain(waveform, name, speech)

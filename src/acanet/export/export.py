@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from acanet.audio.recording import Source
+from acanet.audio.sources import Source
 from acanet.errors import AcanetError
 from acanet.export.card import export_card, twin_card
 from acanet.export.gate import compare, recordings_of_all_lengths

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acanet.audio.blocks import Waveform
-from acanet.audio.recording import Source, load
+from acanet.audio.recording import load
+from acanet.audio.sources import Source
 from acanet.data.synthetic import SyntheticVoice, synthesise
 from acanet.errors import ExportMismatch
 from acanet.runtime.batching import pad

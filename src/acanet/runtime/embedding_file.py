@@ -67,6 +67,7 @@ def write_embeddings(
     *,
     window: float | None = None,
     hop: float | None = None,
+    channel: int | None = None,
     tell: Tell | None = None,
     progress: Progress | None = None,
 ) -> Written:
@@ -81,6 +82,7 @@ def write_embeddings(
         output: the file to write or replace.
         window: seconds; embed windows of this length, as `Encoder.embed_windows` does; None: whole recordings.
         hop: seconds from one window to the next; None: half a window.
+        channel: the one to hear of each recording, as in `Encoder.embed`.
         tell: called with the error of each recording that has no embedding, as soon as it is known.
         progress: called as recordings are done.
 
@@ -93,13 +95,16 @@ def write_embeddings(
         raise AcanetError("a hop is from one window to the next; give the length of the windows, too")
     tell, progress = tell or (lambda error: None), progress or (lambda done: None)
     if window is None:
-        return _write_whole(encoder, files, output, tell, progress)
-    return _write_windows(encoder, files, output, window, window / 2 if hop is None else hop, tell, progress)
+        return _write_whole(encoder, files, output, channel, tell, progress)
+    hop = window / 2 if hop is None else hop
+    return _write_windows(encoder, files, output, window, hop, channel, tell, progress)
 
 
-def _write_whole(encoder: Encoder, files: Sequence[Path], output: Path, tell: Tell, progress: Progress) -> Written:
+def _write_whole(
+    encoder: Encoder, files: Sequence[Path], output: Path, channel: int | None, tell: Tell, progress: Progress
+) -> Written:
     embedded, embeddings, failures = [], [], []
-    for number, (file, result) in enumerate(zip(files, encoder.embed_many(files), strict=True), 1):
+    for number, (file, result) in enumerate(zip(files, encoder.embed_many(files, channel=channel), strict=True), 1):
         if isinstance(result, AcanetError):
             failures.append(result)
             tell(result)
@@ -113,13 +118,20 @@ def _write_whole(encoder: Encoder, files: Sequence[Path], output: Path, tell: Te
 
 
 def _write_windows(
-    encoder: Encoder, files: Sequence[Path], output: Path, window: float, hop: float, tell: Tell, progress: Progress
+    encoder: Encoder,
+    files: Sequence[Path],
+    output: Path,
+    window: float,
+    hop: float,
+    channel: int | None,
+    tell: Tell,
+    progress: Progress,
 ) -> Written:
     check_windows(window, hop, encoder.needed_seconds)
     embedded, found, failures = [], [], []
     for number, file in enumerate(files):
         try:
-            found.append(encoder.embed_windows(file, window, hop, progress=_after(number, progress)))
+            found.append(encoder.embed_windows(file, window, hop, channel=channel, progress=_after(number, progress)))
             embedded.append(str(file))
         except AcanetError as error:
             failures.append(error)

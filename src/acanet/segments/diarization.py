@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from acanet.audio.recording import Source
+from acanet.audio.sources import Source
 from acanet.encoder import Encoder
 from acanet.errors import require
 from acanet.runtime.windows import Progress
@@ -45,6 +45,7 @@ def diarize(
     encoder: Encoder,
     source: Source,
     *,
+    channel: int | None = None,
     speakers: int | None = None,
     threshold: float | None = None,
     progress: Progress | None = None,
@@ -53,7 +54,8 @@ def diarize(
 
     Args:
         encoder: the model.
-        source: a path, the bytes of a file, or an array of samples at the model's rate.
+        source: as in `Encoder.embed`; an array is at the model's rate.
+        channel: as in `Encoder.embed`.
         speakers, threshold: see `Conversation.turns`.
         progress: called with the share that is done, from 0 to 1.
 
@@ -63,5 +65,5 @@ def diarize(
     """
     require("scipy")
     check_choice(speakers, threshold, calibrated=encoder.calibration is not None)
-    conversation = find_conversation(encoder, source, progress=progress)
+    conversation = find_conversation(encoder, source, channel=channel, progress=progress)
     return Diarization(source, conversation, conversation.turns(speakers=speakers, threshold=threshold))

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acanet.audio.blocks import Waveform
-from acanet.audio.recording import Source
+from acanet.audio.sources import Source
 from acanet.encoder import Encoder
 from acanet.errors import AcanetError, NotCalibrated, TooShort
 from acanet.runtime.windows import Progress, cover, embed_spans
@@ -97,6 +97,7 @@ def find_conversation(
     source: Source,
     *,
     rate: int | None = None,
+    channel: int | None = None,
     window: float = WINDOW,
     hop: float = HOP,
     progress: Progress | None = None,
@@ -105,8 +106,7 @@ def find_conversation(
 
     Args:
         encoder: the model.
-        source: a path, the bytes of a file, or an array of samples.
-        rate: samples a second of an array; None: those of the model.
+        source, rate, channel: as in `Encoder.embed`.
         window: seconds; shorter stretches of speech are windows of their own.
         hop: seconds from one window to the next.
         progress: told the share that is done, from 0 to 1.
@@ -116,7 +116,7 @@ def find_conversation(
         TooShort: when no stretch of speech is as long as the model needs.
         AcanetError: when there is more speech than can be compared.
     """
-    with encoder.recording(source, rate=rate) as recording:
+    with encoder.recording(source, rate=rate, channel=channel) as recording:
         speech = recording.require_speech()
         spans = _spans(speech.segments, encoder.rate, window, hop, encoder.needed_seconds)
         _check_spans(spans, speech, hop, encoder.needed_seconds, recording.name)

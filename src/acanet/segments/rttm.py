@@ -36,5 +36,5 @@ def rttm(turns: Iterable[Turn], name: str) -> str:
 
 
 def write_rttm(path: Path, turns: Iterable[Turn], name: str) -> None:
-    """Write `rttm` to a file, complete before it takes its place."""
-    write_text(path, rttm(turns, name))
+    """Write `rttm` to a file, complete before it takes its place; bytes of a name that are no UTF-8 become `?`."""
+    write_text(path, rttm(turns, name.encode(errors="replace").decode()))

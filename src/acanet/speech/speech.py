@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,12 +73,31 @@ class Speech:
         Returns:
             (samples,), float32, as long as the segments are together; a new array.
         """
-        pieces = [waveform[round(start * rate) : round(end * rate)].copy() for start, end in self.segments]
-        for before, after in pairwise(pieces):
-            for edge in (before[::-1], after):
-                samples = min(round(FADE * rate), len(edge))
-                edge[:samples] *= np.arange(samples, dtype=np.float32) / np.float32(max(samples, 1))
-        return np.concatenate([*pieces, np.empty(0, np.float32)])
+        return np.concatenate([*self.trimmed([waveform], rate), np.empty(0, np.float32)])
+
+    def trimmed(self, blocks: Iterable[Waveform], rate: int) -> Iterator[Waveform]:
+        """What `trim` gives of a recording that comes in blocks, (samples,) each, in blocks."""
+        spans = [(round(start * rate), round(end * rate)) for start, end in self.segments]
+        begin = 0
+        for block in blocks:
+            for number, (start, end) in enumerate(spans):
+                first, last = max(start, begin), min(end, begin + len(block))
+                if first >= last:
+                    continue
+                piece, places = block[first - begin : last - begin].copy(), np.arange(first, last)
+                samples = min(round(FADE * rate), end - start)
+                if number > 0:
+                    _fade(piece, places - start, samples)
+                if number < len(spans) - 1:
+                    _fade(piece, end - 1 - places, samples)
+                yield piece
+            begin += len(block)
+
+
+def _fade(piece: Waveform, distances: NDArray[np.intp], samples: int) -> None:
+    """Scale what is nearer to an edge than so many samples by its share of that distance."""
+    near = distances < samples
+    piece[near] *= distances[near].astype(np.float32) / np.float32(samples)
 
 
 def require_length(seconds: float, needed: float, name: str) -> None:

@@ -214,9 +214,9 @@ def _measure_file(path: Path, spans: Sequence[Span]) -> list[Finding]:
     """
     try:
         waveform, rate = read_audio(path)
+        channels = channel_count(path)
     except BadAudio as error:
         return [Unfit("unreadable", error.reason)] * len(spans)
-    channels = channel_count(path)
     return [_measure_span(waveform, rate, channels, start, duration) for start, duration in spans]
 
 

@@ -55,7 +55,13 @@ ZEROS: tuple[tuple[float, Place], ...] = (
     (2.0, "after"),
     (30.0, "after"),
 )
-HISS: tuple[tuple[float, Place], ...] = ((1.0, "before"), (5.0, "before"), (30.0, "before"), (2.0, "inside"), (5.0, "after"))
+HISS: tuple[tuple[float, Place], ...] = (
+    (1.0, "before"),
+    (5.0, "before"),
+    (30.0, "before"),
+    (2.0, "inside"),
+    (5.0, "after"),
+)
 HISS_DBFS = (-70.0, -60.0, -50.0)
 GATES_DB = (-40.0, -30.0, -20.0)
 PACKETS = ((0.05, 0.02), (0.1, 0.05), (0.3, 0.05))  # share, seconds

@@ -83,7 +83,6 @@ class Bootstrap:
         found = np.array(list(map(rate, drawn)))
         return Resampled(rate(np.ones(speakers.count)), found, drawn, len(speakers.themselves))
 
-
     def decisions(
         self, accepted: NDArray[np.bool_], refused: NDArray[np.bool_], pairs: Pairs
     ) -> dict[str, Measure | float]:
@@ -101,7 +100,9 @@ class Bootstrap:
         curve = Curve(counted, speakers, thresholds=[1.0])
         drawn = speakers.draws(self.replicates, self.seed)
         place = curve.at[0]
-        rates = np.array([[rate[place] for rate in curve.under(each)[:2]] for each in (np.ones(speakers.count), *drawn)])
+        rates = np.array(
+            [[rate[place] for rate in curve.under(each)[:2]] for each in (np.ones(speakers.count), *drawn)]
+        )
         accepts, rejects = (
             Resampled(float(values[0]), values[1:], drawn, len(speakers.themselves)).measure() for values in rates.T
         )

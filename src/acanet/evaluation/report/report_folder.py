@@ -94,7 +94,7 @@ def write_report(
         ]
         pictures = _draw(draft, result, contents, curves, explanations)
         links = _players(folder, result, contents.mistakes) if players else {}
-        (draft / PAGE).write_text(render(contents, pictures, links), encoding="utf-8")
+        (draft / PAGE).write_text(render(contents, pictures, links), encoding="utf-8", errors="backslashreplace")
 
 
 def check_report_folder(folder: Path) -> None:

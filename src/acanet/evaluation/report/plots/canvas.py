@@ -40,8 +40,8 @@ def save(figure: Any, path: Path) -> None:
 
 
 def plain(text: str) -> str:
-    """Text that is shown as it is: a dollar sign starts no formula."""
-    return text.replace("$", r"\$")
+    """Text that is shown as it is: a dollar sign starts no formula, what is no UTF-8 becomes a `?`."""
+    return text.encode(errors="replace").decode().replace("$", r"\$")
 
 
 def deviates(per_cent: ArrayLike) -> NDArray[np.float64]:
