@@ -50,6 +50,9 @@ class ModelChoice(Strict):
 
     name: str = "acanet2"
     change: dict[str, Any] = Field({}, description="keys laid over the model's config")
+    init: ConfigPath | None = Field(
+        None, description="folder of a model whose weights training starts from, as with --init; None: fresh ones"
+    )
 
 
 class Data(Strict):

@@ -52,7 +52,8 @@ def train(
         recipe: everything that decides the run.
         out: folder of the run: `recipe.yaml`, `last.pt`, `best/` (a bundle), `log.csv`, `dev.csv`, `tensorboard/`.
         resume: go on from `last.pt`; with none there yet, start.
-        init: start from this model's weights, with a new head and a lower rate for the old layers.
+        init: start from this model's weights, with a new head and a lower rate for the old layers; None: from those
+            that the recipe names, if it names some.
         console: where progress goes.
 
     Raises:
@@ -64,6 +65,8 @@ def train(
         ModelMismatch: when `init` is another architecture than the recipe's.
     """
     console = console or Console(stderr=True)
+    if init is None and recipe.model.init is not None:
+        init = Bundle.load(recipe.model.init)
     check_folder(out, recipe, resume)
     keep_freed_memory()
     setup = set_up(recipe, out, init)

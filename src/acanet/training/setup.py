@@ -21,9 +21,8 @@ from acanet.data.augment.chain import Banks, Chain
 from acanet.data.feed.batches import TrainingBatches
 from acanet.errors import ModelMismatch
 from acanet.models.config import ExtractorConfig, ModelConfig
-from acanet.models.extractor import Extractor
-from acanet.models.inference import load_model
 from acanet.models.registry import build_model, model_config
+from acanet.models.weights import load_exactly
 from acanet.runtime.bundle import Bundle, BundleConfig, Provenance
 from acanet.training.average import averaged
 from acanet.training.corpus import Corpus, crop_phases, load_banks, load_corpus
@@ -166,13 +165,17 @@ def set_up(recipe: Recipe, folder: Path, init: Bundle | None = None) -> Setup:
 
 
 def _check_same_network(init: Bundle, name: str, config: ModelConfig) -> None:
-    """See that the model to start from is the one of the recipe, whatever discriminant it has."""
+    """See that the model to start from is the one of the recipe, whatever discriminant it has.
+
+    It may listen for speech or not: that changes no weight which is trained.
+    """
     if init.name != name:
         raise ModelMismatch(
             f"model {init.name} to start from", f"{name}, as the recipe says; --set model.name={init.name} changes that"
         )
     theirs = model_config(init.name, init.config.model)
-    ours, others = (each.model_dump(mode="json", exclude={"discriminant"}) for each in (config, theirs))
+    aside = {"discriminant": True, "front_end": {"floor_db", "speech_only"}}
+    ours, others = (each.model_dump(mode="json", exclude=aside) for each in (config, theirs))
     different = differences(ours, others)
     if different:
         have = ", ".join(f"{key} {value}" for key, _, value in different)
@@ -205,12 +208,17 @@ def _batches(recipe: Recipe, rate: int, speech: _Speech, accelerator: Accelerato
 
 
 def _network(recipe: Recipe, config: ModelConfig, init: Bundle | None) -> Any:
-    """A network with fresh weights, or that of `init` without its discriminant, which belongs to its own weights."""
-    fresh = build_model(recipe.model.name, config)
-    if init is None:
-        return fresh
-    model = load_model(init.name, init.config.model, init.weights())
-    return model.with_discriminant(None) if isinstance(model, Extractor) else model
+    """A network with fresh weights, or those of `init` without its discriminant, which belongs to its own weights."""
+    model = build_model(recipe.model.name, config)
+    if init is not None:
+        theirs = {name: torch.from_numpy(value) for name, value in init.weights().items() if not _is_own(name)}
+        load_exactly(model, theirs | {name: value for name, value in model.state_dict().items() if _is_own(name)})
+    return model
+
+
+def _is_own(name: str) -> bool:
+    """Whether a model has a weight from elsewhere than training: the network that finds speech, a discriminant."""
+    return name.startswith(("front_end.speech.", "discriminant."))
 
 
 def _loss(recipe: Recipe, config: ModelConfig, dim: int, classes: int) -> AngularMarginSoftmax:
