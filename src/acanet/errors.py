@@ -53,9 +53,12 @@ EXTRAS: Mapping[str, str] = {
 
 
 class AcanetError(Exception):
-    """Base of all errors that acanet raises on purpose."""
+    """Base of all errors that acanet raises on purpose; the message is one line, whatever the names in it hold."""
 
     exit_code = 2
+
+    def __init__(self, message: object = "") -> None:
+        super().__init__(one_line(message))
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Travel between processes by message and attributes: the arguments of `__init__` are others."""
@@ -201,6 +204,20 @@ def _revive(kind: type[AcanetError], args: tuple[Any, ...], attributes: dict[str
     error = kind.__new__(kind, *args)
     vars(error).update(attributes)
     return error
+
+
+def one_line(text: object) -> str:
+    r"""A name or a message as one line that can be shown: what is not printable is escaped.
+
+    Names of files and speakers may hold line breaks, which forge a line of their own, commands to a terminal, and marks
+    that turn the direction of what follows.
+
+    >>> print(one_line("a.wav\nsame speaker\x1b[8m \u202e \udcff"))
+    a.wav\nsame speaker\x1b[8m \u202e \udcff
+    """
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii") for letter in str(text)
+    )
 
 
 def few(names: Sequence[str], most: int = 3) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acanet.audio.blocks import Waveform
+from acanet.errors import one_line
 
 _WINDOWS, _FIRST_WINDOWS = 8, 64
 """Windows a second whose energy tells the bandwidth, and how many there are in the first second."""
@@ -83,10 +84,10 @@ def warn_of_losses(losses: Losses, wanted: int, name: str) -> None:
         AudioWarning: for each.
     """
     if wanted > 8000 and losses.narrow:
-        message = f"{name}: nothing above 4 kHz (telephone band); expect more errors"
+        message = f"{one_line(name)}: nothing above 4 kHz (telephone band); expect more errors"
         warnings.warn(message, AudioWarning, stacklevel=3)
     if losses.clipped > 0.001:
-        message = f"{name}: {losses.clipped:.1%} of the samples are clipped; record at a lower level"
+        message = f"{one_line(name)}: {losses.clipped:.1%} of the samples are clipped; record at a lower level"
         warnings.warn(message, AudioWarning, stacklevel=3)
 
 

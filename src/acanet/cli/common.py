@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.progress import Progress
+from rich.text import Text
 
+from acanet.errors import one_line
 from acanet.runtime.choices import Device
 
 
 class _Console(Console):
+    def render_str(self, text: str, **how: Any) -> Text:
+        """A text, or the cell of a table, without what commands a terminal: names may hold it."""
+        return super().render_str("\n".join(map(one_line, text.split("\n"))), **how)
+
     def on_broken_pipe(self) -> None:
         """Let the error through, which ends the command: whoever reads, such as `head`, has had enough."""
         raise
@@ -39,6 +45,11 @@ def require_names(audio_root: Path | None, manifest: Path | None) -> None:
     """See that the names in a list can be found."""
     if audio_root is None and manifest is None:
         raise typer.BadParameter("give --audio-root or --manifest, so that the names in the list can be found")
+
+
+def tell(line: object) -> None:
+    """Print a line on standard output: one, whatever the names in it hold."""
+    out.print(one_line(line))
 
 
 def progress_bar() -> Progress:

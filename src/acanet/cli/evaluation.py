@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from acanet.cli.common import AudioRootOption, ManifestOption, out, require_names
+from acanet.cli.common import AudioRootOption, ManifestOption, require_names, tell
 from acanet.cli.exits import Answer
 from acanet.errors import check_output
 from acanet.evaluation.backend_choices import BackendKind, CohortEntry, EnrolBy
@@ -89,13 +89,13 @@ def evaluate(
         report=report,
         seen=seen,
         seed=seed,
-        tell=out.print,
+        tell=tell,
     )
     if report is not None:
         found.write_report(report, command=("acanet", *sys.argv[1:]), players=players)
-        out.print(f"report in {report}")
+        tell(f"report in {report}")
     for line in found.expectations_told():
-        out.print(line)
+        tell(line)
     raise Answer(0 if found.as_expected else 1)
 
 
@@ -115,7 +115,7 @@ def plda(
     check_output(output, ".npz")
     trained = train_plda(Encoder.load(model), manifests, lda=lda)
     trained.save(output)
-    out.print(f"PLDA of {trained.origin.utterances:,} utterances ({trained.origin}) in {output}")
+    tell(f"PLDA of {trained.origin.utterances:,} utterances ({trained.origin}) in {output}")
 
 
 def calibrate(
@@ -156,4 +156,4 @@ def calibrate(
         bundle, trials, manifest=manifest, audio_root=audio_root, goal=goal, output=output, seed=seed
     )
     for line in done.summary():
-        out.print(line)
+        tell(line)

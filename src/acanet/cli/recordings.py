@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from acanet.cli.common import DeviceOption, ModelOption, ThreadsOption, TrimOption, out, progress_bar
+from acanet.cli.common import DeviceOption, ModelOption, ThreadsOption, TrimOption, progress_bar, tell
 from acanet.cli.exits import Answer, complain, say
 from acanet.cli.listening import LIVE, watching
 from acanet.errors import NotCalibrated, check_output, require
@@ -82,7 +82,7 @@ def verify(
         typer.echo(json.dumps(text.as_json(result) | about))
     else:
         for line in text.lines(result, encoder.calibration, counted=watch):
-            out.print(line)
+            tell(line)
     same = text.decided(result)
     if same is None:
         raise NotCalibrated(result.undecided)
@@ -112,7 +112,7 @@ def _last(moments: Iterator[Moment], as_json: bool) -> Verification:
             typer.echo(json.dumps(times | ({"same": None} if result is None else text.as_json(result))))
         else:
             told = "too little speech" if result is None else text.sentence(result)
-            out.print(f"{moment.seconds:.1f} s, {moment.speech:.1f} s of speech: {told}")
+            tell(f"{moment.seconds:.1f} s, {moment.speech:.1f} s of speech: {told}")
     raise AssertionError("no last moment")
 
 
@@ -157,7 +157,7 @@ def embed(
             progress=lambda done: bar.update(task, completed=done),
         )
     for line in written.summary():
-        out.print(line)
+        tell(line)
     if written.failures:
         say(f"{len(written.failures)} of {written.asked} files could not be embedded")
         raise Answer(written.failures[0].exit_code)
@@ -175,8 +175,8 @@ def explain(
     check_output(output, ".png")
     explanation = Explainer.load(model).recording(file)
     attention_png(output, explanation)
-    out.print(explanation.shares.sentence())
-    out.print(f"picture in {output}")
+    tell(explanation.shares.sentence())
+    tell(f"picture in {output}")
 
 
 def segments(
@@ -218,8 +218,8 @@ def segments(
         )
     found.write(output)
     for line in found.summary():
-        out.print(line)
-    out.print(f"{len(found.turns)} stretches of speech in {output}")
+        tell(line)
+    tell(f"{len(found.turns)} stretches of speech in {output}")
     if plot is not None:
         turns_png(plot, found.conversation, found.turns)
-        out.print(f"picture in {plot}")
+        tell(f"picture in {plot}")

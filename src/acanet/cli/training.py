@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from acanet.cli.common import err, out
+from acanet.cli.common import err, out, tell
 from acanet.cli.exits import INTERRUPTED
 
 
@@ -37,9 +37,9 @@ def train(
         raise typer.Exit(INTERRUPTED)
     if outcome.main:
         chosen_at = f"dev EER {outcome.best.eer:.2%} at step {outcome.best.step}; " if outcome.best else ""
-        out.print(f"{chosen_at}the model is in {output / 'best'}")
+        tell(f"{chosen_at}the model is in {output / 'best'}")
     if outcome.before is not None:
-        out.print(f"dev EER was {outcome.before:.2%} before")
+        tell(f"dev EER was {outcome.before:.2%} before")
 
 
 def experiment(
@@ -66,7 +66,7 @@ def experiment(
         raise typer.Exit(INTERRUPTED)
     for table in experiment_tables(cards):
         out.print(table + "\n")
-    out.print(f"the page is {output / 'results.md'}, all figures are in the card.json of each system")
+    tell(f"the page is {output / 'results.md'}, all figures are in the card.json of each system")
 
 
 def models(as_json: Annotated[bool, typer.Option("--json", help="A JSON list on standard output.")] = False) -> None:
