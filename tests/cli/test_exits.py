@@ -106,7 +106,8 @@ def test_too_little_memory_is_no_answer(kilobytes: int, pair: tuple[Path, Path])
     """Libraries in C end the process where there is none."""
     line = f'ulimit -v {kilobytes}; "{sys.executable}" -m acanet verify "{pair[0]}" "{pair[1]}" --threshold -1'
     done = subprocess.run(line, shell=True, capture_output=True, text=True, timeout=120, check=False)
-    assert done.returncode > 4 or done.returncode < 0 or (done.returncode == 0 and "same speaker" in done.stdout)
+    assert done.returncode != 1
+    assert done.returncode != 0 or "same speaker" in done.stdout
 
 
 def test_core_and_extras_are_those_of_the_project() -> None:

@@ -24,7 +24,8 @@ class Rule:
 # A row with a dot goes before that of its package. Nobody but __main__ imports cli.
 RULES = {
     "errors": Rule(),
-    "config.settings": Rule("acanet.errors yaml"),
+    "config.settings": Rule("acanet.errors acanet.config.reading yaml"),
+    "config.arrays": Rule("acanet.errors acanet.config.reading numpy"),
     "config.files": Rule(),
     "config": Rule("acanet.errors pydantic"),
     "audio.media": Rule("acanet.errors acanet.audio av numpy"),

@@ -18,10 +18,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+from acanet.config.reading import MEGABYTE, parse_json
 from acanet.errors import BadManifest, nearest
 
 PLAIN_KEYS = frozenset({"path", "speaker", "id", "start", "duration"})
 CUT_TYPES = ("MonoCut", "MultiCut")
+LONGEST = 16 * MEGABYTE
+"""A line that is longer is not of a manifest, and is not read to its end."""
 
 T = TypeVar("T")
 
@@ -125,7 +128,9 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
     """The lines that are not blank, counted from 1."""
     try:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
-            for number, line in enumerate(file, 1):
+            for number, line in enumerate(iter(lambda: file.readline(LONGEST + 1), b""), 1):
+                if len(line) > LONGEST:
+                    raise BadManifest(path, number, f"more than {LONGEST:,} bytes, which no line of a manifest has")
                 if line.strip():
                     yield number, line
     except FileNotFoundError:
@@ -136,12 +141,12 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
 
 def _utterance(line: bytes, folder: Path) -> Utterance:
     try:
-        entry = json.loads(line.decode("utf-8-sig").rstrip())
+        entry = parse_json(line.decode("utf-8-sig").rstrip(), finite=False)
     except UnicodeDecodeError as error:
         raise BadEntry(f"not UTF-8: byte {error.object[error.start]:#04x} at column {error.start + 1}") from None
     except json.JSONDecodeError as error:
         raise BadEntry(f"not JSON: {error.msg} at column {error.colno}") from None
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise BadEntry(f"not JSON: {error}") from None
     entry = _object(entry, "the line")
     return _from_cut(entry, folder) if _is_cut(entry) else plain_utterance(entry, folder)
