@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from acanet.listening.watch import watch
     from acanet.scoring.cosine import cosine_rows
     from acanet.scoring.decide import Verification
+    from acanet.scoring.heard import Heard
     from acanet.scoring.pairs import all_pairs
     from acanet.segments.diarization import diarize
     from acanet.speech.detector import find_speech
@@ -68,6 +69,7 @@ __all__ = [
     "BadTrials",
     "Encoder",
     "ExportMismatch",
+    "Heard",
     "MissingExtra",
     "ModelMismatch",
     "NoSpeech",
@@ -104,6 +106,7 @@ __all__ = [
 _HOMES = {
     "AudioWarning": "acanet.audio.quality",
     "Encoder": "acanet.encoder",
+    "Heard": "acanet.scoring.heard",
     "Plan": "acanet.data.draw.plan",
     "Speech": "acanet.speech.speech",
     "SyntheticVoice": "acanet.data.synthetic",

@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property
 from numbers import Integral
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,18 +21,20 @@ from numpy.typing import NDArray
 from acanet.audio.blocks import Waveform, checked_rate
 from acanet.audio.intake import Intake
 from acanet.audio.recording import Source, describe, open_recording
-from acanet.errors import AcanetError, BadAudio, TooLong
+from acanet.errors import AcanetError, BadAudio, ModelMismatch, TooLong
 from acanet.runtime.ahead import ahead, in_groups
-from acanet.runtime.bundle import Bundle
+from acanet.runtime.bundle import SHIPPED, Bundle
 from acanet.runtime.load import load_network
 from acanet.runtime.network import Network
 from acanet.runtime.pieces import WHOLE_SECONDS
+from acanet.runtime.processors import at_most_processors
 from acanet.runtime.spill import MEMORY
 from acanet.runtime.stream import NAME, RecordedStream, Stream
 from acanet.runtime.windows import Windows, check_windows, embed_windows
 from acanet.scoring.calibrate import Calibration
-from acanet.scoring.decide import Heard, Verification, check_decision
-from acanet.scoring.operating_point import OperatingPoint
+from acanet.scoring.compare import Comparer
+from acanet.scoring.decide import Verification, check_decision
+from acanet.scoring.heard import Heard
 from acanet.speech.detector import LiveDetector, Progress
 
 _GROUP_SECONDS, _GROUP_FILES = 120.0, 64
@@ -47,10 +49,19 @@ _Outcome = Waveform | Heard | AcanetError
 
 
 class Encoder:
-    """A model that is ready to embed; make one with `Encoder.load`. Threads may share it."""
+    """A model that is ready to embed; make one with `Encoder.load`. Threads may share it.
+
+    A copy, in this process or in another, loads the model again: pickle, `deepcopy`, pools of processes.
+    """
 
     def __init__(self, bundle: Bundle, network: Network, *, trim: bool = False) -> None:
         self.bundle, self.network, self.trims = bundle, network, trim
+        self._how: dict[str, Any] | None = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self._how is None:
+            raise AcanetError("this encoder was not made by `Encoder.load`, so no other process can load it")
+        return _load_again, (type(self), self._how, self.fingerprint)
 
     @classmethod
     def load(
@@ -64,8 +75,8 @@ class Encoder:
         Args:
             model: `default` or `small` (the models that ship), the folder of a bundle, or of a training run (its best
                 model).
-            threads: that work on one recording; None: one. With torch they are those of the whole process; None: as
-                they are.
+            threads: that work on one recording, no more than there are processors; None: one. With torch they are
+                those of the whole process; None: as they are.
             device: `cpu` or `cuda`.
             trim: embed speech only, without the pauses (`embed`, `embed_many` and `verify`). Such embeddings have a
                 fingerprint of their own.
@@ -75,7 +86,10 @@ class Encoder:
             MissingExtra: when what runs it is not installed.
         """
         bundle = Bundle.load(model)
-        return cls(bundle, load_network(bundle, threads=threads, device=device), trim=trim)
+        encoder = cls(bundle, load_network(bundle, threads=threads, device=device), trim=trim)
+        where = str(model) if str(model) in SHIPPED else bundle.folder.absolute()
+        encoder._how = {"model": where, "threads": threads, "device": device, "trim": trim}
+        return encoder
 
     @property
     def name(self) -> str:
@@ -105,6 +119,10 @@ class Encoder:
         return hashlib.sha256(f"{self.bundle.fingerprint} trimmed".encode()).hexdigest()[:16]
 
     @cached_property
+    def _comparer(self) -> Comparer:
+        return Comparer(self.fingerprint, self.bundle.calibration, self.trims)
+
+    @property
     def calibration(self) -> Calibration | None:
         """What makes log-likelihood ratios of this encoder's scores; None where its bundle has none for it.
 
@@ -113,10 +131,7 @@ class Encoder:
         Raises:
             AcanetError, BadConfig: when the bundle's file is damaged.
         """
-        found = self.bundle.calibration
-        if found is None or self.trims or found.fingerprint != self.fingerprint:
-            return None
-        return found
+        return self._comparer.calibration
 
     @property
     def training_speakers(self) -> frozenset[str]:
@@ -248,13 +263,14 @@ class Encoder:
 
         Args:
             sources: as in `embed`; arrays are at the model's rate.
-            workers: threads that decode and look for speech.
+            workers: threads that decode and look for speech, no more than there are processors.
 
         Yields:
             For each source, in the order given, its embedding as `embed` gives it, or the error that `embed` raises.
         """
         if isinstance(sources, str | bytes):
             raise AcanetError("embed_many takes a list of recordings; `embed` takes one")
+        workers = at_most_processors(workers, "workers")
         prepared = ahead(self._prepared, sources, workers=workers, most=4 * workers)
         for group in in_groups(prepared, self._size, most_size=_GROUP_SECONDS, most_items=_GROUP_FILES):
             embeddings = iter(self.embed_waveforms([item for item in group if isinstance(item, np.ndarray)]))
@@ -310,7 +326,7 @@ class Encoder:
                     return self._trimmed(recording)
                 recording.require_speech()
                 if recording.seconds > WHOLE_SECONDS:
-                    return Heard(recording.embedding(), None)
+                    return Heard(recording.embedding(), None, self.fingerprint)
                 return recording.waveform
         except AcanetError as error:
             return error
@@ -321,10 +337,10 @@ class Encoder:
         Its speech is counted up to the longest that the calibration tells apart, not to the end of the recording.
         """
         with self._recording(source, rate, self._most_seconds) as recording:
-            if self.calibration is None:
-                return Heard(self._embedding(recording), None)
-            speech = recording.require_speech(self.calibration.ratio.longest)
-            return Heard(self._embedding(recording), speech.seconds)
+            speech = None
+            if self.calibration is not None:
+                speech = recording.require_speech(self.calibration.ratio.longest).seconds
+            return Heard(self._embedding(recording), speech, self.fingerprint, recording.lost)
 
     def embed_waveforms(self, waveforms: Sequence[Waveform]) -> NDArray[np.float32]:
         """Embeddings of waveforms that were checked before: what `embed` and evaluation stand on.
@@ -368,22 +384,21 @@ class Encoder:
     def compare(
         self, enrolment: Heard, test: Heard, *, threshold: float | None = None, prior: float | None = None
     ) -> Verification:
-        """`verify` of two recordings that were heard before; arguments and errors as there."""
-        check_decision(threshold, prior)
-        score = min(1.0, max(-1.0, float(enrolment.embedding @ test.embedding)))
-        if self.calibration is None or enrolment.speech is None or test.speech is None:
-            return Verification(score, threshold, undecided=self._undecided)
-        chosen = None if prior is None else OperatingPoint(prior=prior).threshold
-        return self.calibration.verification(
-            score, enrolment.speech, test.speech, threshold=threshold, llr_threshold=chosen
-        )
+        """`verify` of two recordings that were heard before; arguments and errors as there.
 
-    @property
-    def _undecided(self) -> str | None:
-        """Why there is no calibration; None for the usual reason."""
-        found = self.bundle.calibration
-        if found is None:
-            return None
-        if self.trims:
-            return "the calibration of this model is of embeddings with pauses (leave --trim out)"
-        return f"the calibration is of another model, {found.fingerprint}; this is {self.fingerprint}"
+        Raises:
+            ModelMismatch: for what another model heard, or this one with other pauses.
+        """
+        return self._comparer(enrolment, test, threshold, prior)
+
+
+def _load_again(kind: type[Encoder], how: dict[str, Any], fingerprint: str) -> Encoder:
+    """An encoder as it was in the process that it comes from.
+
+    Raises:
+        ModelMismatch: when there is another model now.
+    """
+    encoder = kind.load(**how)
+    if encoder.fingerprint != fingerprint:
+        raise ModelMismatch(f"{encoder.fingerprint} in {how['model']} now", f"{fingerprint}, which was there")
+    return encoder

@@ -184,9 +184,7 @@ def test_only_an_answer_ends_with_1() -> None:
 
 
 @pytest.mark.parametrize("trouble", [MemoryError, RecursionError, KeyboardInterrupt, SystemExit, ValueError])
-def test_trouble_in_the_last_lines_is_no_answer(
-    trouble: type[BaseException], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_trouble_in_the_last_lines_is_no_answer(trouble: type[BaseException], monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> int:
         raise trouble
 
@@ -240,7 +238,8 @@ def test_help_ends_with_0_only_where_nobody_takes_it_for_work(words: tuple[str, 
 
 
 @pytest.mark.parametrize(
-    "word", ["--threshold=-1", "--model=small", "-msmall", "--json", "--watch", "--trim", "--prior=0.999", "-A.wav", "--"]
+    "word",
+    ["--threshold=-1", "--model=small", "-msmall", "--json", "--watch", "--trim", "--prior=0.999", "-A.wav", "--"],
 )
 def test_an_option_in_the_place_of_a_recording_leaves_one_missing(word: str, pair: tuple[Path, Path]) -> None:
     for words in ((pair[0], word), (word, pair[1])):

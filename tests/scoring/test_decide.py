@@ -19,7 +19,7 @@ from support.calibrations import RATIO, calibration
 from support.commands import acanet
 
 RATE = 16000
-SURE = Ratio(offset=100.0, slope=1.0)
+SURE = Ratio(offset=50.0, slope=60.0)
 NEVER = Ratio(offset=-100.0, slope=1.0)
 
 

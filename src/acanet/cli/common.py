@@ -31,7 +31,9 @@ err = _Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wra
 ModelOption = Annotated[
     str, typer.Option("--model", "-m", help="`default`, `small`, the folder of a bundle, or of a training run.")
 ]
-ThreadsOption = Annotated[int, typer.Option(min=1, help="Threads that work on one recording.")]
+ThreadsOption = Annotated[
+    int, typer.Option(min=1, help="Threads that work on one recording, up to the number of processors.")
+]
 DeviceOption = Annotated[Device, typer.Option(help="cuda needs onnxruntime-gpu.")]
 TrimOption = Annotated[bool, typer.Option("--trim", help="Embed speech only, without the pauses.")]
 

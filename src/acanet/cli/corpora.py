@@ -34,7 +34,7 @@ def prepare(
         ),
     ] = 0.1,
     seed: Annotated[int, typer.Option(min=0, help="Decides which speakers those are.")] = 0,
-    workers: Annotated[int, typer.Option(min=1, help="Processes that decode.")] = 2,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that decode, up to the number of processors.")] = 2,
 ) -> None:
     """Check recordings and write manifests to train on, with speakers apart in train and dev."""
     from acanet.data.prepare.manifests import prepare as prepare_corpus

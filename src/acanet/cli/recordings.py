@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -55,6 +54,7 @@ def verify(
 
     With --watch the decision that counts is the last one, at the end of the pipe or at Ctrl-C.
     """
+    from acanet.config.reading import json_text
     from acanet.encoder import Encoder
     from acanet.scoring import verification_text as text
 
@@ -79,7 +79,7 @@ def verify(
             "model": encoder.name,
             "fingerprint": encoder.fingerprint,
         }
-        typer.echo(json.dumps(text.as_json(result) | about))
+        typer.echo(json_text(text.as_json(result) | about))
     else:
         for line in text.lines(result, encoder.calibration, counted=watch):
             tell(line)
@@ -101,6 +101,7 @@ def _check_sources(enrolment: Path, test: Path, watch: bool) -> None:
 
 def _last(moments: Iterator[Moment], as_json: bool) -> Verification:
     """Tell of every moment but the last, and give what it says."""
+    from acanet.config.reading import json_text
     from acanet.scoring import verification_text as text
 
     for moment in moments:
@@ -109,7 +110,7 @@ def _last(moments: Iterator[Moment], as_json: bool) -> Verification:
             return result
         if as_json:
             times = {"seconds": round(moment.seconds, 3), "speech": round(moment.speech, 3)}
-            typer.echo(json.dumps(times | ({"same": None} if result is None else text.as_json(result))))
+            typer.echo(json_text(times | ({"same": None} if result is None else text.as_json(result))))
         else:
             told = "too little speech" if result is None else text.sentence(result)
             tell(f"{moment.seconds:.1f} s, {moment.speech:.1f} s of speech: {told}")

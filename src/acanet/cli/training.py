@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -73,11 +72,12 @@ def models(as_json: Annotated[bool, typer.Option("--json", help="A JSON list on 
     """List the architectures that can be trained, with their sizes."""
     from dataclasses import asdict
 
+    from acanet.config.reading import json_text
     from acanet.models.registry import model_names, model_size
 
     sizes = [model_size(name) for name in model_names()]
     if as_json:
-        typer.echo(json.dumps([asdict(size) for size in sizes], indent=2))
+        typer.echo(json_text([asdict(size) for size in sizes], indent=2))
         return
     table = Table("model", "parameters", "multiply-adds, 3 s", "multiply-adds, 60 s", box=None)
     for size in sizes:

@@ -13,10 +13,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acanet.config.reading import read_regular
-from acanet.errors import AcanetError
+from acanet.errors import AcanetError, BadArgument
 
 _DAMAGES = (
-    *(EOFError, NotImplementedError, OSError, OverflowError, RuntimeError, SyntaxError, TypeError, ValueError),
+    *(
+        BadArgument,
+        EOFError,
+        NotImplementedError,
+        OSError,
+        OverflowError,
+        RuntimeError,
+        SyntaxError,
+        TypeError,
+        ValueError,
+    ),
     *(zipfile.BadZipFile, zlib.error),
 )
 """What damaged archives and headers of arrays are answered with."""
@@ -49,15 +59,15 @@ def _array(content: bytes) -> NDArray[Any]:
     """The array of a member.
 
     Raises:
-        ValueError: when it is none, or claims to be of another size than it is.
+        BadArgument: when it is none, or claims to be of another size than it is.
     """
     stream = io.BytesIO(content)
     header = _HEADERS.get(np.lib.format.read_magic(stream))
     if header is None:
-        raise ValueError("a form of arrays that is not known")
+        raise BadArgument("content", "a form of arrays that is not known")
     shape, _, dtype = header(stream)
     if dtype.hasobject or math.prod(shape) * dtype.itemsize != len(content) - stream.tell():
-        raise ValueError(f"an array {shape} of {dtype} in {len(content):,} bytes")
+        raise BadArgument("content", f"an array {shape} of {dtype} in {len(content):,} bytes")
     stream.seek(0)
     array: NDArray[Any] = np.lib.format.read_array(stream, allow_pickle=False)
     return array

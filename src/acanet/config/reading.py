@@ -1,4 +1,4 @@
-"""Files that others made, read: nothing but regular files of a bounded size, and JSON that is what RFC 8259 calls JSON.
+"""Files that others made, read: regular ones of a bounded size. And JSON as RFC 8259 has it, read and written.
 
 A file that a program is told to read may be a device that never ends, a pipe that nobody writes to, or a few bytes that
 stand for gigabytes. None of it is waited for, or held.
@@ -13,11 +13,12 @@ import stat
 from pathlib import Path
 from typing import Any, NoReturn
 
-from acanet.errors import AcanetError
+from acanet.errors import AcanetError, BadArgument
 
 MEGABYTE = 2**20
 DEEPEST = 100
 """Lists and groups in one another, beyond what any file of acanet's has."""
+_TOO_DEEP = f"more than {DEEPEST} lists and groups lie in one another"
 
 
 def read_regular(path: Path, most: int, *, links: bool = False) -> bytes:
@@ -65,29 +66,35 @@ def read_json(path: Path, most: int = MEGABYTE, *, links: bool = False) -> Any:
         AcanetError: as `read_regular`, and when it is not JSON.
     """
     try:
-        return parse_json(read_regular(path, most, links=links))
-    except ValueError as error:
-        raise AcanetError(f"{path}: not JSON ({error})") from None
+        return parse_json(read_regular(path, most, links=links).decode("utf-8"))
+    except UnicodeDecodeError:
+        raise AcanetError(f"{path}: not JSON (not UTF-8)") from None
+    except BadArgument as error:
+        raise AcanetError(f"{path}: not JSON ({error.reason})") from None
 
 
-def parse_json(text: str | bytes, *, finite: bool = True) -> Any:
+def parse_json(text: str, *, finite: bool = True) -> Any:
     """What a JSON text holds: no more than a hundred lists and groups in one another.
 
     Args:
-        text: in UTF-8, where it is bytes.
+        text: of a file, or of a line of one.
         finite: whether NaN and infinities are refused, which Python writes and JSON does not know.
 
     Raises:
-        ValueError: when it is not such a text.
+        BadArgument: when it is not such a text.
     """
     strict: dict[str, Any] = {"parse_constant": _refuse, "parse_float": _finite} if finite else {}
     try:
-        text = text.decode("utf-8") if isinstance(text, bytes) else text
         found = json.loads(text, **strict)
+    except json.JSONDecodeError as error:
+        line = "" if error.lineno == 1 else f"line {error.lineno}, "
+        raise BadArgument("text", f"{error.msg} at {line}column {error.colno}") from None
+    except ValueError as error:  # an integer of thousands of digits
+        raise BadArgument("text", str(error)) from None
     except RecursionError:
-        _refuse_depth()
+        raise BadArgument("text", _TOO_DEEP) from None
     if text.count("[") + text.count("{") > DEEPEST and _deeper(found, DEEPEST):
-        _refuse_depth()
+        raise BadArgument("text", _TOO_DEEP)
     return found
 
 
@@ -105,16 +112,12 @@ def _nulled(data: Any) -> Any:
 
 
 def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is no number of JSON")
+    raise BadArgument("text", f"{constant} is no number of JSON")
 
 
 def _finite(digits: str) -> float:
     number = float(digits)
     return number if math.isfinite(number) else _refuse(digits[:20])
-
-
-def _refuse_depth() -> NoReturn:
-    raise ValueError(f"more than {DEEPEST} lists and groups lie in one another")
 
 
 def _deeper(data: Any, most: int) -> bool:

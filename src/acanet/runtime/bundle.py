@@ -29,10 +29,10 @@ from typing import Annotated, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, PositiveFloat, model_validator
+from pydantic import AfterValidator, Field, PositiveFloat, model_validator
 
 from acanet.config.files import write_text, written_folder
-from acanet.config.reading import MEGABYTE, read_json, read_regular
+from acanet.config.reading import MEGABYTE, json_text, read_json, read_regular
 from acanet.config.strict import Strict
 from acanet.errors import AcanetError, BadConfig, MissingExtra
 from acanet.runtime.choices import Precision
@@ -52,13 +52,18 @@ WEIGHTS = "weights.bin"
 CALIBRATION = "calibration.json"
 _FORMAT = 1
 _REMEDY = "remove the file, or make it anew with `acanet calibrate`"
+_EXTERNAL = re.compile(rb"\x0a\x08location\x12([\x01-\x7f])", re.DOTALL)
+"""Where a graph names a file that holds weights of it, as ONNX stores it: what follows is so many bytes long."""
 _NOT_WHOLE = "the model is damaged; copy its whole folder again"
 
 
-_EXTERNAL = re.compile(rb"\x0a\x08location\x12([\x01-\x7f])", re.DOTALL)
-"""Where a graph names a file that holds weights of it, as ONNX stores it: what follows is so many bytes long."""
+def _own_file(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}", name):
+        raise ValueError(f"{name!r} names no file of the bundle's own folder")
+    return name
 
-FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}$")]
+
+FileName = Annotated[str, AfterValidator(_own_file)]
 """Of a file in the bundle's own folder."""
 Size = Annotated[int, Field(gt=0, le=100_000)]
 """Numbers in an embedding, frames and the like."""
@@ -137,7 +142,7 @@ class Provenance(Strict):
     def as_json(self) -> str:
         """The content of `provenance.json`, with sorted sets, so that equal provenance gives equal files."""
         plain = {"data": list(self.data), "speakers": sorted(self.speakers), "audio": sorted(self.audio)}
-        return json.dumps(plain, indent=0) + "\n"
+        return json_text(plain, indent=0) + "\n"
 
 
 @dataclass(frozen=True)

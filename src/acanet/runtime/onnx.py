@@ -11,15 +11,19 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from acanet.errors import AcanetError
+from acanet.errors import AcanetError, BadArgument
 from acanet.runtime.batching import batches, pad
 from acanet.runtime.bundle import Bundle
 from acanet.runtime.front_end import FrontEndConfig
 from acanet.runtime.pieces import PIECE, WHOLE_SECONDS, Piecewise
+from acanet.runtime.processors import at_most_processors
 from acanet.runtime.spill import MEMORY
+from acanet.scoring.heard import check_embeddings
 
 _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 _BATCH_SECONDS = {"cpu": 10.0, "cuda": 120.0}  # one core gains nothing from larger batches
+_EMBED = ("whole", "readout")
+"""The stages that give embeddings."""
 _ERRORS_ONLY = 3
 
 
@@ -36,7 +40,8 @@ class OnnxNetwork:
 
         Args:
             bundle: an exported one.
-            threads: that work on one recording; None: one. Recordings in parallel need no more than that.
+            threads: that work on one recording, no more than there are processors; None: one. Recordings in parallel
+                need no more than that.
             device: `cpu`, or `cuda` with onnxruntime-gpu installed.
 
         Raises:
@@ -44,7 +49,8 @@ class OnnxNetwork:
         """
         self.bundle, self._graphs = bundle, bundle.graphs
         self.rate, self.dim = self._graphs.rate, self._graphs.dim
-        self._threads, self._device = threads or 1, _checked(device)
+        self._threads = 1 if threads is None else at_most_processors(threads, "threads")
+        self._device = _checked(device)
         self._sessions: dict[str, onnxruntime.InferenceSession] = {}
         self._lock = threading.Lock()
         self._session("whole")
@@ -58,9 +64,28 @@ class OnnxNetwork:
 
         Returns:
             Its outputs, in order.
+
+        Raises:
+            AcanetError: when the graph cannot be run, or gives embeddings that are none.
         """
-        outputs: list[NDArray[Any]] = self._session(stage).run(None, inputs)
+        session = self._session(stage)
+        try:
+            outputs: list[NDArray[Any]] = session.run(None, inputs)
+        except Exception as error:  # onnxruntime's own exceptions derive from nothing narrower
+            raise AcanetError(f"{self.bundle.folder / stage}.onnx: it cannot be run ({error})") from None
+        if stage in _EMBED:
+            self._check(outputs[0], len(next(iter(inputs.values()))), stage)
         return outputs
+
+    def _check(self, embeddings: NDArray[Any], rows: int, stage: str) -> None:
+        """See that a graph gives as many embeddings as were asked for: what is none of them would make a score."""
+        graph = f"{self.bundle.folder / stage}.onnx"
+        if embeddings.shape != (rows, self.dim):
+            raise AcanetError(f"{graph}: it gives {embeddings.shape} in place of {rows} embeddings of {self.dim}")
+        try:
+            check_embeddings(embeddings)
+        except BadArgument as error:
+            raise AcanetError(f"{graph}: it gives {error.reason}; do not use this model") from None
 
     def embed_waveforms(self, waveforms: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
         """Embed each waveform as if it were alone, in batches of similar lengths; long ones in pieces, where it can.
@@ -133,6 +158,8 @@ class OnnxNetwork:
 
     def _open(self, stage: str) -> onnxruntime.InferenceSession:
         path = self.bundle.folder / f"{stage}.onnx"
+        if stage not in self._graphs.stages:
+            raise self.bundle.damaged(path, "it is needed, and the config does not name it")
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads, options.inter_op_num_threads = self._threads, 1
         # Threads that wait leave the cores to others.

@@ -176,6 +176,11 @@ class Stream:
         self.require_speech()
         return self._kept.embedding(None if self._ended else self._intake.rest())
 
+    @property
+    def lost(self) -> tuple[str, ...]:
+        """What the recording has lost, `telephone` and `clipped`; known after ten seconds or at the end."""
+        return self._intake.lost if self._ended or self.seconds >= _TELLING_SECONDS else ()
+
     def _tell(self) -> None:
         """Warn, once, of what the recording has lost."""
         if not self._told and (self._ended or self.seconds >= _TELLING_SECONDS):

@@ -32,6 +32,8 @@ PENALTY = 1e-6
 ITERATIONS = 100
 TOLERANCE = 1e-12
 """Newton's method ends when a step promises to lower the objective by less than this."""
+MOST = 1000.0
+"""The highest ratio that a threshold may have: a prior as low as numbers go asks for less."""
 _LENGTHS = 33
 """At which it is looked what ratios there are."""
 OUTLYING = (1.0, 99.0)
@@ -90,11 +92,11 @@ class Ratio(Strict):
         offset, slope = self._line(enrol_speech, test_speech)
         return (np.asarray(llr, np.float64) - offset) / slope
 
-    def ends(self) -> tuple[float, float]:
-        """The highest ratios that the lowest and the highest score, -1 and 1, have at any length."""
+    @property
+    def of_opposites(self) -> float:
+        """The ratio of the lowest score, -1, at the length where that is highest."""
         speech = np.geomspace(self.shortest, self.longest, _LENGTHS)
-        lowest, highest = (float(self.llr(score, speech, speech).max()) for score in (-1.0, 1.0))
-        return lowest, highest
+        return float(self.llr(-1.0, speech, speech).max())
 
     def _line(self, enrol_speech: ArrayLike, test_speech: ArrayLike) -> tuple[Floats, Floats]:
         q = quality(enrol_speech, test_speech, self.shortest, self.longest)
@@ -140,11 +142,11 @@ class Calibration(Strict):
 
     @model_validator(mode="after")
     def _decides(self) -> Self:
-        lowest, highest = self.ratio.ends()
-        if not lowest < self.threshold.value <= highest:
+        lowest = self.ratio.of_opposites
+        if not lowest < self.threshold.value <= MOST:
             raise ValueError(
                 f"the threshold is a ratio of {self.threshold.value:g}; it has to be above {lowest:.3g}, or any two "
-                f"recordings would be one voice, and at most {highest:.3g}, or none would"
+                f"recordings would be one voice, and at most {MOST:g}"
             )
         return self
 

@@ -9,7 +9,6 @@ Two forms, recognised line by line, both also gzipped:
 from __future__ import annotations
 
 import gzip
-import json
 import math
 import os
 import zlib
@@ -19,7 +18,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from acanet.config.reading import MEGABYTE, parse_json
-from acanet.errors import BadManifest, nearest
+from acanet.errors import BadArgument, BadManifest, nearest
 
 PLAIN_KEYS = frozenset({"path", "speaker", "id", "start", "duration"})
 CUT_TYPES = ("MonoCut", "MultiCut")
@@ -144,10 +143,8 @@ def _utterance(line: bytes, folder: Path) -> Utterance:
         entry = parse_json(line.decode("utf-8-sig").rstrip(), finite=False)
     except UnicodeDecodeError as error:
         raise BadEntry(f"not UTF-8: byte {error.object[error.start]:#04x} at column {error.start + 1}") from None
-    except json.JSONDecodeError as error:
-        raise BadEntry(f"not JSON: {error.msg} at column {error.colno}") from None
-    except ValueError as error:
-        raise BadEntry(f"not JSON: {error}") from None
+    except BadArgument as error:
+        raise BadEntry(f"not JSON: {error.reason}") from None
     entry = _object(entry, "the line")
     return _from_cut(entry, folder) if _is_cut(entry) else plain_utterance(entry, folder)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
@@ -10,6 +9,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from acanet.config.reading import json_text
 from acanet.errors import one_line
 
 OTHER_SPEAKER = "duplicate under another speaker"
@@ -100,7 +100,7 @@ class Report:
 
     def as_json(self) -> str:
         """The report as JSON."""
-        return json.dumps(asdict(self), indent=2) + "\n"
+        return json_text(asdict(self), indent=2) + "\n"
 
     def summary(self) -> Group:
         """The report for people, to print with rich."""
