@@ -11,6 +11,7 @@ What stands in `__all__` is for everybody's use, and is imported from here: `fro
 builds models of stands in `acanet.models`. All else may move.
 """
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -55,6 +56,9 @@ if TYPE_CHECKING:
     from acanet.speech.speech import Speech
     from acanet.training.read_recipe import read_recipe
     from acanet.training.run import train
+
+os.environ.update(ORT_DISABLE_TELEMETRY="1", HF_HUB_DISABLE_TELEMETRY="1")
+"""What hears voices reports to nobody. onnxruntime would from the moment that it is imported, unless it finds this."""
 
 __version__ = "0.1.0"
 

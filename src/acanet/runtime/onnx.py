@@ -20,6 +20,7 @@ from acanet.runtime.processors import at_most_processors
 from acanet.runtime.spill import MEMORY
 from acanet.scoring.heard import check_embeddings
 
+onnxruntime.disable_telemetry_events()  # where somebody imported it before acanet, which turns all of it off
 _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 _BATCH_SECONDS = {"cpu": 10.0, "cuda": 120.0}  # one core gains nothing from larger batches
 _EMBED = ("whole", "readout")
