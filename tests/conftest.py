@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-import acanet  # noqa: F401: before onnxruntime, whose telemetry it turns off
 from support.paths import ROOT
 from support.tiny import HELD_OUT, TINY_MODEL, TRAINED
 

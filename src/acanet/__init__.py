@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from acanet.export.export import export_model
     from acanet.export.public import torch_bundle
     from acanet.listening.watch import watch
+    from acanet.runtime.embedding_file import read_embeddings
     from acanet.scoring.cosine import cosine_rows
     from acanet.scoring.decide import Verification
     from acanet.scoring.heard import Heard
@@ -99,6 +100,7 @@ __all__ = [
     "find_speech",
     "min_dcf",
     "read_audio",
+    "read_embeddings",
     "read_manifest",
     "read_recipe",
     "synthesise",
@@ -127,6 +129,7 @@ _HOMES = {
     "find_speech": "acanet.speech.detector",
     "min_dcf": "acanet.evaluation.figures.metrics",
     "read_audio": "acanet.audio.recording",
+    "read_embeddings": "acanet.runtime.embedding_file",
     "read_manifest": "acanet.data.lists.manifest",
     "read_recipe": "acanet.training.read_recipe",
     "synthesise": "acanet.data.synthetic",

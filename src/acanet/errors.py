@@ -25,6 +25,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.util import find_spec
+from os.path import lexists
 from pathlib import Path
 from typing import Any
 
@@ -243,20 +244,23 @@ def require(*packages: str) -> None:
             raise MissingExtra(package, EXTRAS[package])
 
 
-def check_output(path: Path, suffix: str) -> None:
+def check_output(path: Path, suffix: str, *, force: bool) -> None:
     """See that a file can be written before long work that will write it.
 
     Args:
         path: of the file.
         suffix: how its name has to end, such as `.npz`.
+        force: whether one that is there may be replaced.
 
     Raises:
-        AcanetError: for another suffix, or a folder that is not there.
+        AcanetError: for another suffix, a file that is there, or a folder that is not.
     """
     if path.suffix != suffix:
         raise AcanetError(f"{path} does not end in {suffix}")
     if not path.absolute().parent.is_dir():
         raise AcanetError(f"{path}: there is no folder {path.parent}; make it first")
+    if not force and lexists(path):
+        raise AcanetError(f"{path}: it is there already; name another file, or give --force to replace it")
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:

@@ -36,7 +36,7 @@ RULES = {
     "runtime.onnx": Rule("acanet.errors acanet.runtime acanet.scoring.heard numpy onnxruntime"),
     "runtime.load": Rule("acanet.errors acanet.runtime", inside="acanet.models"),
     "runtime.embedding_file": Rule(
-        "acanet.errors acanet.config.files acanet.runtime numpy",
+        "acanet.errors acanet.config acanet.runtime acanet.scoring.heard numpy",
         inside="acanet.encoder",  # for its type alone
     ),
     "runtime.bundle": Rule(

@@ -36,6 +36,7 @@ ThreadsOption = Annotated[
 ]
 DeviceOption = Annotated[Device, typer.Option(help="cuda needs onnxruntime-gpu.")]
 TrimOption = Annotated[bool, typer.Option("--trim", help="Embed speech only, without the pauses.")]
+ForceOption = Annotated[bool, typer.Option("--force", help="Replace files that are there.")]
 
 AudioRootOption = Annotated[Path | None, typer.Option(help="Where the paths in the list start.")]
 ManifestOption = Annotated[

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from acanet.cli.common import AudioRootOption, ManifestOption, require_names, tell
+from acanet.cli.common import AudioRootOption, ForceOption, ManifestOption, require_names, tell
 from acanet.cli.exits import Answer
 from acanet.errors import check_output
 from acanet.evaluation.backend_choices import BackendKind, CohortEntry, EnrolBy
@@ -107,12 +107,13 @@ def plda(
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="An .npz file.")],
     lda: Annotated[int | None, typer.Option(min=1, help="Directions that LDA keeps; without it, all.")] = None,
+    force: ForceOption = False,
 ) -> None:
     """Train a PLDA on a model's embeddings, to score trial lists with (`acanet evaluate --scoring plda`)."""
     from acanet.encoder import Encoder
     from acanet.evaluation.backends import train_plda
 
-    check_output(output, ".npz")
+    check_output(output, ".npz", force=force)
     trained = train_plda(Encoder.load(model), manifests, lda=lda)
     trained.save(output)
     tell(f"PLDA of {trained.origin.utterances:,} utterances ({trained.origin}) in {output}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from acanet.cli.common import DeviceOption, ModelOption, ThreadsOption, TrimOption, progress_bar, tell
+from acanet.cli.common import DeviceOption, ForceOption, ModelOption, ThreadsOption, TrimOption, progress_bar, tell
 from acanet.cli.exits import Answer, complain, say
 from acanet.cli.listening import LIVE, watching
 from acanet.errors import NotCalibrated, check_output, require
@@ -135,6 +135,7 @@ def embed(
     threads: ThreadsOption = 1,
     device: DeviceOption = "cpu",
     trim: TrimOption = False,
+    force: ForceOption = False,
 ) -> None:
     """Embed recordings; those that cannot be are named, the first decides the exit code, the others are written."""
     from acanet.encoder import Encoder
@@ -144,7 +145,7 @@ def embed(
         raise typer.BadParameter("it is from one window to the next; give --windows", param_hint="--hop")
     if trim and windows is not None:
         raise typer.BadParameter("windows are of a recording with its pauses, without trimming", param_hint="--trim")
-    check_output(output, ".npz")
+    check_output(output, ".npz", force=force)
     encoder = Encoder.load(model, threads=threads, device=device, trim=trim)
     with progress_bar() as bar:
         task = bar.add_task("Embedding", total=len(files))
@@ -168,12 +169,13 @@ def explain(
     file: Annotated[Path, typer.Argument(help="A recording.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The picture, a .png file.")],
     model: ModelOption = "default",
+    force: ForceOption = False,
 ) -> None:
     """Draw what the latents of a model attend to in a recording, and say how much of that is speech."""
     from acanet.evaluation.explain import Explainer
     from acanet.evaluation.report.plots.attention import attention_png
 
-    check_output(output, ".png")
+    check_output(output, ".png", force=force)
     explanation = Explainer.load(model).recording(file)
     attention_png(output, explanation)
     tell(explanation.shares.sentence())
@@ -197,15 +199,16 @@ def segments(
     model: ModelOption = "default",
     threads: ThreadsOption = 1,
     device: DeviceOption = "cpu",
+    force: ForceOption = False,
 ) -> None:
     """Tell who speaks when, by clustering windows of speech: a demonstration of the embedding, one voice at a time."""
     from acanet.encoder import Encoder
     from acanet.evaluation.report.plots.turns import turns_png
     from acanet.segments.diarization import diarize
 
-    check_output(output, ".rttm")
+    check_output(output, ".rttm", force=force)
     if plot is not None:
-        check_output(plot, ".png")
+        check_output(plot, ".png", force=force)
         require("matplotlib")
     encoder = Encoder.load(model, threads=threads, device=device)
     with progress_bar() as bar:

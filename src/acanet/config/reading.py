@@ -18,7 +18,7 @@ from acanet.errors import AcanetError, BadArgument
 MEGABYTE = 2**20
 DEEPEST = 100
 """Lists and groups in one another, beyond what any file of acanet's has."""
-_TOO_DEEP = f"more than {DEEPEST} lists and groups lie in one another"
+TOO_DEEP = f"more than {DEEPEST} lists and groups lie in one another"
 
 
 def read_regular(path: Path, most: int, *, links: bool = False) -> bytes:
@@ -92,9 +92,9 @@ def parse_json(text: str, *, finite: bool = True) -> Any:
     except ValueError as error:  # an integer of thousands of digits
         raise BadArgument("text", str(error)) from None
     except RecursionError:
-        raise BadArgument("text", _TOO_DEEP) from None
+        raise BadArgument("text", TOO_DEEP) from None
     if text.count("[") + text.count("{") > DEEPEST and _deeper(found, DEEPEST):
-        raise BadArgument("text", _TOO_DEEP)
+        raise BadArgument("text", TOO_DEEP)
     return found
 
 
@@ -123,7 +123,7 @@ def _finite(digits: str) -> float:
 def _deeper(data: Any, most: int) -> bool:
     """Whether more than `most` lists and groups lie in one another; data as json.loads gives it."""
     level = [data]
-    for _ in range(most + 1):
+    for _ in range(most):
         level = [
             below
             for each in level

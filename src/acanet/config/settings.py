@@ -7,13 +7,12 @@ from typing import Any
 
 import yaml
 
-from acanet.config.reading import DEEPEST
-from acanet.errors import BadConfig
+from acanet.config.reading import DEEPEST, TOO_DEEP
+from acanet.errors import BadArgument, BadConfig
 
 OPTION = "--set"
 MOST_TEXT, MOST_VALUES, LONGEST = 2**18, 100_000, 10_000
 """Characters of a document, values in it with every alias laid out, and characters of a value."""
-_TOO_DEEP = f"more than {DEEPEST} lists and groups lie in one another"
 
 
 def read_setting(setting: str) -> tuple[tuple[str, ...], Any]:
@@ -55,33 +54,46 @@ def read_yaml(text: str, source: str | Path) -> Any:
     """
     try:
         if len(text) > MOST_TEXT:
-            raise BadConfig(source, [f"it has more than {MOST_TEXT:,} characters, which no such file has"])
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        if node is not None:
-            _check_size(node, source)
-        return yaml.safe_load(text)
+            raise BadArgument("text", f"it has more than {MOST_TEXT:,} characters, which no such file has")
+        loader = _Loader(text)
+        node = loader.get_single_node()
+        if node is None:
+            return None
+        if _size(node, {}, ()) > MOST_VALUES:
+            raise BadArgument("text", f"its aliases stand for more than {MOST_VALUES:,} values")
+        return loader.construct_document(node)
+    except BadArgument as error:
+        raise BadConfig(source, [error.reason]) from None
     except (yaml.YAMLError, ValueError, OverflowError) as error:  # such as a date that is none
         raise BadConfig(source, [f"not YAML: {' '.join(str(error).split())}"]) from None
-    except RecursionError:
-        raise BadConfig(source, [_TOO_DEEP]) from None
 
 
-def _check_size(node: yaml.Node, source: str | Path) -> None:
-    """See that a document is not deeper, with all aliases laid out not larger, and no value longer, than is sane."""
-    sizes: dict[int, int] = {}
+class _Loader(yaml.SafeLoader):
+    """A loader of plain values that goes no deeper than is sane."""
 
-    def size(node: yaml.Node, above: tuple[int, ...]) -> int:
-        if id(node) in above or len(above) > DEEPEST:
-            raise BadConfig(source, [_TOO_DEEP])
-        if id(node) not in sizes:
-            if isinstance(node, yaml.ScalarNode):
-                if len(node.value) > LONGEST:
-                    raise BadConfig(source, [f"a value has more than {LONGEST:,} characters"])
-                return 1
-            pairs = isinstance(node, yaml.MappingNode)
-            below = [each for pair in node.value for each in pair] if pairs else node.value
-            sizes[id(node)] = 1 + sum(size(each, (*above, id(node))) for each in below)
-        return sizes[id(node)]
+    _depth = 0
 
-    if size(node, ()) > MOST_VALUES:
-        raise BadConfig(source, [f"its aliases stand for more than {MOST_VALUES:,} values"])
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        """A node, with those below it."""
+        if self._depth > DEEPEST:
+            raise BadArgument("text", TOO_DEEP)
+        self._depth += 1
+        node = super().compose_node(parent, index)
+        self._depth -= 1
+        return node
+
+
+def _size(node: yaml.Node, known: dict[yaml.Node, int], above: tuple[yaml.Node, ...]) -> int:
+    """How many values a node stands for, with every alias laid out."""
+    if node in above:
+        raise BadArgument("text", "an alias stands for what it is in")
+    if node not in known:
+        below: list[yaml.Node] = []
+        if isinstance(node, yaml.MappingNode):
+            below = [each for pair in node.value for each in pair]
+        elif isinstance(node, yaml.SequenceNode):
+            below = node.value
+        elif len(node.value) > LONGEST:
+            raise BadArgument("text", f"a value has more than {LONGEST:,} characters")
+        known[node] = 1 + sum(_size(each, known, (*above, node)) for each in below)
+    return known[node]

@@ -11,7 +11,7 @@ from pydantic import Field
 from acanet.config import reading
 from acanet.config.files import write_text
 from acanet.config.strict import Strict
-from acanet.errors import AcanetError, BadConfig
+from acanet.errors import AcanetError, BadConfig, one_line
 from acanet.evaluation.figures.intervals import Paired
 from acanet.evaluation.result import Counts
 from acanet.experiment.origin import Code, Machine
@@ -140,7 +140,7 @@ def read_json(kind: type[S], path: Path) -> S:
     try:
         data = reading.read_json(path, MOST_BYTES, links=True)
     except AcanetError as error:
-        raise BadConfig(path, [str(error).removeprefix(f"{path}: ")]) from None
+        raise BadConfig(path, [str(error).removeprefix(one_line(f"{path}: "))]) from None
     return kind.parse(data, path)
 
 

@@ -34,7 +34,7 @@ from pydantic import AfterValidator, Field, PositiveFloat, model_validator
 from acanet.config.files import write_text, written_folder
 from acanet.config.reading import MEGABYTE, json_text, read_json, read_regular
 from acanet.config.strict import Strict
-from acanet.errors import AcanetError, BadConfig, MissingExtra
+from acanet.errors import AcanetError, BadConfig, MissingExtra, one_line
 from acanet.runtime.choices import Precision
 from acanet.scoring.calibrate import Calibration
 
@@ -222,7 +222,7 @@ class Bundle:
         try:
             return read_regular(path, MOST_BYTES)
         except AcanetError as error:
-            raise self.damaged(path, str(error).removeprefix(f"{path}: ")) from None
+            raise self.damaged(path, str(error).removeprefix(one_line(f"{path}: "))) from None
 
     def damaged(self, path: Path, reason: object) -> AcanetError:
         """The error about a file of this bundle."""

@@ -15,7 +15,7 @@ import yaml
 from acanet.config.reading import read_regular
 from acanet.config.settings import MOST_TEXT, OPTION, lay, read_setting, read_yaml
 from acanet.config.strict import FOLDER, UNKNOWN_KEY, Origin, Place, Strict, located
-from acanet.errors import AcanetError, BadConfig, UnknownModel
+from acanet.errors import AcanetError, BadConfig, UnknownModel, one_line
 from acanet.models.registry import model_config
 from acanet.training.recipe import Experiment, ModelChoice, Recipe
 
@@ -48,7 +48,7 @@ class _Layer:
         except UnicodeDecodeError:
             raise BadConfig(path, ["not UTF-8"]) from None
         except AcanetError as error:
-            raise BadConfig(path, [str(error).removeprefix(f"{path}: ")]) from None
+            raise BadConfig(path, [str(error).removeprefix(one_line(f"{path}: "))]) from None
         data, root = read_yaml(text, path), yaml.compose(text, Loader=yaml.SafeLoader)
         if not isinstance(data, dict) or root is None:
             raise BadConfig(path, ["a recipe is a mapping of keys to values"])
