@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from acanet import AcanetError, BadArgument, Heard, NotCalibrated, Verification
+from acanet import AcanetError, BadArgument, Heard, NotCalibrated, Verification, all_pairs, cosine_rows
 
 UNIT = np.eye(1, 8, dtype=np.float32)[0]
 
@@ -110,3 +110,30 @@ def test_there_is_no_truth_without_a_decision() -> None:
 def test_nothing_is_decided_of_numbers_that_are_none(name: str, value: float) -> None:
     with pytest.raises(BadArgument, match=f"{name} is "):
         Verification(**{"score": 0.5, name: value})
+
+
+# Rows of numbers
+
+
+MATRICES: dict[str, Any] = {
+    "a row": UNIT,
+    "a cube": UNIT[None, None],
+    "a number": 1.0,
+    "texts": np.array([["a"]]),
+    "objects": np.array([[{}]]),
+    "complex": UNIT[None].astype(np.complex64),
+    "NaN": np.full((2, 8), np.nan, np.float32),
+    "infinite": np.full((2, 8), np.inf),
+    "zero": np.zeros((2, 8)),
+}
+
+
+@pytest.mark.parametrize("embeddings", MATRICES.values(), ids=MATRICES)
+def test_what_is_no_matrix_of_embeddings_has_no_scores(embeddings: Any) -> None:
+    with pytest.raises(BadArgument, match="embeddings"):
+        cosine_rows(embeddings)
+
+
+def test_rows_of_two_sizes_are_not_compared() -> None:
+    with pytest.raises(BadArgument, match="rows of 8 and of 4 numbers; they are of two models"):
+        list(all_pairs(cosine_rows(UNIT[None]), cosine_rows(np.eye(4, dtype=np.float32))))

@@ -33,5 +33,9 @@ def load_network(bundle: Bundle, *, threads: int | None = None, device: str = "c
         if error.name != "torch":
             raise
         raise MissingExtra("torch", "train") from None
-    model = load_model(bundle.name, bundle.config.model, bundle.weights())
+    weights = bundle.weights()
+    try:
+        model = load_model(bundle.name, bundle.config.model, weights)
+    except (MemoryError, RuntimeError) as error:  # of torch, for sizes that no memory holds
+        raise bundle.damaged(bundle.folder / "config.json", error) from None
     return TorchNetwork(model, threads=threads, device=device)
