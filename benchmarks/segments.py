@@ -31,9 +31,9 @@ from acanet.audio.recording import read_audio
 from acanet.audio.resample import resample
 from acanet.data.lists.manifest import Utterance, read_manifest
 from acanet.evaluation.figures.der import DiarizationError, diarization_error
+from acanet.runtime.detector import find_speech
 from acanet.segments.find import HOP, THRESHOLD, WINDOW, find_conversation
 from acanet.segments.rttm import Turn, write_rttm
-from acanet.runtime.detector import find_speech
 
 RATE = 16000
 TURNS = 16

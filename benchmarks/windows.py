@@ -34,10 +34,10 @@ from acanet.audio.recording import load
 from acanet.audio.resample import resample
 from acanet.data.synthetic import SyntheticVoice, synthesise
 from acanet.runtime.bundle import Bundle
+from acanet.runtime.detector import find_speech
 from acanet.runtime.front_end import FrontEndConfig
 from acanet.runtime.onnx import OnnxNetwork
 from acanet.runtime.windows import cover
-from acanet.runtime.detector import find_speech
 
 Floats = NDArray[np.float32]
 

@@ -11,6 +11,7 @@ What stands in `__all__` is for everybody's use, and is imported from here: `fro
 builds models of stands in `acanet.models`. All else may move.
 """
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -47,13 +48,18 @@ if TYPE_CHECKING:
     from acanet.export.public import torch_bundle
     from acanet.listening.watch import watch
     from acanet.runtime.detector import find_speech
+    from acanet.runtime.embedding_file import read_embeddings
     from acanet.scoring.cosine import cosine_rows
     from acanet.scoring.decide import Verification
+    from acanet.scoring.heard import Heard
     from acanet.scoring.pairs import all_pairs
     from acanet.segments.diarization import diarize
     from acanet.speech.speech import Speech
     from acanet.training.read_recipe import read_recipe
     from acanet.training.run import train
+
+os.environ.update(ORT_DISABLE_TELEMETRY="1", HF_HUB_DISABLE_TELEMETRY="1")
+"""What hears voices reports to nobody. onnxruntime would from the moment that it is imported, unless it finds this."""
 
 __version__ = "0.1.0"
 
@@ -68,6 +74,7 @@ __all__ = [
     "BadTrials",
     "Encoder",
     "ExportMismatch",
+    "Heard",
     "MissingExtra",
     "ModelMismatch",
     "NoSpeech",
@@ -93,6 +100,7 @@ __all__ = [
     "find_speech",
     "min_dcf",
     "read_audio",
+    "read_embeddings",
     "read_manifest",
     "read_recipe",
     "synthesise",
@@ -104,6 +112,7 @@ __all__ = [
 _HOMES = {
     "AudioWarning": "acanet.audio.quality",
     "Encoder": "acanet.encoder",
+    "Heard": "acanet.scoring.heard",
     "Plan": "acanet.data.draw.plan",
     "Speech": "acanet.speech.speech",
     "SyntheticVoice": "acanet.data.synthetic",
@@ -120,6 +129,7 @@ _HOMES = {
     "find_speech": "acanet.runtime.detector",
     "min_dcf": "acanet.evaluation.figures.metrics",
     "read_audio": "acanet.audio.recording",
+    "read_embeddings": "acanet.runtime.embedding_file",
     "read_manifest": "acanet.data.lists.manifest",
     "read_recipe": "acanet.training.read_recipe",
     "synthesise": "acanet.data.synthetic",

@@ -1,6 +1,6 @@
 """`python -m acanet` is `acanet`."""
 
-from acanet.cli import main
+from acanet.cli import program
 
 if __name__ == "__main__":
-    main()
+    program()

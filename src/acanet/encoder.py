@@ -20,19 +20,21 @@ from numpy.typing import NDArray
 from acanet.audio.blocks import Waveform, checked_rate
 from acanet.audio.intake import Intake
 from acanet.audio.sources import Source, check_many
-from acanet.errors import AcanetError, BadArgument
+from acanet.errors import AcanetError, BadArgument, ModelMismatch
 from acanet.runtime.ahead import ahead, in_groups
-from acanet.runtime.bundle import Bundle
+from acanet.runtime.bundle import SHIPPED, Bundle
 from acanet.runtime.load import load_network
 from acanet.runtime.network import Hearing, Network
 from acanet.runtime.pieces import WHOLE_SECONDS
+from acanet.runtime.processors import at_most_processors
 from acanet.runtime.recorded import Limit, embed_trimmed, recorded
 from acanet.runtime.spill import MEMORY
 from acanet.runtime.stream import NAME, RecordedStream, Stream
 from acanet.runtime.windows import Progress, Windows, check_windows, embed_windows
 from acanet.scoring.calibrate import Calibration
-from acanet.scoring.decide import Heard, Verification, check_decision
-from acanet.scoring.operating_point import OperatingPoint
+from acanet.scoring.compare import Comparer
+from acanet.scoring.decide import Verification, check_decision
+from acanet.scoring.heard import Heard
 from acanet.speech.steps import speech_in
 
 _GROUP_SECONDS, _GROUP_FILES = 120.0, 64
@@ -55,12 +57,21 @@ _Outcome = _Waiting | NDArray[np.float32] | AcanetError
 
 
 class Encoder:
-    """A model that is ready to embed; make one with `Encoder.load`. Threads may share it."""
+    """A model that is ready to embed; make one with `Encoder.load`. Threads may share it.
+
+    A copy, in this process or in another, loads the model again: pickle, `deepcopy`, pools of processes.
+    """
 
     def __init__(
         self, bundle: Bundle, network: Network, *, trim: bool = False, max_seconds: float | None = None
     ) -> None:
         self.bundle, self.network, self.trims, self.max_seconds = bundle, network, trim, max_seconds
+        self._how: dict[str, Any] | None = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self._how is None:
+            raise AcanetError("this encoder was not made by `Encoder.load`, so no other process can load it")
+        return _load_again, (type(self), self._how, self.fingerprint)
 
     @classmethod
     def load(
@@ -80,8 +91,8 @@ class Encoder:
         Args:
             model: `default` or `small` (the models that ship), the folder of a bundle, or of a training run (its best
                 model).
-            threads: that work on one recording; None: one. With torch they are those of the whole process; None: as
-                they are.
+            threads: that work on one recording, no more than there are processors; None: one. With torch they are
+                those of the whole process; None: as they are.
             device: `cpu` or `cuda`.
             trim: embed speech only, without the pauses (`embed`, `embed_many` and `verify`). Such embeddings have a
                 fingerprint of their own.
@@ -97,7 +108,11 @@ class Encoder:
             raise BadArgument("max_seconds", f"max_seconds is {max_seconds}; seconds above 0 are expected, or None")
         bundle = Bundle.load(model)
         network = load_network(bundle, threads=threads, device=device)
-        return cls(bundle, network, trim=trim, max_seconds=max_seconds)
+        encoder = cls(bundle, network, trim=trim, max_seconds=max_seconds)
+        where = str(model) if str(model) in SHIPPED else bundle.folder.absolute()
+        how = {"threads": threads, "device": device, "trim": trim, "max_seconds": max_seconds}
+        encoder._how = {"model": where, **how}
+        return encoder
 
     @property
     def name(self) -> str:
@@ -127,6 +142,10 @@ class Encoder:
         return hashlib.sha256(f"{self.bundle.fingerprint} trimmed".encode()).hexdigest()[:16]
 
     @cached_property
+    def _comparer(self) -> Comparer:
+        return Comparer(self.fingerprint, self.bundle.calibration, self.trims)
+
+    @property
     def calibration(self) -> Calibration | None:
         """What makes log-likelihood ratios of this encoder's scores; None where its bundle has none for it.
 
@@ -135,10 +154,7 @@ class Encoder:
         Raises:
             AcanetError, BadConfig: when the bundle's file is damaged.
         """
-        found = self.bundle.calibration
-        if found is None or self.trims or found.fingerprint != self.fingerprint:
-            return None
-        return found
+        return self._comparer.calibration
 
     @property
     def training_speakers(self) -> frozenset[str]:
@@ -251,7 +267,7 @@ class Encoder:
 
         Args:
             sources: as in `embed`; arrays are at the model's rate.
-            workers: threads that decode and look for speech, 1 or more.
+            workers: threads that decode, no more than there are processors.
             channel: as in `embed`, of each.
 
         Yields:
@@ -261,8 +277,7 @@ class Encoder:
             AcanetError: for one recording in place of many, or no workers.
         """
         check_many(sources)
-        if not isinstance(workers, Integral) or workers < 1:
-            raise BadArgument("workers", f"workers is {workers!r}; a number of threads, 1 or more, is expected")
+        workers = at_most_processors(workers, "workers")
         prepared = ahead(partial(self._prepared, channel=channel), sources, workers=workers, most=4 * workers)
         for group in in_groups(prepared, self._size, most_size=_GROUP_SECONDS, most_items=_GROUP_FILES):
             heard = iter(self.network.hear([item.waveform for item in group if isinstance(item, _Waiting)]))
@@ -330,7 +345,8 @@ class Encoder:
     def hear(self, source: Source, *, rate: int | None = None, channel: int | None = None) -> Heard:
         """The embedding of a recording and its speech, which `compare` needs; arguments and errors as in `embed`."""
         with self._recording(source, whole=True, rate=rate, channel=channel) as recording:
-            return Heard(self._embedding(recording), recording.speech().seconds)
+            embedding = self._embedding(recording)
+            return Heard(embedding, recording.speech().seconds, self.fingerprint, recording.lost)
 
     def embed_waveforms(self, waveforms: Sequence[Waveform]) -> NDArray[np.float32]:
         """Embeddings of waveforms that were checked before: what `embed` and evaluation stand on.
@@ -377,22 +393,21 @@ class Encoder:
     def compare(
         self, enrolment: Heard, test: Heard, *, threshold: float | None = None, prior: float | None = None
     ) -> Verification:
-        """`verify` of two recordings that were heard before; arguments and errors as there."""
-        check_decision(threshold, prior)
-        score = min(1.0, max(-1.0, float(enrolment.embedding @ test.embedding)))
-        if self.calibration is None or enrolment.speech is None or test.speech is None:
-            return Verification(score, threshold, undecided=self._undecided)
-        chosen = None if prior is None else OperatingPoint(prior=prior).threshold
-        return self.calibration.verification(
-            score, enrolment.speech, test.speech, threshold=threshold, llr_threshold=chosen
-        )
+        """`verify` of two recordings that were heard before; arguments and errors as there.
 
-    @property
-    def _undecided(self) -> str | None:
-        """Why there is no calibration; None for the usual reason."""
-        found = self.bundle.calibration
-        if found is None:
-            return None
-        if self.trims:
-            return "the calibration of this model is of embeddings with pauses (leave --trim out)"
-        return f"the calibration is of another model, {found.fingerprint}; this is {self.fingerprint}"
+        Raises:
+            ModelMismatch: for what another model heard, or this one with other pauses.
+        """
+        return self._comparer(enrolment, test, threshold, prior)
+
+
+def _load_again(kind: type[Encoder], how: dict[str, Any], fingerprint: str) -> Encoder:
+    """An encoder as it was in the process that it comes from.
+
+    Raises:
+        ModelMismatch: when there is another model now.
+    """
+    encoder = kind.load(**how)
+    if encoder.fingerprint != fingerprint:
+        raise ModelMismatch(f"{encoder.fingerprint} in {how['model']} now", f"{fingerprint}, which was there")
+    return encoder

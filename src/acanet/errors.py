@@ -25,6 +25,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.util import find_spec
+from os.path import lexists
 from pathlib import Path
 from typing import Any
 
@@ -53,9 +54,12 @@ EXTRAS: Mapping[str, str] = {
 
 
 class AcanetError(Exception):
-    """Base of all errors that acanet raises on purpose."""
+    """Base of all errors that acanet raises on purpose; the message is one line, whatever the names in it hold."""
 
     exit_code = 2
+
+    def __init__(self, message: object = "") -> None:
+        super().__init__(one_line(message))
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Travel between processes by message and attributes: the arguments of `__init__` are others."""
@@ -207,6 +211,20 @@ def _revive(kind: type[AcanetError], args: tuple[Any, ...], attributes: dict[str
     return error
 
 
+def one_line(text: object) -> str:
+    r"""A name or a message as one line that can be shown: what is not printable is escaped.
+
+    Names of files and speakers may hold line breaks, which forge a line of their own, commands to a terminal, and marks
+    that turn the direction of what follows.
+
+    >>> print(one_line("a.wav\nsame speaker\x1b[8m \u202e \udcff"))
+    a.wav\nsame speaker\x1b[8m \u202e \udcff
+    """
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii") for letter in str(text)
+    )
+
+
 def few(names: Sequence[str], most: int = 3) -> str:
     """Some of many names, for an error.
 
@@ -230,20 +248,23 @@ def require(*packages: str) -> None:
             raise MissingExtra(package, EXTRAS[package])
 
 
-def check_output(path: Path, suffix: str) -> None:
+def check_output(path: Path, suffix: str, *, force: bool) -> None:
     """See that a file can be written before long work that will write it.
 
     Args:
         path: of the file.
         suffix: how its name has to end, such as `.npz`.
+        force: whether one that is there may be replaced.
 
     Raises:
-        AcanetError: for another suffix, or a folder that is not there.
+        AcanetError: for another suffix, a file that is there, or a folder that is not.
     """
     if path.suffix != suffix:
         raise AcanetError(f"{path} does not end in {suffix}")
     if not path.absolute().parent.is_dir():
         raise AcanetError(f"{path}: there is no folder {path.parent}; make it first")
+    if not force and lexists(path):
+        raise AcanetError(f"{path}: it is there already; name another file, or give --force to replace it")
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:

@@ -40,9 +40,9 @@ from acanet.evaluation.figures.bootstrap import Speakers, ends
 from acanet.evaluation.figures.metrics import cllr, min_cllr
 from acanet.evaluation.one_model import evaluate_model
 from acanet.runtime.bundle import BUNDLES, Bundle
+from acanet.runtime.detector import find_speech
 from acanet.scoring.calibrate import FalseAccepts, Ratio, fit, quality
 from acanet.scoring.operating_point import OperatingPoint
-from acanet.runtime.detector import find_speech
 from support.calibrations import calibration
 from support.commands import acanet
 from support.embedders import Spectrum
@@ -556,7 +556,14 @@ def test_a_calibration_counts_for_its_own_embeddings_only(tiny_bundle, tmp_path)
         (lambda text: text[:-20], r"calibration\.json: not JSON"),
         (lambda text: text.replace('"slope"', '"slop"'), "unknown key 'slop', did you mean 'slope'"),
         (lambda text: text.replace('"slope": 10.0', '"slope": -10.0'), "a ratio must rise with the score"),
-        (lambda text: text.replace('"slope": 10.0', '"slope": NaN'), "slope: "),
+        (lambda text: text.replace('"slope": 10.0', '"slope": NaN'), "NaN is no number of JSON"),
+        (lambda text: text.replace('"slope": 10.0', '"slope": 1e999'), "1e999 is no number of JSON"),
+        (lambda text: text.replace('"slope": 10.0', '"slope": 1e9'), "slope: "),
+        (lambda text: text.replace('"slope": 10.0', '"slope": 10.1'), "it was changed, and is not as"),
+        (lambda text: text.replace('"sha256": "', '"sha256": "0'), "it was changed, and is not as"),
+        (lambda text: re.sub(r',\s+"sha256": "\w+"', "", text), "it was changed, and is not as"),
+        (lambda text: text.replace('"value": 1.0', '"value": -1000.0'), "or any two recordings would be one voice"),
+        (lambda text: text.replace('"value": 1.0', '"value": 1001.0'), "and at most 1000"),
         (lambda text: text.replace('"format": 1', '"format": 2'), "format: "),
         (lambda text: text.replace('"far"', '"for"'), "goal"),
         (lambda text: "[]", r"calibration\.json"),

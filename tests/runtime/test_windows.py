@@ -18,9 +18,9 @@ from acanet.encoder import Encoder
 from acanet.errors import AcanetError, BadAudio, NoSpeech, TooShort
 from acanet.runtime import stream
 from acanet.runtime import windows as module
+from acanet.runtime.detector import find_speech
 from acanet.runtime.stream import RecordedStream
 from acanet.runtime.windows import cover, embed_spans
-from acanet.runtime.detector import find_speech
 from acanet.speech.speech import Speech
 from support.commands import acanet
 

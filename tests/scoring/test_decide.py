@@ -9,17 +9,18 @@ import shutil
 import numpy as np
 import pytest
 
+from acanet.config.reading import parse_json
 from acanet.encoder import Encoder
 from acanet.errors import AcanetError, NoSpeech, NotCalibrated
 from acanet.runtime.bundle import Bundle
+from acanet.runtime.detector import find_speech
 from acanet.scoring.calibrate import Ratio
 from acanet.scoring.decide import Verification, in_words
-from acanet.runtime.detector import find_speech
 from support.calibrations import RATIO, calibration
 from support.commands import acanet
 
 RATE = 16000
-SURE = Ratio(offset=100.0, slope=1.0)
+SURE = Ratio(offset=50.0, slope=60.0)
 NEVER = Ratio(offset=-100.0, slope=1.0)
 
 
@@ -79,6 +80,21 @@ def test_exit_codes_of_verify(models, pair, model, given, code):
         assert answer.out == ""
     else:
         assert json.loads(answer.out)["same"] is {0: True, 1: False, 4: None}[code]
+
+
+@pytest.mark.parametrize("prior", ["1e-320", "5e-324", "1e-300", "0.5", "0.9999999999999999"])
+def test_json_is_json_at_any_prior(models, pair, prior):
+    answer = acanet("verify", *pair, "-m", models["calibrated"], "--json", "--prior", prior)
+    assert answer.code in (0, 1)
+    found = parse_json(answer.out)
+    assert found["same"] is (answer.code == 0)
+    assert found["llr_threshold"] == pytest.approx(np.log1p(-float(prior)) - np.log(float(prior)), abs=1e-5)
+
+
+@pytest.mark.parametrize("given", [("--threshold", value) for value in ("nan", "inf", "-inf", "1.5", "-2")])
+def test_a_threshold_that_is_none_decides_nothing(models, pair, given):
+    answer = acanet("verify", *pair, "-m", models["calibrated"], *given)
+    assert (answer.code, answer.out) == (2, "")
 
 
 @pytest.mark.parametrize(

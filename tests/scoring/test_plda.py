@@ -233,7 +233,7 @@ NOT_FINITE = np.full(20, np.nan)
         ({"mean": np.zeros(4)}, r"projection is float64 of shape \(5, 20\)"),
         ({"mean": np.array(0.0)}, "projection is "),
         ({"within": -np.eye(5)}, "within is not positive definite"),
-        ({"centre": np.array([{}] * 20)}, "allow_pickle"),
+        ({"centre": np.array([{}] * 20)}, r"an array \(20,\) of object"),
     ],
 )
 def test_a_damaged_file_is_refused(trained, tmp_path, changes, message):

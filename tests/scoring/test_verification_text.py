@@ -30,7 +30,7 @@ def test_the_verdict(threshold: float | None, same: bool | None, words: str) -> 
     assert sentence(result) == words
     assert list(lines(result, None)) == [words]
     told = as_json(result)
-    assert list(told) == [*NUMBERS, "same"]
+    assert list(told) == [*NUMBERS, "same", "enrolment_warnings", "test_warnings"]
     assert (told["score"], told["same"], told["llr"]) == (0.712346, same, None)
 
 

@@ -16,11 +16,12 @@ from acanet.cli import main
 
 @dataclass(frozen=True)
 class Answer:
-    """Exit code, standard output, and standard error with its line breaks made spaces."""
+    """Exit code, standard output, and standard error with its line breaks made spaces, and how many lines it had."""
 
     code: int
     out: str
     err: str
+    lines: int
 
 
 def acanet(*arguments):
@@ -32,11 +33,15 @@ def acanet(*arguments):
             main()
     finally:
         sys.argv = before
-    return Answer(int(exit_.value.code or 0), out.getvalue(), " ".join(err.getvalue().split()))
+    return _answer(int(exit_.value.code or 0), out.getvalue(), err.getvalue())
 
 
 def process(*arguments, **how):
     """Run the command line in a process of its own."""
     command = [sys.executable, "-m", "acanet", *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, **how)
-    return Answer(done.returncode, done.stdout, " ".join(done.stderr.split()))
+    return _answer(done.returncode, done.stdout, done.stderr)
+
+
+def _answer(code, out, err):
+    return Answer(code, out, " ".join(err.split()), len(err.splitlines()))

@@ -24,7 +24,8 @@ class Rule:
 # A row with a dot goes before that of its package. Nobody but __main__ imports cli.
 RULES = {
     "errors": Rule(),
-    "config.settings": Rule("acanet.errors yaml"),
+    "config.settings": Rule("acanet.errors acanet.config.reading yaml"),
+    "config.arrays": Rule("acanet.errors acanet.config.reading numpy"),
     "config.files": Rule(),
     "config": Rule("acanet.errors pydantic"),
     "audio.media": Rule("acanet.errors acanet.audio av numpy"),
@@ -32,10 +33,11 @@ RULES = {
     "speech": Rule("acanet.errors acanet.audio numpy"),
     "scoring": Rule("acanet.errors acanet.config numpy pydantic"),
     "runtime.choices": Rule(),
-    "runtime.sessions": Rule("acanet.errors numpy onnxruntime"),
+    "runtime.sessions": Rule("acanet.errors acanet.runtime.processors numpy onnxruntime"),
+    "runtime.onnx": Rule("acanet.errors acanet.runtime acanet.scoring.heard numpy"),
     "runtime.load": Rule("acanet.errors acanet.runtime", inside="acanet.models"),
     "runtime.embedding_file": Rule(
-        "acanet.errors acanet.config.files acanet.runtime numpy",
+        "acanet.errors acanet.config acanet.runtime acanet.scoring.heard numpy",
         inside="acanet.encoder",  # for its type alone
     ),
     "runtime.bundle": Rule(
@@ -46,7 +48,9 @@ RULES = {
     "listening": Rule("acanet.errors acanet.audio acanet.encoder acanet.runtime acanet.scoring numpy", "sounddevice"),
     "evaluation.backend_choices": Rule(),
     "data.corpora.corpus_kinds": Rule(),
-    "models.inference": Rule("acanet.errors acanet.runtime acanet.models numpy torch"),  # arrays in, arrays out
+    "models.inference": Rule(
+        "acanet.errors acanet.runtime acanet.scoring.heard acanet.models numpy torch"
+    ),  # arrays in, arrays out
     "models.speech": Rule("acanet.models acanet.speech numpy torch"),
     "models": Rule("acanet.errors acanet.config acanet.runtime.front_end acanet.speech.steps torch pydantic"),
     "export.precision": Rule("acanet.errors acanet.export.graphs acanet.runtime.choices numpy onnx onnxruntime"),

@@ -125,7 +125,7 @@ def test_a_key_that_stands_twice(recipe_file):
 
 
 def test_a_folder_is_no_recipe(tmp_path):
-    assert problem(read_recipe, tmp_path) == "cannot be read: Is a directory"
+    assert problem(read_recipe, tmp_path) == "it is no regular file"
 
 
 def test_systems_of_an_experiment(recipe_file, tmp_path):

@@ -70,6 +70,11 @@ class Intake:
         """What `end` would give if the recording ended here, to rounding; it may go on afterwards."""
         return self._resampler.rest()
 
+    @property
+    def lost(self) -> tuple[str, ...]:
+        """What the recording so far has lost, as `acanet.audio.quality.Losses.found` says it."""
+        return self._losses.found(self.wanted)
+
     def tell(self) -> None:
         """Warn of what the recording so far has lost.
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acanet.audio.blocks import Waveform
+from acanet.errors import one_line
 
 _WINDOWS, _FIRST_WINDOWS = 8, 64
 """Windows a second whose energy tells the bandwidth, and how many there are in the first second."""
@@ -17,6 +18,10 @@ _EDGE = 4200
 _QUIET = 0.05
 """A peak below this is not clipped."""
 _STEP = 2.0**-15
+_MOST_CLIPPED = 0.001
+
+TELEPHONE, CLIPPED = "telephone", "clipped"
+"""What a recording may have lost."""
 
 
 class AudioWarning(UserWarning):
@@ -53,6 +58,15 @@ class Losses:
         """The share of samples so far that lie in runs of three or more at the very peak; runs end where blocks do."""
         return self._clipped / self._samples if self._peak >= _QUIET else 0.0
 
+    def found(self, wanted: int) -> tuple[str, ...]:
+        """What the recording so far has lost: `telephone` (nothing above 4 kHz), `clipped` (0.1 % of the samples).
+
+        Args:
+            wanted: samples a second that a model wants; one for telephones misses nothing.
+        """
+        telephone = (TELEPHONE,) if wanted > 8000 and self.narrow else ()
+        return telephone + ((CLIPPED,) if self.clipped > _MOST_CLIPPED else ())
+
     def _look_at_bands(self, block: Waveform) -> None:
         seconds = len(block) / self._rate
         first = min(_FIRST_WINDOWS - self._windows, math.ceil(_FIRST_WINDOWS * seconds))
@@ -82,12 +96,12 @@ def warn_of_losses(losses: Losses, wanted: int, name: str) -> None:
     Warns:
         AudioWarning: for each.
     """
-    if wanted > 8000 and losses.narrow:
-        message = f"{name}: nothing above 4 kHz (telephone band); expect more errors"
-        warnings.warn(message, AudioWarning, stacklevel=3)
-    if losses.clipped > 0.001:
-        message = f"{name}: {losses.clipped:.1%} of the samples are clipped; record at a lower level"
-        warnings.warn(message, AudioWarning, stacklevel=3)
+    told = {
+        TELEPHONE: "nothing above 4 kHz (telephone band); expect more errors",
+        CLIPPED: f"{losses.clipped:.1%} of the samples are clipped; record at a lower level",
+    }
+    for loss in losses.found(wanted):
+        warnings.warn(f"{one_line(name)}: {told[loss]}", AudioWarning, stacklevel=3)
 
 
 def _energies(waveform: Waveform, rate: int, most: int) -> tuple[float, float]:

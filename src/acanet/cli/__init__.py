@@ -8,7 +8,13 @@ from __future__ import annotations
 import warnings
 from typing import NoReturn
 
-from acanet.cli.exits import run, show_warning
+from acanet.cli.exits import only_ending, run, show_warning
+
+
+def program() -> NoReturn:
+    """Run the command line as a process of its own, which nothing but the command line ends with an answer."""
+    with only_ending():
+        main()
 
 
 def main() -> NoReturn:
@@ -18,6 +24,6 @@ def main() -> NoReturn:
 
 
 def _command_line() -> None:
-    from acanet.cli.application import app
+    from acanet.cli.application import start
 
-    app()
+    start()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from acanet.cli.common import DeviceOption, ThreadsOption, out, require_names
+from acanet.cli.common import DeviceOption, ThreadsOption, require_names, tell
 from acanet.runtime.choices import Precision, WeightLayout
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def export(
 
     chosen = None if trials is None else TrialList(trials, manifest=manifest, audio_root=audio_root)
     done = export_model(model, output, recordings=audio or (), precision=precision, trials=chosen)
-    _tell(done)
+    _tell_of(done)
 
 
 def import_weights(
@@ -60,7 +60,7 @@ def import_weights(
     """Make a bundle that runs without torch of public weights; written only if it gives the same embeddings."""
     from acanet.export.public import import_weights as import_public
 
-    _tell(import_public(layout, checkpoint, output, licence=licence, settings=settings or ()))
+    _tell_of(import_public(layout, checkpoint, output, licence=licence, settings=settings or ()))
 
 
 def check(
@@ -73,19 +73,19 @@ def check(
     from acanet.runtime.check import check as check_bundle
 
     difference = check_bundle(Bundle.load(bundle), threads=threads, device=device)
-    out.print(f"largest difference from the export: {difference:.1e}")
+    tell(f"largest difference from the export: {difference:.1e}")
 
 
-def _tell(done: Exported) -> None:
+def _tell_of(done: Exported) -> None:
     """What was written, and how far it is from torch."""
     folder = done.bundle.folder
     megabytes = sum(file.stat().st_size for file in folder.iterdir()) / 1e6
     in_pieces = "" if done.in_pieces is None else f", {done.in_pieces:.1e} in pieces"
-    out.print(
+    tell(
         f"{done.recordings} recordings of 0.5 to 60 s: largest difference from torch {done.alone:.1e} alone, "
         f"{done.padded:.1e} in batches{in_pieces}"
     )
     if done.twin is not None:
-        out.print(f"lowest cosine to float32 {done.twin.cosine:.6f}; {done.twin.verdict}")
-        out.print(done.twin.error_rate)
-    out.print(f"{done.bundle.name}, {megabytes:.1f} MB, fingerprint {done.bundle.fingerprint}, in {folder}")
+        tell(f"lowest cosine to float32 {done.twin.cosine:.6f}; {done.twin.verdict}")
+        tell(done.twin.error_rate)
+    tell(f"{done.bundle.name}, {megabytes:.1f} MB, fingerprint {done.bundle.fingerprint}, in {folder}")

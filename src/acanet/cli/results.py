@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from acanet.cli.common import out
+from acanet.cli.common import tell
 
 
 def results(
@@ -29,4 +29,4 @@ def results(
     from acanet.experiment.page import make_page
 
     count = make_page(page, cards, speed=speed, references=reference or ())
-    out.print(f"{page}, from {count} run cards")
+    tell(f"{page}, from {count} run cards")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.table import Table
 
-from acanet.cli.common import err, out
+from acanet.cli.common import err, out, tell
 from acanet.cli.exits import INTERRUPTED
 
 
@@ -37,9 +36,9 @@ def train(
         raise typer.Exit(INTERRUPTED)
     if outcome.main:
         chosen_at = f"dev EER {outcome.best.eer:.2%} at step {outcome.best.step}; " if outcome.best else ""
-        out.print(f"{chosen_at}the model is in {output / 'best'}")
+        tell(f"{chosen_at}the model is in {output / 'best'}")
     if outcome.before is not None:
-        out.print(f"dev EER was {outcome.before:.2%} before")
+        tell(f"dev EER was {outcome.before:.2%} before")
 
 
 def experiment(
@@ -66,7 +65,7 @@ def experiment(
         raise typer.Exit(INTERRUPTED)
     for table in experiment_tables(cards):
         out.print(table + "\n")
-    out.print(f"the page is {output / 'results.md'}, all figures are in the card.json of each system")
+    tell(f"the page is {output / 'results.md'}, all figures are in the card.json of each system")
 
 
 def teach(
@@ -91,11 +90,12 @@ def models(as_json: Annotated[bool, typer.Option("--json", help="A JSON list on 
     """List the architectures that can be trained, with their sizes."""
     from dataclasses import asdict
 
+    from acanet.config.reading import json_text
     from acanet.models.registry import model_names, model_size
 
     sizes = [model_size(name) for name in model_names()]
     if as_json:
-        typer.echo(json.dumps([asdict(size) for size in sizes], indent=2))
+        typer.echo(json_text([asdict(size) for size in sizes], indent=2))
         return
     table = Table("model", "parameters", "multiply-adds, 3 s", "multiply-adds, 60 s", box=None)
     for size in sizes:

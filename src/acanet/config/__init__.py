@@ -1,1 +1,1 @@
-"""What programs and people share in files: strict configs, settings laid over them, files that appear whole."""
+"""What is shared in files: strict configs, settings over them, files that are written whole or read with bounds."""

@@ -7,9 +7,12 @@ from typing import Any
 
 import yaml
 
-from acanet.errors import BadConfig
+from acanet.config.reading import DEEPEST, TOO_DEEP
+from acanet.errors import BadArgument, BadConfig
 
 OPTION = "--set"
+MOST_TEXT, MOST_VALUES, LONGEST = 2**18, 100_000, 10_000
+"""Characters of a document, values in it with every alias laid out, and characters of a value."""
 
 
 def read_setting(setting: str) -> tuple[tuple[str, ...], Any]:
@@ -46,9 +49,51 @@ def read_yaml(text: str, source: str | Path) -> Any:
     """The value that YAML tells.
 
     Raises:
-        BadConfig: when it is not YAML.
+        BadConfig: when it is not YAML, or stands for more than any recipe tells: a few aliases of aliases are billions
+            of values.
     """
     try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise BadConfig(source, [f"not YAML: {error}"]) from None
+        if len(text) > MOST_TEXT:
+            raise BadArgument("text", f"it has more than {MOST_TEXT:,} characters, which no such file has")
+        loader = _Loader(text)
+        node = loader.get_single_node()
+        if node is None:
+            return None
+        if _size(node, {}, ()) > MOST_VALUES:
+            raise BadArgument("text", f"its aliases stand for more than {MOST_VALUES:,} values")
+        return loader.construct_document(node)
+    except BadArgument as error:
+        raise BadConfig(source, [error.reason]) from None
+    except (yaml.YAMLError, ValueError, OverflowError) as error:  # such as a date that is none
+        raise BadConfig(source, [f"not YAML: {' '.join(str(error).split())}"]) from None
+
+
+class _Loader(yaml.SafeLoader):
+    """A loader of plain values that goes no deeper than is sane."""
+
+    _depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        """A node, with those below it."""
+        if self._depth > DEEPEST:
+            raise BadArgument("text", TOO_DEEP)
+        self._depth += 1
+        node = super().compose_node(parent, index)
+        self._depth -= 1
+        return node
+
+
+def _size(node: yaml.Node, known: dict[yaml.Node, int], above: tuple[yaml.Node, ...]) -> int:
+    """How many values a node stands for, with every alias laid out."""
+    if node in above:
+        raise BadArgument("text", "an alias stands for what it is in")
+    if node not in known:
+        below: list[yaml.Node] = []
+        if isinstance(node, yaml.MappingNode):
+            below = [each for pair in node.value for each in pair]
+        elif isinstance(node, yaml.SequenceNode):
+            below = node.value
+        elif len(node.value) > LONGEST:
+            raise BadArgument("text", f"a value has more than {LONGEST:,} characters")
+        known[node] = 1 + sum(_size(each, known, (*above, node)) for each in below)
+    return known[node]

@@ -5,7 +5,6 @@ An unknown key is an error that names the nearest known one. Every config is fro
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from pydantic import (
     model_validator,
 )
 
+from acanet.config.reading import json_text
 from acanet.errors import BadConfig, nearest
 
 Place = tuple[int | str, ...]
@@ -88,7 +88,7 @@ class Strict(BaseModel):
 
     def as_json(self) -> str:
         """The config as JSON that `parse` reads back to an equal config."""
-        return json.dumps(self.model_dump(mode="json"), indent=2) + "\n"
+        return json_text(self.model_dump(mode="json"), indent=2) + "\n"
 
 
 class Located(str):

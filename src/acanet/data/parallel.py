@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -19,10 +20,12 @@ _CHUNK = 8  # items that travel to a process together
 def spread(function: Callable[..., Result], *arguments: Sequence[Any], workers: int) -> Iterator[Result]:
     """`map` over processes, results in order; one worker, or little work, stays in this process.
 
+    There are no more workers than processors.
+
     Raises:
         AcanetError: when a process dies.
     """
-    workers = min(workers, -(-len(arguments[0]) // _CHUNK))
+    workers = min(workers, os.cpu_count() or 1, -(-len(arguments[0]) // _CHUNK))
     if workers <= 1:
         yield from map(function, *arguments)
         return

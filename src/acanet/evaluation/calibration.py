@@ -143,15 +143,15 @@ def fit_calibration(
         replicates=replicates,
         seed=seed,
     )
-    return Calibration(
-        fingerprint=encoder.fingerprint,
-        ratio=ratio,
-        goal=goal,
-        threshold=threshold,
-        whole_speech=whole,
-        whole_threshold=cosine,
-        figures={name: figures[name] for name in FIGURES},
-        data=CalibrationData(
+    made = {
+        "fingerprint": encoder.fingerprint,
+        "ratio": ratio,
+        "goal": goal,
+        "threshold": threshold,
+        "whole_speech": whole,
+        "whole_threshold": cosine,
+        "figures": {name: figures[name] for name in FIGURES},
+        "data": CalibrationData(
             trial_list=trials.path.name,
             trial_list_sha256=trials.sha256,
             speakers=len(np.unique(sides.speakers)),
@@ -166,7 +166,8 @@ def fit_calibration(
             redrawn=redrawn,
             date=datetime.now(UTC).isoformat(timespec="seconds"),
         ),
-    )
+    }
+    return Calibration.parse(made, trials.path.name)
 
 
 def sample_trials(trials: Trials, goal: FalseAccepts | OperatingPoint, seed: int) -> Trials:

@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import fmean
 
 from acanet.config.files import write_text
-from acanet.errors import BadConfig, nearest, require
+from acanet.errors import AcanetError, BadConfig, nearest, require
 from acanet.evaluation.figures.intervals import Paired
 from acanet.evaluation.report.plots.learning import learning_svg
 from acanet.evaluation.report.plots.tradeoff import Point, tradeoff_svg
@@ -16,6 +16,7 @@ from acanet.experiment.run_card import Listed, RunCard, by_seeds, read_json, rea
 from acanet.experiment.speed import Speed
 from acanet.scoring.measure import Measure
 
+TITLE = "# Results"
 PICTURES = "figures"
 """Folder of the pictures, beside the page."""
 NOTHING = "–"
@@ -65,7 +66,7 @@ def write_page(
     """
     sections = _sections(cards, references)
     (path.parent / PICTURES).mkdir(parents=True, exist_ok=True)
-    parts = ["# Results", _introduction(speed)]
+    parts = [TITLE, _introduction(speed)]
     for section in sections:
         parts += [f"## {section.title}", *([section.cards[0].about.strip()] if section.cards[0].about else [])]
         parts += [_measured_table(section, speed), _paired_table(section)]
@@ -84,9 +85,12 @@ def make_page(path: Path, cards: Sequence[Path], *, speed: Path | None = None, r
         references: as `write_page` takes them.
 
     Raises:
+        AcanetError: when another file than such a page is there.
         BadConfig: as `read_run_cards` and `write_page`, and for a file of times that is none.
         MissingExtra: without what draws the pictures.
     """
+    if path.exists() and not (path.is_file() and path.read_bytes().startswith(TITLE.encode())):
+        raise AcanetError(f"{path}: it is there already, and is no page of results; name another file")
     require("matplotlib", "scipy")
     found = read_run_cards(cards)
     write_page(path, found, speed=None if speed is None else read_json(Speed, speed), references=references)

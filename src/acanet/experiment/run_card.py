@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
 from pydantic import Field
 
+from acanet.config import reading
 from acanet.config.files import write_text
 from acanet.config.strict import Strict
-from acanet.errors import BadConfig
+from acanet.errors import AcanetError, BadConfig, one_line
 from acanet.evaluation.figures.intervals import Paired
 from acanet.evaluation.result import Counts
 from acanet.experiment.origin import Code, Machine
@@ -22,6 +22,9 @@ from acanet.training.recipe import Recipe
 RUN_CARD = "card.json"
 FIGURES = ("eer", "min_dcf(0.05)", "min_dcf(0.01)")
 """What a card tells of a trial list, by the names of `acanet.evaluation.figures.intervals.measure`."""
+
+MOST_BYTES = 64 * reading.MEGABYTE
+"""Of a card, which may hold a learning curve and thousands of figures."""
 
 S = TypeVar("S", bound=Strict)
 
@@ -135,11 +138,9 @@ def read_json(kind: type[S], path: Path) -> S:
         BadConfig: for a file that is not there, is not JSON, or has a wrong key or value.
     """
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise BadConfig(path, ["no such file"]) from None
-    except ValueError as error:  # JSON, or UTF-8
-        raise BadConfig(path, [f"not JSON: {error}"]) from None
+        data = reading.read_json(path, MOST_BYTES, links=True)
+    except AcanetError as error:
+        raise BadConfig(path, [str(error).removeprefix(one_line(f"{path}: "))]) from None
     return kind.parse(data, path)
 
 

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from acanet.encoder import Encoder
 from acanet.errors import NoSpeech
 from acanet.runtime.stream import NAME
-from acanet.scoring.decide import Heard, Verification
+from acanet.scoring.decide import Verification
+from acanet.scoring.heard import Heard
 
 _SPACING = 0.05
 """Decisions lie at least this share of what was heard apart: each costs as much as all that was heard is long, and
@@ -68,7 +69,7 @@ def watch(
 
         def moment(*, last: bool = False) -> Moment:
             speech = stream.speech_seconds
-            heard = Heard(stream.embedding(), speech)
+            heard = Heard(stream.embedding(), speech, encoder.fingerprint, stream.lost)
             compared = encoder.compare(enrolment, heard, threshold=threshold, prior=prior)
             return Moment(stream.seconds, speech, compared, last)
 

@@ -9,13 +9,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from acanet.errors import AcanetError
+from acanet.errors import AcanetError, BadArgument
 from acanet.models.registry import build_model, model_config
 from acanet.models.weights import load_exactly
 from acanet.runtime.batching import batches, pad
 from acanet.runtime.detector import Detector, detected, own_detector
 from acanet.runtime.network import Hearing
 from acanet.runtime.spill import MEMORY
+from acanet.scoring.heard import check_embeddings
 
 _BATCH_SECONDS = 60.0
 _DEAF = {"floor_db": None, "speech_only": False}
@@ -88,8 +89,17 @@ class TorchNetwork:
         )
 
     def embed_waveforms(self, waveforms: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
-        """See `embed_waveforms` of this module."""
-        return embed_waveforms(self.model, waveforms)
+        """See `embed_waveforms` of this module.
+
+        Raises:
+            AcanetError: when what the model gives is no embedding.
+        """
+        embeddings = embed_waveforms(self.model, waveforms)
+        try:
+            check_embeddings(embeddings)
+        except BadArgument as error:
+            raise AcanetError(f"the model gives {error.reason}; do not use it") from None
+        return embeddings
 
 
 @torch.no_grad()

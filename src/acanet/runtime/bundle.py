@@ -4,7 +4,7 @@ config.json          name, architecture and front end, seconds of speech it need
 model.safetensors    weights, as training writes them
 provenance.json      speakers and audio it was trained on
 README.md            model card
-calibration.json     what makes log-likelihood ratios of its cosines, once `acanet calibrate` made one
+calibration.json     what makes log-likelihood ratios of its cosines, once `acanet calibrate` made one; sealed
 
 An exported bundle (`acanet export`) runs without torch. Instead of model.safetensors it has
 
@@ -20,19 +20,21 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import AfterValidator, Field, PositiveFloat, model_validator
 
 from acanet.config.files import write_text, written_folder
+from acanet.config.reading import MEGABYTE, json_text, read_json, read_regular
 from acanet.config.strict import Strict
-from acanet.errors import AcanetError, BadConfig, MissingExtra
+from acanet.errors import AcanetError, BadConfig, MissingExtra, one_line
 from acanet.runtime.choices import Precision
 from acanet.scoring.calibrate import Calibration
 
@@ -44,19 +46,35 @@ TRAINABLE = Path(__file__).parents[3] / "weights"
 """Where their torch weights are, in a clone of the repository."""
 ALLOWED = 1e-4
 """By how much a number of an exported model's embedding may differ from that of the original."""
+MOST_BYTES = 2**32
+"""Of a file of weights, beyond any model of this field."""
 WEIGHTS = "weights.bin"
 CALIBRATION = "calibration.json"
 _FORMAT = 1
 _REMEDY = "remove the file, or make it anew with `acanet calibrate`"
+_EXTERNAL = re.compile(rb"\x0a\x08location\x12([\x01-\x7f])", re.DOTALL)
+"""Where a graph names a file that holds weights of it, as ONNX stores it: what follows is so many bytes long."""
 _NOT_WHOLE = "the model is damaged; copy its whole folder again"
+
+
+def _own_file(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}", name):
+        raise ValueError(f"{name!r} names no file of the bundle's own folder")
+    return name
+
+
+FileName = Annotated[str, AfterValidator(_own_file)]
+"""Of a file in the bundle's own folder."""
+Size = Annotated[int, Field(gt=0, le=100_000)]
+"""Numbers in an embedding, frames and the like."""
 
 
 class Pieces(Strict):
     """How a recording can be embedded in pieces, by the stages of `acanet.export.stages`."""
 
-    passes: PositiveInt = Field(description="over the frames")
-    reach: NonNegativeInt = Field(description="frames of features that a frame sees on each side")
-    stride: PositiveInt = Field(description="frames of features for each frame")
+    passes: Annotated[int, Field(gt=0, le=1000, description="over the frames")]
+    reach: Annotated[int, Field(ge=0, le=100_000, description="frames of features that a frame sees on each side")]
+    stride: Annotated[int, Field(gt=0, le=1000, description="frames of features for each frame")]
 
 
 class Graphs(Strict):
@@ -66,12 +84,21 @@ class Graphs(Strict):
     decides: str = Field(description="SHA-256 of what `config.json` says about embeddings")
     precision: Precision = Field("float32", description="of the products with weights")
     allowed: PositiveFloat = Field(ALLOWED, description="difference from the golden embeddings on another processor")
-    rate: PositiveInt
-    dim: PositiveInt
+    rate: Annotated[int, Field(gt=0, le=1_000_000)]
+    dim: Size
     exact_when_padded: bool
-    stages: tuple[str, ...]
+    stages: Annotated[tuple[FileName, ...], Field(max_length=1000)]
     pieces: Pieces | None = Field(None, description="none: only the whole recording at once")
-    files: dict[str, str] = Field(description="SHA-256 of graphs and weights, by name")
+    files: dict[FileName, str] = Field(description="SHA-256 of graphs and weights, by name", max_length=2000)
+
+    @model_validator(mode="after")
+    def _holds_what_it_runs(self) -> Self:
+        if "whole" not in self.stages:
+            raise ValueError("stages lacks 'whole', the graph that gives embeddings")
+        missing = [f"{stage}.onnx" for stage in self.stages if f"{stage}.onnx" not in self.files]
+        if missing:
+            raise ValueError(f"files lacks {missing[0]!r}, which is run")
+        return self
 
     @property
     def fingerprint(self) -> str:
@@ -115,7 +142,7 @@ class Provenance(Strict):
     def as_json(self) -> str:
         """The content of `provenance.json`, with sorted sets, so that equal provenance gives equal files."""
         plain = {"data": list(self.data), "speakers": sorted(self.speakers), "audio": sorted(self.audio)}
-        return json.dumps(plain, indent=0) + "\n"
+        return json_text(plain, indent=0) + "\n"
 
 
 @dataclass(frozen=True)
@@ -160,7 +187,7 @@ class Bundle:
             self.verify_files()
             return self.config.onnx.fingerprint
         digest = hashlib.sha256(self.config.decides)
-        digest.update((self.folder / "model.safetensors").read_bytes())
+        digest.update(self._content(self.folder / "model.safetensors"))
         return digest.hexdigest()[:16]
 
     @property
@@ -184,12 +211,18 @@ class Bundle:
             raise self.damaged(self.folder / "config.json", "it was changed after the export")
         for name, expected in self.graphs.files.items():
             path = self.folder / name
-            try:
-                found = hashlib.sha256(path.read_bytes()).hexdigest()
-            except FileNotFoundError as error:
-                raise self.damaged(path, error) from None
-            if found != expected:
+            content = self._content(path)
+            if hashlib.sha256(content).hexdigest() != expected:
                 raise self.damaged(path, "it is not the file that was exported")
+            for weights in _weight_files(content) if path.suffix == ".onnx" else ():
+                if weights not in self.graphs.files:
+                    raise self.damaged(path, f"its weights are in {weights!r}, of which the config knows nothing")
+
+    def _content(self, path: Path) -> bytes:
+        try:
+            return read_regular(path, MOST_BYTES)
+        except AcanetError as error:
+            raise self.damaged(path, str(error).removeprefix(one_line(f"{path}: "))) from None
 
     def damaged(self, path: Path, reason: object) -> AcanetError:
         """The error about a file of this bundle."""
@@ -199,20 +232,20 @@ class Bundle:
     def provenance(self) -> Provenance:
         """What the model was trained on."""
         path = self.folder / "provenance.json"
-        return Provenance.parse(_read_json(path), path)
+        return Provenance.parse(_read_json(path, MOST_BYTES), path)
 
     @cached_property
     def calibration(self) -> Calibration | None:
         """The calibration of `calibration.json`, whatever model it is of; None without one. No part of the fingerprint.
 
         Raises:
-            AcanetError, BadConfig: when the file is damaged.
+            AcanetError, BadConfig: when the file is damaged, was changed by hand, or decides what makes no sense.
         """
         path = self.folder / CALIBRATION
-        if not path.exists():
+        if not path.exists() and not path.is_symlink():
             return None
         try:
-            return Calibration.parse(_read_json(path), path)
+            return Calibration.of_file(_read_json(path), path)
         except BadConfig as error:
             raise BadConfig(error.source, [*error.problems, _REMEDY]) from None
         except AcanetError as error:
@@ -250,24 +283,28 @@ class Bundle:
         """
         try:
             from safetensors import SafetensorError
-            from safetensors.numpy import load_file
+            from safetensors.numpy import load
         except ModuleNotFoundError:
             raise MissingExtra("safetensors", "train") from None
         path = self.trainable().folder / "model.safetensors"
         try:
-            weights: dict[str, NDArray[Any]] = load_file(path)
-        except (FileNotFoundError, SafetensorError) as error:
+            weights: dict[str, NDArray[Any]] = load(self._content(path))
+        except SafetensorError as error:
             raise self.damaged(path, error) from None
         return weights
 
 
-def _read_json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise AcanetError(f"{path}: {_NOT_WHOLE} (there is no such file)") from None
-    except ValueError as error:
-        raise AcanetError(f"{path}: not JSON ({error})") from None
+def _read_json(path: Path, most: int = MEGABYTE) -> Any:
+    if not path.exists() and not path.is_symlink():
+        raise AcanetError(f"{path}: {_NOT_WHOLE} (there is no such file)")
+    return read_json(path, most)
+
+
+def _weight_files(graph: bytes) -> set[str]:
+    """The files that a graph names for weights of it."""
+    return {
+        graph[found.end() : found.end() + found[1][0]].decode("utf-8", "replace") for found in _EXTERNAL.finditer(graph)
+    }
 
 
 def write_bundle(

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acanet.audio.blocks import Waveform
-from acanet.errors import ExportMismatch
+from acanet.errors import ExportMismatch, ModelMismatch
 from acanet.runtime.bundle import Bundle
 from acanet.runtime.golden import Golden
 from acanet.runtime.onnx import OnnxNetwork
@@ -19,6 +19,8 @@ _BLOCK = 3001  # samples that are fed at a time: pieces begin and end within blo
 def check(bundle: Bundle, *, threads: int | None = None, device: str = "cpu") -> float:
     """Replay an exported bundle's golden recordings, whole and, where the model can, in small pieces.
 
+    Its files and its calibration, where it has one, have to be as they were written.
+
     Args:
         bundle: an exported one.
         threads, device: as for `OnnxNetwork`.
@@ -28,9 +30,13 @@ def check(bundle: Bundle, *, threads: int | None = None, device: str = "cpu") ->
 
     Raises:
         ExportMismatch: when it is larger than the bundle allows (1e-4; more for a twin), or not finite.
-        AcanetError: when a file of the bundle is missing or is not what was exported.
+        AcanetError: when a file of the bundle is missing or is not what was exported, or its calibration was changed.
+        ModelMismatch: when its calibration is of another model.
     """
     bundle.verify_files()
+    calibration = bundle.calibration
+    if calibration is not None and calibration.fingerprint != bundle.fingerprint:
+        raise ModelMismatch(f"a calibration of {calibration.fingerprint} in {bundle.folder}", bundle.fingerprint)
     golden = Golden.load(bundle)
     network = OnnxNetwork(bundle, threads=threads, device=device)
     found = {"": network.embed_waveforms(golden.waveforms)}

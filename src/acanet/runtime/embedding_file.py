@@ -1,4 +1,4 @@
-"""Many recordings -> one .npz file of their embeddings, without those that have none."""
+"""Many recordings -> one .npz file of their embeddings, without those that have none; and back."""
 
 from __future__ import annotations
 
@@ -8,17 +8,65 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from acanet.config.arrays import read_npz
 from acanet.config.files import written
-from acanet.errors import AcanetError, check_output
+from acanet.errors import AcanetError, BadArgument, ModelMismatch, check_output
 from acanet.runtime.windows import check_windows
+from acanet.scoring.heard import check_embeddings
 
 if TYPE_CHECKING:
     from acanet.encoder import Encoder
 
 Tell = Callable[[AcanetError], object]
+MOST_BYTES = 2**34
+"""Of a file that is read: millions of embeddings."""
 Progress = Callable[[float], object]
 """Called with how many files are done, the one at work in part."""
+
+
+@dataclass(frozen=True, eq=False)
+class Embeddings:
+    """The embeddings of a file, and the recordings that they are of.
+
+    Attributes:
+        embeddings: (rows, dim) float32, of unit length.
+        files: the recordings, (rows,), as they were named.
+        fingerprint: of the model.
+    """
+
+    embeddings: NDArray[np.float32]
+    files: tuple[str, ...]
+    fingerprint: str
+
+
+def read_embeddings(path: str | Path, fingerprint: str) -> Embeddings:
+    """Read what `acanet embed` wrote, to compare it with embeddings of the same model.
+
+    Args:
+        path: an `.npz` file; windows with too little speech, which have no embedding, are left out.
+        fingerprint: of the encoder whose embeddings it is to be compared with.
+
+    Raises:
+        AcanetError: when it is no such file, or a damaged one.
+        ModelMismatch: when it is of another model.
+    """
+    path = Path(path)
+    arrays = read_npz(path, MOST_BYTES, links=True)
+    try:
+        embeddings, files, found = arrays["embeddings"], arrays["files"], str(arrays["fingerprint"])
+        if "speech" in arrays:
+            embedded = np.isfinite(embeddings[:, 0])
+            embeddings, files = embeddings[embedded], files[embedded]
+        check_embeddings(embeddings)
+        if files.shape != embeddings.shape[:1]:
+            raise BadArgument("files", f"{len(embeddings)} embeddings of files {files.shape}")
+    except (BadArgument, IndexError, KeyError, TypeError) as error:
+        raise AcanetError(f"{path}: not what `acanet embed` wrote, or damaged ({error})") from None
+    if found != fingerprint:
+        raise ModelMismatch(f"{path} with embeddings of {found}", f"those of {fingerprint}")
+    return Embeddings(embeddings, tuple(map(str, files)), found)
 
 
 @dataclass(frozen=True)
@@ -90,7 +138,7 @@ def write_embeddings(
         AcanetError: for an output that cannot be, or windows that make no sense, before anything is embedded. Errors of
             recordings are not raised, but returned.
     """
-    check_output(output, ".npz")
+    check_output(output, ".npz", force=True)
     if window is None and hop is not None:
         raise AcanetError("a hop is from one window to the next; give the length of the windows, too")
     tell, progress = tell or (lambda error: None), progress or (lambda done: None)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import Field, PositiveFloat, PositiveInt, SerializerFunctionWrapHandler, model_serializer
+from pydantic import Field, PositiveFloat, SerializerFunctionWrapHandler, model_serializer
 
 from acanet.config.strict import Strict
 from acanet.speech.steps import STEP
@@ -25,10 +25,10 @@ class FrontEndConfig(Strict):
     """
 
     kind: str = "kaldi"
-    rate: PositiveInt = Field(16000, description="samples a second")
-    window_ms: PositiveFloat = 25.0
-    hop_ms: PositiveFloat = 10.0
-    mels: PositiveInt = Field(80, description="features of each frame")
+    rate: Annotated[int, Field(gt=0, le=1_000_000, description="samples a second")] = 16000
+    window_ms: Annotated[float, Field(gt=0, le=10_000)] = 25.0
+    hop_ms: Annotated[float, Field(gt=0, le=10_000)] = 10.0
+    mels: Annotated[int, Field(gt=0, le=10_000, description="features of each frame")] = 80
     low_hz: Annotated[float, Field(ge=0)] = 20.0
     high_hz: PositiveFloat | None = Field(None, description="None: half the rate")
     remove_mean: bool = Field(True, description="subtract the utterance's mean of each bin")

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import io
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from acanet.config.arrays import read_npz
+from acanet.config.reading import MEGABYTE
+from acanet.errors import AcanetError
 from acanet.runtime.bundle import Bundle
 
 GOLDEN = "golden.npz"
+MOST_BYTES = 256 * MEGABYTE
 _FULL_SCALE = 2**15
 
 
@@ -37,10 +40,10 @@ class Golden:
         """
         path = bundle.folder / GOLDEN
         try:
-            with np.load(path) as file:
-                embeddings = file["embeddings"]
-                waveforms = [_from_16_bit(file[f"waveform_{i}"]) for i in range(len(embeddings))]
-        except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
+            arrays = read_npz(path, MOST_BYTES)
+            embeddings = arrays["embeddings"]
+            waveforms = [_from_16_bit(arrays[f"waveform_{i}"]) for i in range(len(embeddings))]
+        except (AcanetError, KeyError, TypeError) as error:
             raise bundle.damaged(path, error) from None
         return cls(waveforms, embeddings)
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from acanet.errors import AcanetError, MissingExtra
+from acanet.errors import MissingExtra
 from acanet.runtime.bundle import Bundle
 from acanet.runtime.network import Network
+from acanet.runtime.processors import at_most_processors
 
 
 def load_network(bundle: Bundle, *, threads: int | None = None, device: str = "cpu") -> Network:
@@ -12,16 +13,15 @@ def load_network(bundle: Bundle, *, threads: int | None = None, device: str = "c
 
     Args:
         bundle: the model.
-        threads: that work on one recording; None: one. With torch they are those of the whole process; None: as they
-            are.
+        threads: that work on one recording, no more than there are processors; None: one. With torch they are those of
+            the whole process; None: as they are.
         device: `cpu` or `cuda`.
 
     Raises:
         AcanetError: for threads or a device that there are not, or a bundle that is damaged.
         MissingExtra: when what runs it is not installed.
     """
-    if threads is not None and threads < 1:
-        raise AcanetError(f"threads is {threads}; 1 or more are needed")
+    threads = None if threads is None else at_most_processors(threads, "threads")
     if bundle.config.onnx is not None:
         from acanet.runtime.onnx import OnnxNetwork
 
@@ -33,5 +33,9 @@ def load_network(bundle: Bundle, *, threads: int | None = None, device: str = "c
         if error.name != "torch":
             raise
         raise MissingExtra("torch", "train") from None
-    model = load_model(bundle.name, bundle.config.model, bundle.weights())
+    weights = bundle.weights()
+    try:
+        model = load_model(bundle.name, bundle.config.model, weights)
+    except (MemoryError, RuntimeError) as error:  # of torch, for sizes that no memory holds
+        raise bundle.damaged(bundle.folder / "config.json", error) from None
     return TorchNetwork(model, threads=threads, device=device)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from acanet.errors import AcanetError
+from acanet.errors import AcanetError, BadArgument
 from acanet.runtime.batching import batches, pad
 from acanet.runtime.bundle import Bundle
 from acanet.runtime.detector import FEATURES, SPEECH, Detector, detected, own_detector
@@ -19,8 +19,11 @@ from acanet.runtime.network import Hearing
 from acanet.runtime.pieces import WHOLE_SECONDS, Piecewise
 from acanet.runtime.sessions import Sessions
 from acanet.runtime.spill import MEMORY, Floats
+from acanet.scoring.heard import check_embeddings
 
 _BATCH_SECONDS = {"cpu": 10.0, "cuda": 120.0}  # one core gains nothing from larger batches
+_EMBED = ("whole", "readout")
+"""The stages that give embeddings."""
 
 
 class OnnxNetwork:
@@ -58,8 +61,27 @@ class OnnxNetwork:
 
         Returns:
             Its outputs, in order.
+
+        Raises:
+            AcanetError: when the graph cannot be run, or gives embeddings that are none.
         """
-        return self._sessions.run(stage, **inputs)
+        if stage not in self._graphs.stages:
+            path = self.bundle.folder / f"{stage}.onnx"
+            raise self.bundle.damaged(path, "it is needed, and the config does not name it")
+        outputs = self._sessions.run(stage, **inputs)
+        if stage in _EMBED:
+            self._check(outputs[0], len(next(iter(inputs.values()))), stage)
+        return outputs
+
+    def _check(self, embeddings: NDArray[Any], rows: int, stage: str) -> None:
+        """See that a graph gives as many embeddings as were asked for: what is none of them would make a score."""
+        graph = f"{self.bundle.folder / stage}.onnx"
+        if embeddings.shape != (rows, self.dim):
+            raise AcanetError(f"{graph}: it gives {embeddings.shape} in place of {rows} embeddings of {self.dim}")
+        try:
+            check_embeddings(embeddings)
+        except BadArgument as error:
+            raise AcanetError(f"{graph}: it gives {error.reason}; do not use this model") from None
 
     def embed_waveforms(self, waveforms: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
         """Embed each waveform as if it were alone, in batches of similar lengths; long ones in pieces, where it can.

@@ -11,7 +11,9 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from acanet.errors import AcanetError
+from acanet.runtime.processors import at_most_processors
 
+onnxruntime.disable_telemetry_events()  # where somebody imported it before acanet, which turns all of it off
 _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 _ERRORS_ONLY = 3
 
@@ -39,14 +41,16 @@ class Sessions:
         Args:
             folder: of the graphs.
             damaged: the error about a file that onnxruntime cannot read, and what it says of it.
-            threads: that work on one recording; None: one. Recordings in parallel need no more than that.
+            threads: that work on one recording, no more than there are processors; None: one. Recordings in parallel
+                need no more than that.
             device: `cpu`, or `cuda` with onnxruntime-gpu installed.
 
         Raises:
             AcanetError: when onnxruntime does not have the device.
         """
         self._folder, self._damaged = folder, damaged
-        self._threads, self._device = threads or 1, _checked(device)
+        self._threads = 1 if threads is None else at_most_processors(threads, "threads")
+        self._device = _checked(device)
         self._open: dict[str, onnxruntime.InferenceSession] = {}
         self._lock = threading.Lock()
 
@@ -59,8 +63,16 @@ class Sessions:
         self._session(stage)
 
     def run(self, stage: str, **inputs: Any) -> list[NDArray[Any]]:
-        """The outputs of one graph, in order, for inputs by name."""
-        outputs: list[NDArray[Any]] = self._session(stage).run(None, inputs)
+        """The outputs of one graph, in order, for inputs by name.
+
+        Raises:
+            AcanetError: when it cannot be run.
+        """
+        session = self._session(stage)
+        try:
+            outputs: list[NDArray[Any]] = session.run(None, inputs)
+        except Exception as error:  # onnxruntime's own exceptions derive from nothing narrower
+            raise AcanetError(f"{self._folder / stage}.onnx: it cannot be run ({error})") from None
         return outputs
 
     def _session(self, stage: str) -> onnxruntime.InferenceSession:

@@ -184,6 +184,11 @@ class Stream:
         """What comes after all that was kept, if the recording ended here."""
         return None if self._ended else self._intake.rest()
 
+    @property
+    def lost(self) -> tuple[str, ...]:
+        """What the recording has lost, `telephone` and `clipped`; known after ten seconds or at the end."""
+        return self._intake.lost if self._ended or self.seconds >= _TELLING_SECONDS else ()
+
     def _check_open(self) -> None:
         if self._closed:
             raise AcanetError(

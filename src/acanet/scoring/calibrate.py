@@ -6,27 +6,43 @@ a second of speech than about ten. Fitted by logistic regression.
 
 from __future__ import annotations
 
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
+from acanet.config.reading import json_text
 from acanet.config.strict import Strict
-from acanet.errors import AcanetError, BadArgument
+from acanet.errors import AcanetError, BadArgument, BadConfig
 from acanet.scoring.decide import Verification
 from acanet.scoring.measure import Measure
 from acanet.scoring.operating_point import OperatingPoint
 
 Floats = NDArray[np.float64]
 
+_SEAL = "sha256"
+"""The key of a calibration's seal."""
 PENALTY = 1e-6
 """Of the squared standardised weights: without effect, unless the classes are apart and no weights are too large."""
 ITERATIONS = 100
 TOLERANCE = 1e-12
 """Newton's method ends when a step promises to lower the objective by less than this."""
+MOST = 1000.0
+"""The highest ratio that a threshold may have: a prior as low as numbers go asks for less."""
+_LENGTHS = 33
+"""At which it is looked what ratios there are."""
 OUTLYING = (1.0, 99.0)
 """Percentiles of the seconds of speech between which they count as they are."""
+
+
+Weight = Annotated[float, Field(ge=-1e6, le=1e6)]
+"""Of a ratio: scores of cosines give tens, and classes that are far apart thousands."""
+Seconds = Annotated[float, Field(gt=0, le=1e6)]
 
 
 class Ratio(Strict):
@@ -36,13 +52,13 @@ class Ratio(Strict):
     sides can be swapped, and lengths that were never seen get the ratios of the nearest that were.
     """
 
-    offset: float
-    offset_q: float = 0.0
-    offset_qq: float = 0.0
-    slope: float
-    slope_q: float = 0.0
-    shortest: PositiveFloat = Field(1.0, description="seconds of speech")
-    longest: PositiveFloat = Field(1.0, description="seconds of speech")
+    offset: Weight
+    offset_q: Weight = 0.0
+    offset_qq: Weight = 0.0
+    slope: Weight
+    slope_q: Weight = 0.0
+    shortest: Seconds = Field(1.0, description="seconds of speech")
+    longest: Seconds = Field(1.0, description="seconds of speech")
 
     @model_validator(mode="after")
     def _rises(self) -> Self:
@@ -75,6 +91,12 @@ class Ratio(Strict):
         """The score that has this log-likelihood ratio: the inverse of `llr`, possibly beyond -1 or 1."""
         offset, slope = self._line(enrol_speech, test_speech)
         return (np.asarray(llr, np.float64) - offset) / slope
+
+    @property
+    def of_opposites(self) -> float:
+        """The ratio of the lowest score, -1, at the length where that is highest."""
+        speech = np.geomspace(self.shortest, self.longest, _LENGTHS)
+        return float(self.llr(-1.0, speech, speech).max())
 
     def _line(self, enrol_speech: ArrayLike, test_speech: ArrayLike) -> tuple[Floats, Floats]:
         q = quality(enrol_speech, test_speech, self.shortest, self.longest)
@@ -113,10 +135,42 @@ class Calibration(Strict):
     ratio: Ratio
     goal: FalseAccepts | OperatingPoint = Field(description="what the threshold was chosen for")
     threshold: Measure = Field(description="log-likelihood ratio from which on it is one voice")
-    whole_speech: PositiveFloat = Field(description="median seconds of speech of whole utterances")
+    whole_speech: Seconds = Field(description="median seconds of speech of whole utterances")
     whole_threshold: Measure = Field(description="the cosine that the threshold equals at that length")
     figures: dict[str, Measure] = Field(description="of crops, each by weights fitted without its speakers")
     data: CalibrationData
+
+    @model_validator(mode="after")
+    def _decides(self) -> Self:
+        lowest = self.ratio.of_opposites
+        if not lowest < self.threshold.value <= MOST:
+            raise ValueError(
+                f"the threshold is a ratio of {self.threshold.value:g}; it has to be above {lowest:.3g}, or any two "
+                f"recordings would be one voice, and at most {MOST:g}"
+            )
+        return self
+
+    def as_json(self) -> str:
+        """The file's content: with a seal, by which `of_file` knows that no number was changed since."""
+        data = self.model_dump(mode="json")
+        return json_text(data | {_SEAL: _seal(data)}, indent=2) + "\n"
+
+    @classmethod
+    def of_file(cls, data: Any, source: str | Path) -> Self:
+        """Read what `as_json` wrote.
+
+        Args:
+            data: what the file holds.
+            source: the file.
+
+        Raises:
+            BadConfig: with one line for each wrong key or value, or when it was changed.
+        """
+        said = {key: value for key, value in data.items() if key != _SEAL} if isinstance(data, dict) else data
+        found = cls.parse(said, source)
+        if data.get(_SEAL) != _seal(said):
+            raise BadConfig(source, ["it was changed, and is not as `acanet calibrate` wrote it"])
+        return found
 
     def llr(self, scores: ArrayLike, enrol_speech: ArrayLike, test_speech: ArrayLike) -> Floats:
         """Log-likelihood ratios (natural logarithm), (trials,); arguments as in `Ratio.llr`."""
@@ -146,6 +200,11 @@ class Calibration(Strict):
         else:
             llr_threshold = float(self.llr(threshold, *speech))
         return Verification(score, threshold, float(self.llr(score, *speech)), llr_threshold, *speech)
+
+
+def _seal(data: Mapping[str, Any]) -> str:
+    """The SHA-256 of what a calibration says."""
+    return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
 
 
 def quality(enrol_speech: ArrayLike, test_speech: ArrayLike, shortest: float, longest: float) -> Floats:

@@ -20,8 +20,12 @@ def unit(embeddings: NDArray[Float]) -> NDArray[Float]:
         embeddings: (rows, dim), of any length but zero.
 
     Raises:
-        BadArgument: for an embedding of length zero, or of numbers that are not finite.
+        BadArgument: for an embedding of length zero, or of numbers that are not finite, and for what is no matrix of
+            numbers.
     """
+    if np.ndim(embeddings) != 2 or np.asarray(embeddings).dtype.kind not in "fiu":
+        told = f"{np.asarray(embeddings).dtype} of shape {np.shape(embeddings)}"
+        raise BadArgument("embeddings", f"embeddings are {told}; numbers of shape (rows, dim) are expected")
     lengths = np.linalg.norm(embeddings, axis=1, keepdims=True)
     bad = np.flatnonzero(~(np.isfinite(lengths) & (lengths > 0)))
     if bad.size:

@@ -5,10 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
-from acanet.errors import AcanetError, NotCalibrated
+from acanet.errors import AcanetError, BadArgument, NotCalibrated
 
 MOST = 1000.0
 """The largest ratio that is told as a number: beyond it no calibration has data."""
@@ -16,7 +13,7 @@ MOST = 1000.0
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """Two recordings compared.
+    """Two recordings compared; as a truth value it is the decision, `same`, and raises where there is none.
 
     Attributes:
         score: cosine of their embeddings, -1 to 1; higher is more alike. It has no meaning of its own.
@@ -29,6 +26,11 @@ class Verification:
             stream: all of it); None without one.
         test_speech: the same of the test side.
         undecided: why there is no decision, where there is none.
+        enrolment_warnings: what the recording has lost (`acanet.scoring.heard.Heard`), for which errors are likelier.
+        test_warnings: the same of the test side.
+
+    Raises:
+        BadArgument: for numbers that are not finite, of which nothing can be decided.
     """
 
     score: float
@@ -38,6 +40,17 @@ class Verification:
     enrolment_speech: float | None = None
     test_speech: float | None = None
     undecided: str | None = None
+    enrolment_warnings: tuple[str, ...] = ()
+    test_warnings: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in ("score", "threshold", "llr", "llr_threshold", "enrolment_speech", "test_speech"):
+            value = getattr(self, name)
+            if value is not None and not math.isfinite(value):
+                raise BadArgument(name, f"{name} is {value}; a finite number is expected")
+
+    def __bool__(self) -> bool:
+        return self.same
 
     @property
     def same(self) -> bool:
@@ -72,20 +85,6 @@ def in_words(llr: float) -> str:
         return "as likely if it is one voice as if it is two"
     one, other = ("one voice", "two") if llr > 0 else ("two voices", "one")
     return f"{told} times likelier if it is {one} than if it is {other}"
-
-
-@dataclass(frozen=True, slots=True)
-class Heard:
-    """What `Encoder.compare` needs to know of a recording.
-
-    Attributes:
-        embedding: (dim,) float32, of unit length.
-        speech: seconds of speech, looked for up to the longest that the calibration tells apart (`Stream` counts all);
-            None: not measured, for without a calibration nobody asks.
-    """
-
-    embedding: NDArray[np.float32]
-    speech: float | None
 
 
 def check_decision(threshold: float | None, prior: float | None) -> None:

@@ -39,7 +39,7 @@ class OperatingPoint(Strict):
     @property
     def threshold(self) -> float:
         """The log-likelihood ratio (natural logarithm) from which on accepting costs less (Bayes decision)."""
-        return math.log(self.false_alarm / self.miss)
+        return math.log(self.c_fa) + math.log1p(-self.prior) - math.log(self.c_miss) - math.log(self.prior)
 
     @property
     def name(self) -> str:

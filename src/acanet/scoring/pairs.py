@@ -15,6 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from acanet.errors import BadArgument
+
 Floats = NDArray[np.float32]
 Index = NDArray[np.intp]
 
@@ -72,7 +74,13 @@ def all_pairs(enrol: Rows, test: Rows, side: int = SIDE) -> Iterator[tuple[slice
 
     Yields:
         Row by row of blocks: which of `enrol`, which of `test`, and their scores (of enrol, of test).
+
+    Raises:
+        BadArgument: for rows of different sizes, which are of two models or back-ends.
     """
+    sizes = enrol.vectors.shape[1], test.vectors.shape[1]
+    if sizes[0] != sizes[1]:
+        raise BadArgument("test", f"rows of {sizes[0]} and of {sizes[1]} numbers; they are of two models or back-ends")
     for top in range(0, len(enrol), side):
         for left in range(0, len(test), side):
             down, across = slice(top, top + side), slice(left, left + side)

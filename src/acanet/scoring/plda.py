@@ -8,8 +8,6 @@ follows is `acanet.scoring.two_covariance`.
 
 from __future__ import annotations
 
-import json
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,9 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, PositiveInt
 
+from acanet.config.arrays import read_npz
 from acanet.config.files import written
+from acanet.config.reading import MEGABYTE, json_text, parse_json
 from acanet.config.strict import Strict
-from acanet.errors import AcanetError, BadConfig, ModelMismatch
+from acanet.errors import AcanetError, ModelMismatch
 from acanet.scoring.cosine import unit
 from acanet.scoring.discriminant_analysis import Matrix, by_speaker, discriminants, most_directions, require_groups
 from acanet.scoring.pairs import Floats, Index, Rows
@@ -30,6 +30,7 @@ from acanet.scoring.two_covariance import TwoCovariance, fit
 RIDGE = 0.1
 """Added to the variance in every direction before whitening, as a share of the mean variance: directions in which
 training embeddings hardly differ are mostly noise. Chosen on the dev list of the model that ships."""
+MOST_BYTES = 1024 * MEGABYTE
 _FORMAT = 1
 _ABOUT = "about"
 _ARRAYS = ("centre", "projection", "mean", "between", "within")
@@ -109,7 +110,7 @@ class Plda:
 
     def save(self, path: Path) -> None:
         """Write an `.npz` file; it appears whole, or what is there stays."""
-        about = json.dumps(self.origin.model_dump(mode="json") | {"speakers": sorted(self.origin.speakers)})
+        about = json_text(self.origin.model_dump(mode="json") | {"speakers": sorted(self.origin.speakers)})
         with written(path) as file:
             np.savez(
                 file,
@@ -183,13 +184,12 @@ def _project(vectors: NDArray[np.floating], centre: Matrix, projection: Matrix) 
 
 def _read(path: Path) -> tuple[Origin, list[Matrix]]:
     what = f"{path}: not a PLDA that `acanet plda` wrote, or damaged"
+    if not path.exists():
+        raise AcanetError(f"{path}: there is no such file; `acanet plda` makes it")
     try:
-        with np.load(path, allow_pickle=False) as file:
-            found = {name: file[name] for name in file.files}
-        origin = Origin.parse(json.loads(str(found.pop(_ABOUT))), path)
-    except FileNotFoundError:
-        raise AcanetError(f"{path}: there is no such file; `acanet plda` makes it") from None
-    except (BadConfig, EOFError, KeyError, OSError, TypeError, ValueError, zipfile.BadZipFile) as error:
+        found = read_npz(path, MOST_BYTES, links=True)
+        origin = Origin.parse(parse_json(str(found.pop(_ABOUT))), path)
+    except (AcanetError, KeyError) as error:
         raise AcanetError(f"{what} ({error})") from None
     if problem := _problem(found):
         raise AcanetError(f"{what} ({problem})")

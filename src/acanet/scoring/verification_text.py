@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from acanet.scoring.calibrate import Calibration
 from acanet.scoring.decide import Verification
 
 _NUMBERS = ("score", "threshold", "llr", "llr_threshold", "enrolment_speech", "test_speech")
+_WARNINGS = ("enrolment_warnings", "test_warnings")
 _DIGITS = 6
 
 
@@ -16,11 +18,12 @@ def decided(result: Verification) -> bool | None:
     return None if result.threshold is None else result.same
 
 
-def as_json(result: Verification) -> dict[str, float | bool | None]:
-    """The numbers of a verification, rounded, and `same`, the decision; None for what there is not."""
+def as_json(result: Verification) -> dict[str, Any]:
+    """The numbers and warnings of a verification, and `same`, the decision; None for what there is not."""
     values = {name: getattr(result, name) for name in _NUMBERS}
     rounded = {name: None if value is None else round(value, _DIGITS) for name, value in values.items()}
-    return rounded | {"same": decided(result)}
+    warnings = {name: list(getattr(result, name)) for name in _WARNINGS}
+    return rounded | {"same": decided(result)} | warnings
 
 
 def sentence(result: Verification) -> str:

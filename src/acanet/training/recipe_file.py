@@ -12,9 +12,10 @@ from typing import Any, TypeVar
 
 import yaml
 
-from acanet.config.settings import OPTION, lay, read_setting, read_yaml
+from acanet.config.reading import read_regular
+from acanet.config.settings import MOST_TEXT, OPTION, lay, read_setting, read_yaml
 from acanet.config.strict import FOLDER, UNKNOWN_KEY, Origin, Place, Strict, located
-from acanet.errors import BadConfig, UnknownModel
+from acanet.errors import AcanetError, BadConfig, UnknownModel, one_line
 from acanet.models.registry import model_config
 from acanet.training.recipe import Experiment, ModelChoice, Recipe
 
@@ -40,14 +41,14 @@ class _Layer:
 
     @classmethod
     def read(cls, path: Path) -> _Layer:
+        if not path.exists():
+            raise BadConfig(path, ["no such recipe"])
         try:
-            text = path.read_text(encoding="utf-8")
-        except FileNotFoundError:
-            raise BadConfig(path, ["no such recipe"]) from None
+            text = read_regular(path, MOST_TEXT, links=True).decode("utf-8")
         except UnicodeDecodeError:
             raise BadConfig(path, ["not UTF-8"]) from None
-        except OSError as error:
-            raise BadConfig(path, [f"cannot be read: {error.strerror}"]) from None
+        except AcanetError as error:
+            raise BadConfig(path, [str(error).removeprefix(one_line(f"{path}: "))]) from None
         data, root = read_yaml(text, path), yaml.compose(text, Loader=yaml.SafeLoader)
         if not isinstance(data, dict) or root is None:
             raise BadConfig(path, ["a recipe is a mapping of keys to values"])

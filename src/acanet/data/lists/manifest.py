@@ -9,7 +9,6 @@ Two forms, recognised line by line, both also gzipped:
 from __future__ import annotations
 
 import gzip
-import json
 import math
 import os
 import zlib
@@ -18,10 +17,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from acanet.errors import BadManifest, nearest
+from acanet.config.reading import MEGABYTE, parse_json
+from acanet.errors import BadArgument, BadManifest, nearest
 
 PLAIN_KEYS = frozenset({"path", "speaker", "id", "start", "duration"})
 CUT_TYPES = ("MonoCut", "MultiCut")
+LONGEST = 16 * MEGABYTE
+"""A line that is longer is not of a manifest, and is not read to its end."""
 
 _NOBODY = "nobody named"
 
@@ -137,7 +139,9 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
     """The lines that are not blank, counted from 1."""
     try:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
-            for number, line in enumerate(file, 1):
+            for number, line in enumerate(iter(lambda: file.readline(LONGEST + 1), b""), 1):
+                if len(line) > LONGEST:
+                    raise BadManifest(path, number, f"more than {LONGEST:,} bytes, which no line of a manifest has")
                 if line.strip():
                     yield number, line
     except FileNotFoundError:
@@ -148,13 +152,11 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
 
 def _utterance(line: bytes, folder: Path, *, named: bool = True) -> Utterance:
     try:
-        entry = json.loads(line.decode("utf-8-sig").rstrip())
+        entry = parse_json(line.decode("utf-8-sig").rstrip(), finite=False)
     except UnicodeDecodeError as error:
         raise BadEntry(f"not UTF-8: byte {error.object[error.start]:#04x} at column {error.start + 1}") from None
-    except json.JSONDecodeError as error:
-        raise BadEntry(f"not JSON: {error.msg} at column {error.colno}") from None
-    except (ValueError, RecursionError) as error:
-        raise BadEntry(f"not JSON: {error}") from None
+    except BadArgument as error:
+        raise BadEntry(f"not JSON: {error.reason}") from None
     entry = _object(entry, "the line")
     if _is_cut(entry):
         return _from_cut(entry, folder)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
+
+from acanet.config.reading import json_text
+from acanet.errors import one_line
 
 OTHER_SPEAKER = "duplicate under another speaker"
 """The reason that tells of wrong labels."""
@@ -98,7 +100,7 @@ class Report:
 
     def as_json(self) -> str:
         """The report as JSON."""
-        return json.dumps(asdict(self), indent=2) + "\n"
+        return json_text(asdict(self), indent=2) + "\n"
 
     def summary(self) -> Group:
         """The report for people, to print with rich."""
@@ -115,21 +117,26 @@ class Report:
         ]
         for name, coverage in self.parts.items():
             if not coverage.complete:
-                lines.append(Text(f"{name}: {coverage.describe()}", style="yellow"))
+                lines.append(_noted(f"{name}: {coverage.describe()}"))
         if self.missing:
             first = ", ".join(self.missing[:SHOWN]) + (", ..." if len(self.missing) > SHOWN else "")
-            lines.append(Text(f"missing: {len(self.missing):,}: {first}", style="yellow"))
-            lines += [Text(f"  {count:,} {why}", style="yellow") for why, count in self.missing_because.items()]
+            lines.append(_noted(f"missing: {len(self.missing):,}: {first}"))
+            lines += [_noted(f"  {count:,} {why}") for why, count in self.missing_because.items()]
         if self.left_out:
             counts = ", ".join(f"{count:,} {reason}" for reason, count in self.left_out.items())
-            lines.append(Text(f"left out: {counts} (left_out.csv names them)", style="yellow"))
+            lines.append(_noted(f"left out: {counts} (left_out.csv names them)"))
         if self.single_utterance_speakers:
             count = len(self.single_utterance_speakers)
-            lines.append(Text(f"speakers with a single utterance: {count:,}", style="yellow"))
+            lines.append(_noted(f"speakers with a single utterance: {count:,}"))
         if self.ids_with_space:
             count = self.ids_with_space
-            lines.append(Text(f"ids with white space, which no trial list can name: {count:,}", style="yellow"))
+            lines.append(_noted(f"ids with white space, which no trial list can name: {count:,}"))
         if wrong := self.left_out.get(OTHER_SPEAKER, 0):
             warning = f"WRONG LABELS: {wrong:,} recordings are there under two speakers; see left_out.csv"
             lines.append(Text(warning, style="bold red"))
         return Group(table, *lines)
+
+
+def _noted(text: str) -> Text:
+    """A line of the summary that asks for attention, whatever the names in it hold."""
+    return Text(one_line(text), style="yellow")

@@ -6,7 +6,6 @@ Layout (`corpora`) -> split (`splits`) -> read each file once, in parallel -> si
 from __future__ import annotations
 
 import csv
-import json
 import math
 import os
 from collections import Counter
@@ -21,6 +20,7 @@ from rich.progress import track
 from acanet.audio.blocks import Waveform
 from acanet.audio.recording import channel_count, content_hash, read_audio
 from acanet.config.files import written_folder
+from acanet.config.reading import json_text
 from acanet.data.corpora.corpus_kinds import Kind
 from acanet.data.corpora.layout import LeftOut, Part, Split
 from acanet.data.corpora.layouts import LAYOUTS
@@ -347,7 +347,7 @@ def write_manifest(path: Path, utterances: Iterable[tuple[Utterance, Measured]])
             are custom ones of the supervision; `audio_hash` is one of the cut.
     """
     with path.open("w", encoding="utf-8") as file:
-        file.writelines(json.dumps(_cut(*pair), ensure_ascii=False) + "\n" for pair in utterances)
+        file.writelines(json_text(_cut(*pair), ascii_only=False) + "\n" for pair in utterances)
 
 
 def _cut(utterance: Utterance, measured: Measured) -> dict[str, object]:
