@@ -1,4 +1,4 @@
-"""What a recording lost on its way here, and a warning of it: the band above a telephone's, and clipped peaks."""
+"""What a recording lost on its way here, and a warning of it: the band above a telephone's, peaks, level."""
 
 from __future__ import annotations
 
@@ -20,7 +20,9 @@ _QUIET = 0.05
 _STEP = 2.0**-15
 _MOST_CLIPPED = 0.001
 
-TELEPHONE, CLIPPED = "telephone", "clipped"
+_FAINTEST = 0.01  # a peak 40 dB below full scale
+
+TELEPHONE, CLIPPED, FAINT = "telephone", "clipped", "faint"
 """What a recording may have lost."""
 
 
@@ -59,13 +61,16 @@ class Losses:
         return self._clipped / self._samples if self._peak >= _QUIET else 0.0
 
     def found(self, wanted: int) -> tuple[str, ...]:
-        """What the recording so far has lost: `telephone` (nothing above 4 kHz), `clipped` (0.1 % of the samples).
+        """What the recording so far has lost.
+
+        `telephone`: nothing is above 4 kHz; `clipped`: 0.1 % of the samples; `faint`: its peak is 40 dB below full scale.
 
         Args:
             wanted: samples a second that a model wants; one for telephones misses nothing.
         """
         telephone = (TELEPHONE,) if wanted > 8000 and self.narrow else ()
-        return telephone + ((CLIPPED,) if self.clipped > _MOST_CLIPPED else ())
+        clipped = (CLIPPED,) if self.clipped > _MOST_CLIPPED else ()
+        return telephone + clipped + ((FAINT,) if self._peak < _FAINTEST else ())
 
     def _look_at_bands(self, block: Waveform) -> None:
         seconds = len(block) / self._rate
@@ -86,7 +91,7 @@ class Losses:
 
 
 def warn_of_losses(losses: Losses, wanted: int, name: str) -> None:
-    """Warn of a recording of telephone bandwidth, and of one with more than 0.1 % of its samples clipped.
+    """Warn of a recording of telephone bandwidth, of one with more than 0.1 % of its samples clipped, of a faint one.
 
     Args:
         losses: of the recording.
@@ -99,6 +104,7 @@ def warn_of_losses(losses: Losses, wanted: int, name: str) -> None:
     told = {
         TELEPHONE: "nothing above 4 kHz (telephone band); expect more errors",
         CLIPPED: f"{losses.clipped:.1%} of the samples are clipped; record at a lower level",
+        FAINT: "its peaks lie 40 dB or more below full scale; record at a higher level",
     }
     for loss in losses.found(wanted):
         warnings.warn(f"{one_line(name)}: {told[loss]}", AudioWarning, stacklevel=3)

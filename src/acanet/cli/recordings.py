@@ -106,7 +106,7 @@ def verify(
         }
         typer.echo(json_text(text.as_json(result) | about))
     else:
-        for line in text.lines(result, encoder.calibration, counted=watch):
+        for line in text.lines(result, encoder.calibration):
             tell(line)
     same = text.decided(result)
     if same is None:

@@ -6,6 +6,7 @@ Every utterance is heard as several crops, from one second to the whole, so that
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
@@ -19,6 +20,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from acanet.audio.blocks import Waveform
+from acanet.audio.quality import Losses
 from acanet.data.lists.sides import Sides, find_sides
 from acanet.data.lists.trials import Trials, read_trials
 from acanet.encoder import Encoder
@@ -41,6 +43,8 @@ SHORTEST = 1.0
 FOLDS = 5
 """Groups of speakers; a pair of groups is judged by what was fitted to the others."""
 LEAST_SPEAKERS = 10
+_COMMON = 0.1
+"""Share of the utterances that a calibration has to have seen of what recordings lose, to know it."""
 BANDS = 4
 """Most ranges of speech, with as many nontarget trials each, that all keep to a false accept rate."""
 LEAST_ERRORS = 30
@@ -128,7 +132,7 @@ def fit_calibration(
     warn_of_strangers(trials, sides)
     refuse_known_speakers(encoder, sides.utterances)
     _check_size(trials, sides, goal)
-    pairs, whole = score_crops(encoder, sample_trials(trials, goal, seed), sides, seed)
+    pairs, whole, lost = score_crops(encoder, sample_trials(trials, goal, seed), sides, seed)
     judged = cross_validated(pairs, seed, trials)
     ratio = pairs.fit()
     draws, refitted, redrawn = refit_draws(pairs, replicates, seed, trials)
@@ -164,6 +168,7 @@ def fit_calibration(
             seed=seed,
             replicates=replicates,
             redrawn=redrawn,
+            warnings=lost,
             date=datetime.now(UTC).isoformat(timespec="seconds"),
         ),
     }
@@ -184,7 +189,7 @@ def sample_trials(trials: Trials, goal: FalseAccepts | OperatingPoint, seed: int
     return _some(trials, rows)
 
 
-def score_crops(encoder: Encoder, trials: Trials, sides: Sides, seed: int) -> tuple[CropPairs, float]:
+def score_crops(encoder: Encoder, trials: Trials, sides: Sides, seed: int) -> tuple[CropPairs, float, tuple[str, ...]]:
     """Score the trials of a list on crops.
 
     Of each utterance, the last crop is the whole. The others are drawn: the logarithm of the length evenly from a
@@ -193,12 +198,17 @@ def score_crops(encoder: Encoder, trials: Trials, sides: Sides, seed: int) -> tu
     are left out, because a verification refuses them.
 
     Returns:
-        The pairs, and the median seconds of speech of whole utterances.
+        The pairs, the median seconds of speech of whole utterances, and what a tenth of these or more have lost.
     """
     utterances, rate = len(sides.utterances), encoder.rate
+    lost: Counter[str] = Counter()
 
     def crop(waveform: Waveform, index: int) -> Waveform:
         number, utterance = divmod(index, utterances)
+        if number == CROPS - 1:
+            losses = Losses(rate)
+            losses.feed(waveform)
+            lost.update(losses.found(rate))
         whole = len(waveform) / rate / SHORTEST
         if number == CROPS - 1 or whole <= 1:
             return waveform
@@ -234,7 +244,8 @@ def score_crops(encoder: Encoder, trials: Trials, sides: Sides, seed: int) -> tu
             )
             parts.append(met.of(np.minimum(met.enrol_speech, met.test_speech) >= encoder.needed_seconds))
     columns = (np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(CropPairs))
-    return CropPairs(*columns), float(np.median(speech[-1]))
+    common = tuple(sorted(loss for loss, count in lost.items() if count >= _COMMON * utterances))
+    return CropPairs(*columns), float(np.median(speech[-1])), common
 
 
 def cross_validated(pairs: CropPairs, seed: int, trials: Trials) -> Floats:

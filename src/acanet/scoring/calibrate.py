@@ -124,6 +124,9 @@ class CalibrationData(Strict):
     seed: int = Field(description="of trials, crops, folds and bootstrap")
     replicates: PositiveInt = Field(description="of the bootstrap over speakers that gave the intervals")
     redrawn: NonNegativeInt = Field(0, description="draws of them made again, because no ratio rose with the score")
+    warnings: tuple[str, ...] = Field(
+        (), description="what a tenth of the utterances or more had lost, as `acanet.audio.quality.Losses` says it"
+    )
     date: str = Field(description="when it was fitted, ISO 8601, UTC")
 
 

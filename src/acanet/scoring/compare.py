@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from acanet.errors import ModelMismatch
@@ -50,7 +51,19 @@ class Comparer:
             compared = self.calibration.verification(
                 score, enrolment.speech, test.speech, threshold=threshold, llr_threshold=chosen
             )
-        return replace(compared, enrolment_warnings=enrolment.warnings, test_warnings=test.warnings)
+        outside = [*self._unseen("enrolment", enrolment), *self._unseen("test", test)]
+        return replace(
+            compared, enrolment_warnings=enrolment.warnings, test_warnings=test.warnings, outside=tuple(outside)
+        )
+
+    def _unseen(self, side: str, heard: Heard) -> Iterator[str]:
+        """What of a recording the calibration has not seen."""
+        if self.calibration is None or heard.speech is None:
+            return
+        yield from (f"{side}: {lost}" for lost in heard.warnings if lost not in self.calibration.data.warnings)
+        shortest = self.calibration.ratio.shortest
+        if heard.speech < shortest:
+            yield f"{side}: {heard.speech:.2f} s of speech, less than {shortest:.2f} s"
 
     @property
     def _undecided(self) -> str | None:

@@ -22,12 +22,13 @@ class Verification:
         llr: log-likelihood ratio (natural logarithm): how much likelier the score is if it is one voice than if it is
             two. None without a calibration.
         llr_threshold: the log-likelihood ratio that the threshold equals; None without a calibration or threshold.
-        enrolment_speech: seconds of speech, looked for up to the longest that the calibration tells apart (in a
-            stream: all of it); None without one.
+        enrolment_speech: seconds of speech; None without a calibration.
         test_speech: the same of the test side.
         undecided: why there is no decision, where there is none.
         enrolment_warnings: what the recording has lost (`acanet.scoring.heard.Heard`), for which errors are likelier.
         test_warnings: the same of the test side.
+        outside: what of the two recordings the calibration has not seen, such as `test: telephone`, so that its ratio
+            and its threshold may be wrong for them; empty: nothing, or there is no calibration.
 
     Raises:
         BadArgument: for numbers that are not finite, of which nothing can be decided.
@@ -42,6 +43,7 @@ class Verification:
     undecided: str | None = None
     enrolment_warnings: tuple[str, ...] = ()
     test_warnings: tuple[str, ...] = ()
+    outside: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("score", "threshold", "llr", "llr_threshold", "enrolment_speech", "test_speech"):

@@ -36,10 +36,9 @@ class Heard:
 
     Attributes:
         embedding: (dim,) float32, of unit length.
-        speech: seconds of speech, looked for up to the longest that the calibration tells apart (`Stream` counts all);
-            None: not measured, for without a calibration nobody asks.
+        speech: seconds of speech; None: in a file of before acanet counted it of every recording.
         fingerprint: of the encoder: embeddings of two models are never compared.
-        warnings: what the recording has lost: `telephone` (nothing above 4 kHz), `clipped`.
+        warnings: what the recording has lost: `telephone` (nothing above 4 kHz), `clipped`, `faint`.
 
     Raises:
         BadArgument: for an embedding that is not of this form, or speech that is no number of seconds.

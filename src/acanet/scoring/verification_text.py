@@ -9,7 +9,7 @@ from acanet.scoring.calibrate import Calibration
 from acanet.scoring.decide import Verification
 
 _NUMBERS = ("score", "threshold", "llr", "llr_threshold", "enrolment_speech", "test_speech")
-_WARNINGS = ("enrolment_warnings", "test_warnings")
+_WARNINGS = ("enrolment_warnings", "test_warnings", "outside")
 _DIGITS = 6
 
 
@@ -32,21 +32,19 @@ def sentence(result: Verification) -> str:
     return f"score {result.score:.4f}{_threshold(result.threshold)}: {verdict}"
 
 
-def lines(result: Verification, calibration: Calibration | None, *, counted: bool = False) -> Iterator[str]:
+def lines(result: Verification, calibration: Calibration | None) -> Iterator[str]:
     """The lines that tell of a verification.
 
     Args:
         result: what came out.
         calibration: of the model; None: nothing is said of ratios.
-        counted: whether all speech of the test side was counted, beyond what the calibration tells apart.
     """
     yield sentence(result)
     if calibration is not None:
         yield f"log-likelihood ratio {result.llr:.2f}, threshold {result.llr_threshold:.2f}: {result.meaning}"
-        enrolment, test = result.enrolment_speech or 0.0, result.test_speech or 0.0
-        longest = calibration.ratio.longest
-        sides = (f"{enrolment:.1f} s", enrolment >= longest), (f"{test:.1f} s", test >= longest and not counted)
-        yield f"speech: {' and '.join(side + ' or more' * more for side, more in sides)}"
+        yield f"speech: {result.enrolment_speech or 0.0:.1f} s and {result.test_speech or 0.0:.1f} s"
+    if result.outside:
+        yield f"outside of what the calibration has seen, so take the ratio with care: {'; '.join(result.outside)}"
 
 
 def _threshold(threshold: float | None) -> str:
