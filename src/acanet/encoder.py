@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager
 from functools import cached_property, partial
 from numbers import Integral
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,10 +21,11 @@ from acanet.audio.blocks import Waveform, checked_rate
 from acanet.audio.intake import Intake
 from acanet.audio.sources import Source, check_many
 from acanet.errors import AcanetError, BadArgument, ModelMismatch
-from acanet.runtime.ahead import ahead, in_groups
+from acanet.runtime.ahead import ahead
 from acanet.runtime.bundle import SHIPPED, Bundle
 from acanet.runtime.load import load_network
-from acanet.runtime.network import Hearing, Network
+from acanet.runtime.many import Outcome, Waiting, embed_together
+from acanet.runtime.network import Network
 from acanet.runtime.pieces import WHOLE_SECONDS
 from acanet.runtime.processors import at_most_processors
 from acanet.runtime.recorded import Limit, embed_trimmed, recorded
@@ -35,25 +36,9 @@ from acanet.scoring.calibrate import Calibration
 from acanet.scoring.compare import Comparer
 from acanet.scoring.decide import Verification, check_decision
 from acanet.scoring.heard import Heard
-from acanet.speech.steps import speech_in
-
-_GROUP_SECONDS, _GROUP_FILES = 120.0, 64
-"""What `embed_many` sorts by length at a time."""
 
 MOST_SECONDS = 600.0
 """The longest recording that is embedded as a whole: gigabytes, with networks as wide as ECAPA-TDNN."""
-
-
-class _Waiting(NamedTuple):
-    """A recording of up to a minute, (samples,) at the model's rate, that goes through the network with others."""
-
-    waveform: Waveform
-    seconds: float
-    name: str
-
-
-_Outcome = _Waiting | NDArray[np.float32] | AcanetError
-"""What a thread makes of a recording: a short one waits, a long one has its embedding."""
 
 
 class Encoder:
@@ -270,7 +255,7 @@ class Encoder:
             workers: threads that decode, no more than there are processors.
             channel: as in `embed`, of each.
 
-        Yields:
+        Returns:
             For each source, in the order given, its embedding as `embed` gives it, or the error that `embed` raises.
 
         Raises:
@@ -279,10 +264,7 @@ class Encoder:
         check_many(sources)
         workers = at_most_processors(workers, "workers")
         prepared = ahead(partial(self._prepared, channel=channel), sources, workers=workers, most=4 * workers)
-        for group in in_groups(prepared, self._size, most_size=_GROUP_SECONDS, most_items=_GROUP_FILES):
-            heard = iter(self.network.hear([item.waveform for item in group if isinstance(item, _Waiting)]))
-            for item in group:
-                yield self._checked(item, next(heard)) if isinstance(item, _Waiting) else item
+        return embed_together(prepared, self.network, self.needed_seconds)
 
     def embed_windows(
         self,
@@ -320,25 +302,12 @@ class Encoder:
         with self.recording(source, rate=rate, channel=channel) as recording:
             return embed_windows(recording, self.network, window, hop, self.needed_seconds, tell)
 
-    def _size(self, item: _Outcome) -> float:
-        """Seconds of a recording that waits to be embedded."""
-        return item.seconds if isinstance(item, _Waiting) else 0.0
-
-    def _checked(self, item: _Waiting, heard: Hearing) -> NDArray[np.float32] | AcanetError:
-        """The embedding of a recording that waited, or the error when there is too little speech in it."""
-        try:
-            speech_in(heard.speech, item.seconds).require(self.needed_seconds, item.seconds, item.name)
-        except AcanetError as error:
-            return error
-        return heard.embedding
-
-    def _prepared(self, source: Source, channel: int | None) -> _Outcome:
+    def _prepared(self, source: Source, channel: int | None) -> Outcome:
         try:
             with self._recording(source, whole=True, channel=channel) as recording:
                 if self.trims or recording.seconds > WHOLE_SECONDS:
                     return self._embedding(recording)
-                recording.require_length()
-                return _Waiting(recording.waveform, recording.seconds, recording.name)
+                return Waiting.of(recording)
         except AcanetError as error:
             return error
 

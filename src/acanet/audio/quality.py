@@ -63,7 +63,7 @@ class Losses:
     def found(self, wanted: int) -> tuple[str, ...]:
         """What the recording so far has lost.
 
-        `telephone`: nothing is above 4 kHz; `clipped`: 0.1 % of the samples; `faint`: its peak is 40 dB below full scale.
+        `telephone`: nothing is above 4 kHz; `clipped`: 0.1 % of the samples; `faint`: its peak is 40 dB below 1.
 
         Args:
             wanted: samples a second that a model wants; one for telephones misses nothing.
