@@ -25,7 +25,8 @@ class Rule:
 RULES = {
     "errors": Rule(),
     "config.settings": Rule("acanet.errors yaml"),
-    "config.files": Rule(),
+    "config.files": Rule("acanet.config.scratch"),
+    "config.scratch": Rule(),
     "config": Rule("acanet.errors pydantic"),
     "audio.media": Rule("acanet.errors acanet.audio av numpy"),
     "audio": Rule("acanet.errors numpy soundfile soxr"),
@@ -48,7 +49,9 @@ RULES = {
     "data.corpora.corpus_kinds": Rule(),
     "models.inference": Rule("acanet.errors acanet.runtime acanet.models numpy torch"),  # arrays in, arrays out
     "models": Rule("acanet.errors acanet.config acanet.runtime.front_end torch pydantic"),
-    "export.precision": Rule("acanet.errors acanet.export.graphs acanet.runtime.choices numpy onnx onnxruntime"),
+    "export.precision": Rule(
+        "acanet.errors acanet.config.files acanet.export.graphs acanet.runtime.choices numpy onnx onnxruntime"
+    ),
     "export.twins": Rule(
         "acanet.errors acanet.audio acanet.encoder acanet.evaluation acanet.export acanet.runtime acanet.scoring numpy "
         "onnx"

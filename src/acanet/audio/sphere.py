@@ -46,10 +46,10 @@ def expand(source: str | os.PathLike[str] | bytes, name: str) -> bytes:
             "or convert the files (sph2pipe -f wav in.wv1 out.wav)",
         )
     if isinstance(source, bytes):
-        with tempfile.NamedTemporaryFile(suffix=".sph") as file:
+        with tempfile.TemporaryFile() as file:  # without a name, so that nothing stays, whatever happens
             file.write(source)
-            file.flush()
-            done = _run([program, "-f", "wav", file.name])
+            file.seek(0)
+            done = _run([program, "-f", "wav", f"/dev/fd/{file.fileno()}"], file.fileno())
     else:
         done = _run([program, "-f", "wav", os.path.abspath(source)])
     if done.returncode or not done.stdout:
@@ -58,5 +58,5 @@ def expand(source: str | os.PathLike[str] | bytes, name: str) -> bytes:
     return done.stdout
 
 
-def _run(command: list[str]) -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run(command, capture_output=True, check=False, stdin=subprocess.DEVNULL)
+def _run(command: list[str], *files: int) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(command, capture_output=True, check=False, stdin=subprocess.DEVNULL, pass_fds=files)

@@ -31,6 +31,7 @@ from numpy.typing import NDArray
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 from acanet.config.files import write_text, written_folder
+from acanet.config.scratch import give_back
 from acanet.config.strict import Strict
 from acanet.errors import AcanetError, BadConfig, MissingExtra
 from acanet.runtime.choices import Precision
@@ -134,6 +135,9 @@ class Bundle:
             BadConfig: when its config is not understood.
         """
         folder = BUNDLES / str(model) if str(model) in SHIPPED else Path(model)
+        if not (folder / "config.json").is_file():
+            give_back(folder)
+            give_back(folder / "best")
         if not (folder / "config.json").is_file() and (folder / "best" / "config.json").is_file():
             folder = folder / "best"
         path = folder / "config.json"
