@@ -405,7 +405,7 @@ def test_every_trial_is_scored_once_a_crop(corpus, monkeypatch):
             return scores
 
     monkeypatch.setattr(module, "Scorer", Counting)
-    pairs, _ = score_crops(Spectrum(), trials, find_sides(trials, audio_root=corpus), 0)
+    pairs, _, _ = score_crops(Spectrum(), trials, find_sides(trials, audio_root=corpus), 0)
     assert sum(scored) == CROPS * len(trials)
     assert len(pairs.scores) > 0.9 * CROPS * len(trials)
 

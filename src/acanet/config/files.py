@@ -63,6 +63,15 @@ def write_text(path: Path, text: str) -> None:
         file.write(text)
 
 
+def printable(name: str) -> str:
+    """A name as text that can be written: bytes that are no UTF-8, which names of files may have, are question marks.
+
+    >>> printable("caf\\udce9.wav")
+    'caf?.wav'
+    """
+    return name.encode("utf-8", "replace").decode()
+
+
 @contextmanager
 def written_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
     """A new empty folder to write into, which takes the place of `path` once the block has ended without an error.

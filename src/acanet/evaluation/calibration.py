@@ -6,7 +6,7 @@ Every utterance is heard as several crops, from one second to the whole, so that
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from itertools import combinations_with_replacement
@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from acanet.audio.blocks import Waveform
-from acanet.data.lists.sides import Sides, find_sides
+from acanet.data.lists.sides import Sides, check_apart, find_sides
 from acanet.data.lists.trials import Trials, read_trials
 from acanet.encoder import Encoder
 from acanet.errors import AcanetError, BadTrials, require
@@ -128,7 +128,8 @@ def fit_calibration(
     warn_of_strangers(trials, sides)
     refuse_known_speakers(encoder, sides.utterances)
     _check_size(trials, sides, goal)
-    pairs, whole = score_crops(encoder, sample_trials(trials, goal, seed), sides, seed)
+    pairs, whole, hashes = score_crops(encoder, sample_trials(trials, goal, seed), sides, seed)
+    check_apart(trials, sides, hashes)
     judged = cross_validated(pairs, seed, trials)
     ratio = pairs.fit()
     draws, refitted, redrawn = refit_draws(pairs, replicates, seed, trials)
@@ -183,7 +184,7 @@ def sample_trials(trials: Trials, goal: FalseAccepts | OperatingPoint, seed: int
     return _some(trials, rows)
 
 
-def score_crops(encoder: Encoder, trials: Trials, sides: Sides, seed: int) -> tuple[CropPairs, float]:
+def score_crops(encoder: Encoder, trials: Trials, sides: Sides, seed: int) -> tuple[CropPairs, float, Sequence[str]]:
     """Score the trials of a list on crops.
 
     Of each utterance, the last crop is the whole. The others are drawn: the logarithm of the length evenly from a
@@ -192,7 +193,7 @@ def score_crops(encoder: Encoder, trials: Trials, sides: Sides, seed: int) -> tu
     are left out, because a verification refuses them.
 
     Returns:
-        The pairs, and the median seconds of speech of whole utterances.
+        The pairs, the median seconds of speech of whole utterances, and the content hash of each.
     """
     utterances, rate = len(sides.utterances), encoder.rate
 
@@ -233,7 +234,7 @@ def score_crops(encoder: Encoder, trials: Trials, sides: Sides, seed: int) -> tu
             )
             parts.append(met.of(np.minimum(met.enrol_speech, met.test_speech) >= encoder.needed_seconds))
     columns = (np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(CropPairs))
-    return CropPairs(*columns), float(np.median(speech[-1]))
+    return CropPairs(*columns), float(np.median(speech[-1])), embedded.hashes[:utterances]
 
 
 def cross_validated(pairs: CropPairs, seed: int, trials: Trials) -> Floats:

@@ -249,7 +249,7 @@ class Bundle:
         """The weights of `trainable`, arrays by parameter name.
 
         Raises:
-            AcanetError: when there are none, or the file is missing or damaged.
+            AcanetError: when there are none, they are not finite, or the file is missing or damaged.
             MissingExtra: without safetensors.
         """
         try:
@@ -262,6 +262,9 @@ class Bundle:
             weights: dict[str, NDArray[Any]] = load_file(path)
         except (FileNotFoundError, SafetensorError) as error:
             raise self.damaged(path, error) from None
+        for name, value in weights.items():
+            if not np.isfinite(value).all():
+                raise AcanetError(f"{path}: {name} is not finite, so this is no model; train it again at a lower rate")
         return weights
 
 

@@ -17,8 +17,10 @@ from acanet.data.corpora.folder import read_folder
 from acanet.data.corpora.layout import Layout, LeftOut, Part
 from acanet.data.corpora.layouts import LAYOUTS
 from acanet.data.lists.manifest import Utterance, read_manifest
+from acanet.data.prepare.cuts import write_manifest
 from acanet.data.prepare.findings import Coverage, Report, Share
-from acanet.data.prepare.manifests import Measured, prepare, write_manifest
+from acanet.data.prepare.manifests import prepare
+from acanet.data.prepare.measure import Measured
 from acanet.errors import AcanetError, BadConfig, BadManifest, BadTrials
 
 RATE = 8000
