@@ -85,7 +85,7 @@ def written_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
     Raises:
         OSError: naming `path`, when it cannot be written, or holds files and is not to be replaced.
     """
-    with _errors_about(path), _scratch_folder(path.absolute().parent) as scratch:
+    with errors_about(path), _scratch_folder(path.absolute().parent) as scratch:
         fresh, old = scratch / NEW, scratch / OLD / path.name
         fresh.mkdir()
         yield fresh
@@ -115,7 +115,7 @@ def written_files(folder: Path, names: Sequence[str]) -> Iterator[Path]:
     Raises:
         OSError: when something cannot be written.
     """
-    with _errors_about(folder), _scratch_folder(folder) as draft:
+    with errors_about(folder), _scratch_folder(folder) as draft:
         yield draft
         for file in draft.iterdir():
             _flush(file)
@@ -154,7 +154,7 @@ def _scratch_folder(place: Path) -> Iterator[Path]:
 @contextmanager
 def _taking_place(path: Path, mode: str, **options: Any) -> Iterator[IO[Any]]:
     sweep(path.absolute().parent)
-    with _errors_about(path), scratch_file(path.parent) as (scratch, descriptor):
+    with errors_about(path), scratch_file(path.parent) as (scratch, descriptor):
         _keep_mode(path, scratch)
         with open(os.dup(descriptor), mode, **options) as file:
             yield file
@@ -164,8 +164,8 @@ def _taking_place(path: Path, mode: str, **options: Any) -> Iterator[IO[Any]]:
 
 
 @contextmanager
-def _errors_about(path: Path) -> Iterator[None]:
-    """Errors that name `path` in place of the temporary beside it, or of no file at all."""
+def errors_about(path: Path) -> Iterator[None]:
+    """Errors of writing that name `path` in place of the temporary beside it, or of no file at all."""
     try:
         yield
     except OSError as error:

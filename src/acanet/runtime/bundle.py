@@ -30,7 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
-from acanet.config.files import write_text, written_folder
+from acanet.config.files import printable, write_text, written_folder
 from acanet.config.scratch import give_back
 from acanet.config.strict import Strict
 from acanet.errors import AcanetError, BadConfig, MissingExtra
@@ -309,5 +309,5 @@ def write_files(
         for name, content in files.items():
             (fresh / name).write_bytes(content)
         (fresh / "provenance.json").write_text(provenance.as_json(), encoding="utf-8")
-        (fresh / "README.md").write_text(card, encoding="utf-8")
+        (fresh / "README.md").write_text(printable(card), encoding="utf-8")
     return Bundle(folder, config)

@@ -80,15 +80,16 @@ def cluster(close: Floats, *, speakers: int | None = None, threshold: float = 0.
 def _cut(tree: Floats, speakers: int) -> tuple[int, int]:
     """The number of clusters at which so many of them are voices, and the windows that a voice has there.
 
-    That is at most `LEAST`, and at most half of an even share; as few as it takes where no cut leaves as many clusters
-    of that size. Of several such cuts, the one with the fewest clusters.
+    That is as many as where the number is not known, but two at least: a single window is more often one in which two
+    voices meet, or that is like nobody, than a voice. Where no cut leaves as many such clusters, fewer windows are
+    enough. Of several cuts, it is the one with the fewest clusters.
 
     Args:
         tree: (windows - 1, 4), as SciPy's `linkage` makes it.
         speakers: how many voices there are, at most as many as windows.
     """
     windows = len(tree) + 1
-    for least in range(min(max(windows // (2 * speakers), 1), LEAST), 1, -1):
+    for least in range(min(max(windows // SHARE, 2), LEAST), 1, -1):
         sizes, voices, found = [1] * windows, 0, 0
         for step, (one, other) in enumerate(tree[:, :2].astype(int).tolist(), 1):
             sizes.append(sizes[one] + sizes[other])

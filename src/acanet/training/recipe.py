@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -249,4 +248,4 @@ class Experiment(Recipe, Seeding):
 
 def recipe_yaml(recipe: Recipe) -> str:
     """A recipe as YAML with every default spelt out; `read_recipe` reads it back to an equal one."""
-    return yaml.safe_dump(json.loads(recipe.model_dump_json()), sort_keys=False)
+    return yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False)

@@ -14,8 +14,9 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 from accelerate.utils import set_seed
+from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
-from torch.utils.data import DataLoader, Dataset, default_convert
+from torch.utils.data import DataLoader, Dataset, default_convert, get_worker_info
 
 from acanet.data.augment.chain import Banks, Chain
 from acanet.data.feed.batches import TrainingBatches
@@ -100,7 +101,7 @@ class Setup:
         """The items of a dataset in their order, made and collated by the recipe's number of processes.
 
         Raises:
-            AcanetError: what making an item raises.
+            AcanetError: what making an item raises, and when a process dies or has no memory.
         """
         loader: DataLoader[Any] = DataLoader(
             _Told(dataset, collate),
@@ -111,10 +112,22 @@ class Setup:
             pin_memory=self.device.type == "cuda",
             collate_fn=_as_it_is,
         )
-        for item in loader:
+        items_made = iter(loader)
+        while True:
+            try:
+                item = next(items_made, None)
+            except RuntimeError as error:
+                if str(error).startswith("DataLoader worker"):
+                    raise AcanetError(f"a process that makes batches died ({error}); {_FEWER}") from None
+                raise
             if isinstance(item, AcanetError):
                 raise item
+            if item is None:
+                return
             yield item
+
+
+_FEWER = "free memory, or go on with --resume and fewer data.workers (0: none)"
 
 
 @dataclass(frozen=True)
@@ -129,9 +142,15 @@ class _Told(Dataset[Any]):
 
     def __getitem__(self, number: int) -> Any:
         try:
-            return self.collate(self.dataset[number])
+            item = self.collate(self.dataset[number])
         except AcanetError as error:
             return error
+        if get_worker_info() is None:
+            return item
+        try:
+            return [part.share_memory_() if isinstance(part, Tensor) else part for part in item]
+        except RuntimeError as error:  # later, nobody would hear of it
+            return AcanetError(f"a batch has no room in shared memory ({error}); {_FEWER}")
 
 
 def _as_it_is(item: Any) -> Any:

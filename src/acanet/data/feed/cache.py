@@ -167,6 +167,7 @@ def build_cache(utterances: Sequence[Utterance], folder: Path, rate: int, worker
     audio, index = base.with_suffix(".i16"), base.with_suffix(".json")
     found = _found(audio, index)
     if found is None or any(not isinstance(_decode(utterances[place], rate), str) for place, _ in found.failures):
+        index.unlink(missing_ok=True)  # before the samples that it is of
         _decode_all(utterances, rate, workers, audio, index)
         found = _found(audio, index)
     assert found is not None
