@@ -65,20 +65,19 @@ def warn_of_names(names: Iterable[str]) -> None:
         warnings.warn(text, AlikeWarning, stacklevel=3)
 
 
-def _plain(name: str) -> str:
-    for _, without in SPELLINGS:
-        name = without(name)
-    return _composed(name)
+def _plain(name: str, but: str = "") -> str:
+    """A name without all in which spellings differ, `but` one of them."""
+    for what, without in SPELLINGS:
+        if what != but:
+            name = without(name)
+    return name
 
 
 def _difference(group: list[str]) -> str:
-    """What the names of a group differ in: that without which each step leaves fewer of them."""
-    found, left = [], set(group)
-    for what, without in SPELLINGS:
-        fewer = {without(name) for name in left}
-        if len(fewer) < len(left):
-            found.append(what)
-        left = fewer
+    """What the names of a group differ in: they are several where all else is the same."""
+    found = [what for what, _ in SPELLINGS if len({_plain(name, what) for name in group}) > 1]
+    if not found:  # a wide space is of another form, and white space: either alone would do
+        found = [what for what, without in SPELLINGS if len({without(name) for name in group}) < len(group)][:1]
     return " and ".join(found)
 
 
