@@ -282,7 +282,7 @@ def test_resuming_with_another_recipe_names_what_changed(everything, uninterrupt
     recipe |= {"data": recipe["data"] | {"workers": 7}, "save_every": 77}
     with pytest.raises(BadConfig, match=named) as caught:
         run(recipe, uninterrupted, resume=True)
-    assert len(caught.value.problems) == 1
+    assert not [problem for problem in caught.value.problems if "workers" in problem or "save_every" in problem]
 
 
 def test_a_run_goes_on_with_other_workers_caches_decoding_and_logs(everything, uninterrupted, tmp_path):

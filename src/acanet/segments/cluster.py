@@ -80,9 +80,9 @@ def cluster(close: Floats, *, speakers: int | None = None, threshold: float = 0.
 def _cut(tree: Floats, speakers: int) -> tuple[int, int]:
     """The number of clusters at which so many of them are voices, and the windows that a voice has there.
 
-    That is as many as where the number is not known, but two at least: a single window is more often one in which two
-    voices meet, or that is like nobody, than a voice. Where no cut leaves as many such clusters, fewer windows are
-    enough. Of several cuts, it is the one with the fewest clusters.
+    That is as many as where the number of voices is not known, but two at least: a single window is more often one in
+    which two voices meet, or that is like nobody, than a voice. Where no cut leaves as many such clusters, fewer
+    windows are enough. Of several cuts, it is the one with the fewest clusters.
 
     Args:
         tree: (windows - 1, 4), as SciPy's `linkage` makes it.
