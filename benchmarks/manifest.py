@@ -25,7 +25,8 @@ from numpy.typing import NDArray
 from acanet.data.augment.effects import Augment
 from acanet.data.feed.batches import Phase, TrainingBatches
 from acanet.data.lists.manifest import Utterance, read_manifest
-from acanet.data.prepare.manifests import Measured, write_manifest
+from acanet.data.prepare.cuts import write_manifest
+from acanet.data.prepare.measure import Measured
 
 RATE, BATCHES, BATCH, CROP_SECONDS = 16000, 1000, 128, (2.0, 3.0)
 MOST_SECONDS, MOST_BYTES = 60.0, 2e9

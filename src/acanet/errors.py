@@ -13,6 +13,7 @@ Each error knows the exit code that the command line answers with:
       ModelMismatch          2   two things made by different models
       ExportMismatch         2   an exported model that does not give the embeddings of the original
       SeenInTraining         2   evaluation data that the model was trained on
+      Diverged               2   a training run whose numbers are not finite any more
       TooLong                2   a recording longer than the model embeds at once, or than max_seconds
       MissingExtra           2   an optional dependency that is not installed
       NoSpeech               3   a recording without speech
@@ -182,6 +183,18 @@ class SeenInTraining(AcanetError):
             f"{what}: a figure on them says nothing about new voices. "
             "Choose other data, or pass --seen to report it anyway (the card will say so)"
         )
+
+
+class Diverged(AcanetError):
+    """A training run that came to numbers that are not finite, at a step from 1 on; what it saved before stays."""
+
+    def __init__(self, step: int, what: str) -> None:
+        super().__init__(
+            f"the training diverged: {what}, not finite at step {step}. It was stopped, and what was saved before is "
+            "as it was; start again in another --out, with a lower optimizer.rate (with `precision: bfloat16` also in "
+            "float32)"
+        )
+        self.step, self.what = step, what
 
 
 class MissingExtra(AcanetError):

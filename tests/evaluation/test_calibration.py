@@ -28,14 +28,13 @@ from acanet.evaluation.backends import train_plda
 from acanet.evaluation.calibrated_bundle import card_section
 from acanet.evaluation.calibration import (
     CROPS,
-    CropPairs,
     cross_validated,
     false_accept_threshold,
     length_bands,
     refit_draws,
     sample_trials,
-    score_crops,
 )
+from acanet.evaluation.crop_pairs import CropPairs, score_crops
 from acanet.evaluation.figures.bootstrap import Speakers, ends
 from acanet.evaluation.figures.metrics import cllr, min_cllr
 from acanet.evaluation.one_model import evaluate_model
@@ -405,7 +404,7 @@ def test_every_trial_is_scored_once_a_crop(corpus, monkeypatch):
             return scores
 
     monkeypatch.setattr(module, "Scorer", Counting)
-    pairs, _ = score_crops(Spectrum(), trials, find_sides(trials, audio_root=corpus), 0)
+    pairs = score_crops(Spectrum(), trials, find_sides(trials, audio_root=corpus), 0).pairs
     assert sum(scored) == CROPS * len(trials)
     assert len(pairs.scores) > 0.9 * CROPS * len(trials)
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 import soundfile
 
 from acanet.audio.recording import content_hash, read_audio
+from acanet.data.lists import recording
 from acanet.errors import BadAudio, BadTrials, SeenInTraining, TooShort
 from acanet.evaluation import embedding
 from acanet.evaluation.one_model import evaluate_model
@@ -144,3 +146,36 @@ def test_a_recording_too_short_for_the_model_is_named(corpus):
     encoder = Spectrum(needed_seconds=10.0)
     with pytest.raises(TooShort, match=r"\.wav: 0\.\d+ s of speech, at least 10\.00 s"):
         evaluate_model(encoder, corpus / LIST, manifest=corpus / "test.jsonl")
+
+
+@pytest.mark.parametrize("error", [OSError(5, "Input/output error"), struct.error("odd"), MemoryError()])
+def test_whatever_a_file_does_is_an_error_that_names_it(
+    corpus: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def read(path: Path, **how: float) -> object:
+        if path.parent.name == "cleo":
+            raise error
+        return read_audio(path, **how)
+
+    monkeypatch.setattr(recording, "read_audio", read)
+    with pytest.raises(BadAudio, match=rf"cleo/\d\.wav: cannot be read \({type(error).__name__}: "):
+        evaluate_model(Spectrum(), corpus / LIST, audio_root=corpus)
+
+
+@pytest.mark.parametrize("container", ["wav", "flac", "aiff"])
+def test_a_copy_is_refused_as_compared_with_itself(corpus: Path, container: str) -> None:
+    samples, rate = soundfile.read(corpus / "bo" / "1.wav", dtype="int16")
+    soundfile.write(corpus / "bo" / f"copy.{container}", samples, rate, subtype="PCM_16")
+    with (corpus / LIST).open("a") as file:
+        file.write(f"1 bo/1.wav bo/copy.{container}\n")
+    with pytest.raises(BadTrials, match=rf"test\.trials, line 67: 'bo/copy\.{container}' is compared with itself"):
+        evaluate_model(Spectrum(), corpus / LIST, audio_root=corpus, replicates=5)
+
+
+def test_what_is_only_alike_is_no_copy(corpus: Path) -> None:
+    samples, rate = soundfile.read(corpus / "bo" / "1.wav", dtype="int16")
+    samples[7] += 1
+    soundfile.write(corpus / "bo" / "other.wav", samples, rate, subtype="PCM_16")
+    with (corpus / LIST).open("a") as file:
+        file.write("1 bo/1.wav bo/other.wav\n")
+    assert len(evaluate_model(Spectrum(), corpus / LIST, audio_root=corpus, replicates=5).scores) == 67

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import shutil
 import sys
 from pathlib import Path
@@ -13,6 +14,8 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from acanet.audio.recording import read_audio
+from acanet.audio.resample import resample
 from acanet.encoder import Encoder
 from acanet.errors import AcanetError, BadAudio, MissingExtra, NoSpeech, NotCalibrated, TooShort
 from acanet.evaluation.figures.der import DiarizationError, diarization_error
@@ -99,6 +102,71 @@ def test_few_windows_that_are_like_nobody_are_no_voice():
         labels = cluster(close, **how)
         assert same(labels[:48], owner[:48])
         assert labels[48:].tolist() == [labels[0]] * 2
+
+
+def joined(*seconds, own=4.0, other=-4.0, noise=0.7, odd=(), seed=0):
+    """Voices that follow each other without a pause, in windows of 2 s from second to second; windows `odd` are like
+    nobody: (windows, windows) closeness, and who speaks in most of each."""
+    ends = np.cumsum(seconds)
+    starts = np.arange(0, ends[-1] - 1)
+    shares = (
+        np.clip(np.minimum(starts[:, None] + 2, ends) - np.maximum(starts[:, None], ends - np.array(seconds)), 0, 2) / 2
+    )
+    shares[list(odd)] = 0
+    generator = np.random.default_rng(seed)
+    close = other + (own - other) * (shares @ shares.T) + noise * generator.normal(size=(len(starts), len(starts)))
+    close = (close + close.T) / 2
+    close[np.diag_indices(len(close))] = 9.0
+    return close, shares
+
+
+@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize(
+    ("seconds", "odd"), [((5, 5, 5), ()), ((5, 5, 5), (2,)), ((5, 5, 5), (13,)), ((4, 6, 5), (7,)), ((8, 3), (3,))]
+)
+def test_voices_that_are_joined_are_not_merged_for_the_sake_of_a_window_that_is_like_nobody(seconds, odd, seed):
+    close, shares = joined(*seconds, odd=odd, seed=seed)
+    labels = cluster(close, speakers=len(seconds))
+    pure = shares.max(axis=1) == 1
+    assert same(labels[pure], shares[pure].argmax(axis=1))
+
+
+def test_a_voice_of_one_window_is_one_where_no_other_cut_gives_as_many():
+    close, owner = blocks(6, 1)
+    close[:6, :6] -= np.abs(np.subtract.outer(np.arange(6), np.arange(6))) * 0.1
+    np.fill_diagonal(close, 9.0)
+    assert len(set(cluster(close, speakers=2).tolist())) == 2
+    close, owner = blocks(1, 1, 1)
+    assert same(cluster(close, speakers=3), owner)
+
+
+@pytest.fixture(scope="module")
+def three_voices(shared):
+    """Of the test speakers, five seconds each of three who talk one after the other: [(samples,) and their names]."""
+    of = {}
+    for line in (shared / "data" / "speechocean762.test.jsonl").read_text("utf-8").splitlines():
+        entry = json.loads(line)
+        of.setdefault(entry["speaker"], []).append(shared / "data" / entry["path"])
+    speech = {}
+    for name, paths in sorted(of.items()):
+        parts = [resample(*read_audio(path), RATE) for path in paths[:12]]
+        speech[name] = np.concatenate(parts)[: 5 * RATE]
+    long = [name for name, waveform in speech.items() if len(waveform) == 5 * RATE]
+    generator = np.random.default_rng(0)
+    return [
+        np.concatenate([speech[long[place]] for place in generator.choice(len(long), 3, replace=False)])
+        for _ in range(20)
+    ]
+
+
+def test_three_real_voices_are_three(three_voices):
+    """At most one of twenty recordings has a window of a voice given to another."""
+    encoder, wrong = Encoder.load(), 0
+    for waveform in three_voices:
+        heard = find_conversation(encoder, waveform)
+        pure = (heard.starts // 5) == ((heard.ends - 0.01) // 5)
+        wrong += not same(cluster(heard.close, speakers=3)[pure], (heard.starts // 5)[pure])
+    assert wrong <= 3
 
 
 def test_as_many_speakers_as_are_said():
@@ -370,3 +438,15 @@ def test_intervals_hold_the_rate_and_rows_are_complete(benchmark):
     assert [row[0] for row in cells] == ["1", "2", "2 or more"]
     assert cells[1] == ["2", "known", "20.0 [20.0, 20.0]", "10.0", "3.3", "6.7", "0.0 [0.0, 0.0]", "1 of 1"]
     assert cells[0][-1] == "0 of 1"
+
+
+@pytest.mark.parametrize("name", ["caf\udce9 1", "new\nline", "\udcff"])
+def test_odd_names_are_written(tmp_path, talk, name):
+    soundfile.write(tmp_path / "a.wav", talk[0], RATE)
+    (tmp_path / "a.wav").rename(tmp_path / f"{name}.wav")
+    plot = ["--plot", tmp_path / "a.png"]
+    answer = acanet("segments", tmp_path / f"{name}.wav", "-o", tmp_path / "a.rttm", "--speakers", "2", *plot)
+    assert answer.code == 0, answer.err
+    fields = [line.split(" ") for line in (tmp_path / "a.rttm").read_text("utf-8").splitlines()]
+    assert {len(line) for line in fields} == {10}
+    assert {line[1] for line in fields} == {{"caf\udce9 1": "caf?_1", "new\nline": "new_line", "\udcff": "?"}[name]}

@@ -26,7 +26,8 @@ RULES = {
     "errors": Rule(),
     "config.settings": Rule("acanet.errors acanet.config.reading yaml"),
     "config.arrays": Rule("acanet.errors acanet.config.reading numpy"),
-    "config.files": Rule(),
+    "config.files": Rule("acanet.config.scratch"),
+    "config.scratch": Rule(),
     "config": Rule("acanet.errors pydantic"),
     "audio.media": Rule("acanet.errors acanet.audio av numpy"),
     "audio": Rule("acanet.errors numpy soundfile soxr"),
@@ -53,7 +54,9 @@ RULES = {
     ),  # arrays in, arrays out
     "models.speech": Rule("acanet.models acanet.speech numpy torch"),
     "models": Rule("acanet.errors acanet.config acanet.runtime.front_end acanet.speech.steps torch pydantic"),
-    "export.precision": Rule("acanet.errors acanet.export.graphs acanet.runtime.choices numpy onnx onnxruntime"),
+    "export.precision": Rule(
+        "acanet.errors acanet.config.files acanet.export.graphs acanet.runtime.choices numpy onnx onnxruntime"
+    ),
     "export.twins": Rule(
         "acanet.errors acanet.audio acanet.encoder acanet.evaluation acanet.export acanet.runtime acanet.scoring numpy "
         "onnx"

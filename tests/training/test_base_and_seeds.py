@@ -258,7 +258,7 @@ def test_all_that_is_wrong_is_told_in_the_order_of_the_lines(write):
     assert problems(read_recipe, write("top.yaml", text)) == [
         "line 1: unknown key 'stepz', did you mean 'steps'?",
         "line 3: model.change: unknown key 'hed', did you mean 'head'?",
-        "line 5: data.batch: Input should be greater than 0",
+        "line 5: data.batch: 0 crops in a batch; batch norm and the loss compare them, so 2 or more are needed",
         "line 6: data: unknown key 'trian', did you mean 'train'?",
         "line 7: data: unknown key 'wrkers', did you mean 'workers'?",
         "line 8: seed: Input should be greater than or equal to 0",

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import errno
 import io
+import json
 import os
 import signal
 import subprocess
@@ -19,12 +21,14 @@ from rich.console import Console
 
 from acanet.audio.recording import read_audio
 from acanet.data.augment.effects import Augment
+from acanet.data.feed import cache
+from acanet.data.feed.cache import LeftOutWarning
 from acanet.data.prepare.manifests import prepare
 from acanet.encoder import Encoder
-from acanet.errors import AcanetError, BadConfig, BadManifest, ModelMismatch, UnknownModel
+from acanet.errors import AcanetError, BadAudio, BadConfig, BadManifest, ModelMismatch, UnknownModel
 from acanet.models.config import ExtractorConfig
 from acanet.runtime.bundle import Bundle, Provenance
-from acanet.training import checkpoint
+from acanet.training import checkpoint, loop
 from acanet.training.checkpoint import State, load_state, save_state
 from acanet.training.corpus import crop_phases, load_banks
 from acanet.training.interrupt import interrupts
@@ -271,11 +275,127 @@ def test_a_folder_that_holds_a_run_is_refused(everything, uninterrupted):
     ],
 )
 def test_resuming_with_another_recipe_names_what_changed(everything, uninterrupted, change, named):
+    """What is no part of the weights beside it is not named."""
     recipe = deepcopy(everything)
     for key, value in change.items():
         recipe[key] = recipe[key] | value if isinstance(value, dict) else value
-    with pytest.raises(BadConfig, match=named):
+    recipe |= {"data": recipe["data"] | {"workers": 7}, "save_every": 77}
+    with pytest.raises(BadConfig, match=named) as caught:
         run(recipe, uninterrupted, resume=True)
+    assert not [problem for problem in caught.value.problems if "workers" in problem or "save_every" in problem]
+
+
+def test_a_run_goes_on_with_other_workers_caches_decoding_and_logs(everything, uninterrupted, tmp_path):
+    """On another machine, or after this one ran out of memory: none of it is in the weights."""
+    out = tmp_path / "run"
+    prepare("folder", Path(everything["data"]["train"][0]).parent / "voices", tmp_path / "prepared", dev=0.0)
+    recipe = write_yaml(everything, tmp_path / "recipe.yaml")
+    command = [sys.executable, "-c", DISTURBED, "step", "5", "SIGINT", "train", str(recipe), "--out", str(out)]
+    stopped = subprocess.run(
+        command,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        process_group=0,
+        timeout=300,
+        check=False,
+    )
+    assert stopped.returncode == 130
+    data = everything["data"] | {"workers": 0, "cache": str(tmp_path / "other cache")}
+    other = everything | {"data": data, "save_every": 1, "log_every": 1}
+    assert run(other, out, resume=True).finished
+    assert_same_weights(out, uninterrupted)
+    assert read_recipe(out / "recipe.yaml") == Recipe.parse(everything, "as it was started")
+
+
+def assert_same_weights(one, other):
+    states = [vars(load_state(out / "last.pt")) for out in (one, other)]
+    assert not differences(*states)
+    assert (one / "best/model.safetensors").read_bytes() == (other / "best/model.safetensors").read_bytes()
+
+
+def test_a_run_goes_on_where_crops_are_decoded_when_they_are_needed(tiny_recipe, voices, tmp_path, monkeypatch):
+    prepare("folder", voices, tmp_path / "prepared", dev=0.0)
+    recipe = {key: value for key, value in tiny_recipe.items() if key != "dev"} | {"save_every": 2}
+    recipe["data"] = recipe["data"] | {"train": [str(tmp_path / "prepared" / "train.jsonl")]}
+    always = recipe | {"data": recipe["data"] | {"decode": "always"}}
+    run(recipe, tmp_path / "whole")
+    save_run = loop.save_run
+
+    def stops(setup, progress):
+        save_run(setup, progress)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(loop, "save_run", stops)
+    with pytest.raises(KeyboardInterrupt):
+        run(recipe, tmp_path / "run")
+    monkeypatch.undo()
+    assert load_state(tmp_path / "run" / "last.pt").step == 2
+    assert run(always, tmp_path / "run", resume=True).finished
+    assert_same_weights(tmp_path / "run", tmp_path / "whole")
+
+
+def test_a_run_does_not_go_on_with_other_recordings(tiny_recipe, voices, tmp_path):
+    lines = Path(tiny_recipe["data"]["train"][0]).read_text().splitlines(keepends=True)
+    (tmp_path / "train.jsonl").write_text("".join(lines))
+    recipe = tiny_recipe | {"data": tiny_recipe["data"] | {"train": [str(tmp_path / "train.jsonl")]}}
+    run(recipe, tmp_path / "run")
+    (tmp_path / "train.jsonl").write_text("".join(lines[:-1]))
+    with pytest.raises(BadConfig, match="are not those of the run"):
+        run(recipe, tmp_path / "run", resume=True)
+    (tmp_path / "train.jsonl").write_text("".join(lines))
+    assert run(recipe, tmp_path / "run", resume=True).finished
+
+
+# Recordings that cannot be read
+
+
+def test_training_goes_on_without_a_recording_that_cannot_be_read(tiny_recipe, voices, tmp_path):
+    lines = Path(tiny_recipe["data"]["train"][0]).read_text()
+    broken = tmp_path / "broken\udcff.wav"
+    broken.write_bytes(b"RIFF, and nothing else")
+    entry = json.dumps({"path": str(broken), "speaker": "s000", "id": "broken"}) + "\n"
+    (tmp_path / "train.jsonl").write_text(entry + lines)
+    data = tiny_recipe["data"] | {"train": [str(tmp_path / "train.jsonl")], "cache": str(tmp_path / "cache")}
+    with pytest.warns(LeftOutWarning, match=r"1 of 13 recordings cannot be read, and are left out: .*broken"):
+        run(tiny_recipe | {"data": data}, tmp_path / "run")
+    run(tiny_recipe, tmp_path / "whole")
+    assert_same_weights(tmp_path / "run", tmp_path / "whole")
+    assert len(Bundle.load(tmp_path / "run").provenance.audio) == 12
+
+
+def test_a_dev_set_needs_all_of_its_recordings(tiny_recipe, tmp_path):
+    manifest = tmp_path / "dev.jsonl"
+    manifest.write_text(Path(tiny_recipe["dev"]["manifest"]).read_text() + '{"path": "gone.wav", "speaker": "s004"}\n')
+    with pytest.raises(BadAudio, match=r"gone\.wav: there is no such file"):
+        run(tiny_recipe | {"dev": {"manifest": str(manifest)}}, tmp_path / "run")
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+@pytest.mark.parametrize("error", [OSError(errno.EIO, "Input/output error"), ValueError("odd"), None])
+def test_a_recording_that_fails_on_the_way_loses_nothing(tiny_recipe, voices, tmp_path, monkeypatch, workers, error):
+    """Crops are decoded as they are needed; the disk fails in the middle of the run, and comes back."""
+    prepare("folder", voices, tmp_path / "prepared", dev=0.0)
+    recipe = {key: value for key, value in tiny_recipe.items() if key != "dev"} | {"steps": 6, "save_every": 100}
+    train = [str(tmp_path / "prepared" / "train.jsonl")]
+    recipe["data"] = recipe["data"] | {"train": train, "decode": "always", "workers": workers}
+    read, count = cache.read_audio, []
+
+    def failing(path, **how):
+        count.append(path)
+        if len(count) > 30:
+            if error is None:
+                return read(tmp_path / "gone.wav")
+            raise error
+        return read(path, **how)
+
+    monkeypatch.setattr(cache, "read_audio", failing)
+    with pytest.raises(BadAudio, match=r"the run is saved after step 3, --resume goes on when it can be read"):
+        run(recipe, tmp_path / "run")
+    monkeypatch.undo()
+    assert load_state(tmp_path / "run" / "last.pt").step == 3
+    assert run(recipe, tmp_path / "run", resume=True).finished
+    run(recipe, tmp_path / "whole")
+    assert_same_weights(tmp_path / "run", tmp_path / "whole")
 
 
 def test_dev_speakers_are_not_trained_on(tiny_recipe, tmp_path):

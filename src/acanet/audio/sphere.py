@@ -61,11 +61,18 @@ def expand(window: Window, name: str) -> Window:
             "or convert the files (sph2pipe -f wav in.wv1 out.wav)",
         )
     expanded = tempfile.TemporaryFile()  # noqa: SIM115 (lives as long as the window)
-    with tempfile.NamedTemporaryFile(suffix=".sph") as file:
+    with tempfile.TemporaryFile() as file:  # without a name, so that nothing stays, whatever happens
         file.write(window.peek(0, window.size))
-        file.flush()
-        command = [program, "-f", "wav", file.name]
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=expanded, stderr=subprocess.PIPE, check=False)
+        file.seek(0)
+        command = [program, "-f", "wav", f"/dev/fd/{file.fileno()}"]
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=expanded,
+            stderr=subprocess.PIPE,
+            check=False,
+            pass_fds=[file.fileno()],
+        )
     found = Window(cast(BinaryIO, expanded))
     if done.returncode or not found.size:
         said = done.stderr.decode(errors="replace").strip() or "nothing"

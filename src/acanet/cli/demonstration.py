@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from acanet.cli.common import out
+from acanet.cli.common import err, out
+from acanet.cli.exits import INTERRUPTED
 
 
 def demo(
@@ -15,7 +16,12 @@ def demo(
         "demo"
     ),
 ) -> None:
-    """Make voices, train a small ACA-Net on them, evaluate it on other voices, verify two pairs: a few minutes."""
+    """Make voices, train a small ACA-Net on them, evaluate it on other voices, verify two pairs: a few minutes.
+
+    Ctrl-C stops it anywhere; the same command goes on.
+    """
     from acanet.experiment.demo import run_demo
 
-    run_demo(output, out)
+    if not run_demo(output, out):
+        err.print("stopped and saved; the same command goes on")
+        raise typer.Exit(INTERRUPTED)

@@ -1,10 +1,11 @@
-"""Work spread over processes: fresh ones that leave Ctrl-C to the parent, and a clear word when one dies."""
+"""Work spread over processes: fresh ones that depend on the parent, and a clear word when one dies."""
 
 from __future__ import annotations
 
 import multiprocessing
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -30,7 +31,7 @@ def spread(function: Callable[..., Result], *arguments: Sequence[Any], workers: 
         yield from map(function, *arguments)
         return
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, context, initializer=_leave_interrupts_to_the_parent)
+    pool = ProcessPoolExecutor(workers, context, initializer=_depend_on_the_parent)
     try:
         yield from pool.map(function, *arguments, chunksize=_CHUNK)
     except BrokenProcessPool:
@@ -42,5 +43,14 @@ def spread(function: Callable[..., Result], *arguments: Sequence[Any], workers: 
         pool.shutdown(cancel_futures=True)
 
 
-def _leave_interrupts_to_the_parent() -> None:
+def _depend_on_the_parent() -> None:
+    """Leave interrupts to the parent process, and end when it does, in whatever way."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_the_parent, daemon=True).start()
+
+
+def _end_with_the_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

@@ -8,7 +8,7 @@ import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 
-from acanet.config.files import write_text, written_folder
+from acanet.config.files import printable, write_text, written_folder
 from acanet.encoder import Encoder
 from acanet.errors import AcanetError
 from acanet.evaluation.calibration import fit_calibration
@@ -104,7 +104,7 @@ def keep(bundle: Bundle, made: Calibration) -> Bundle:
     parts = SECTION.split(text, maxsplit=1)
     before, after = parts if len(parts) == 2 else (text, "")
     told = "\n\n".join(part for part in (before.rstrip(), card_section(made).rstrip(), after.rstrip()) if part)
-    write_text(card, told + "\n")
+    write_text(card, printable(told) + "\n")
     return kept
 
 

@@ -6,45 +6,34 @@ Every utterance is heard as several crops, from one second to the whole, so that
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from itertools import combinations_with_replacement
 from pathlib import Path
-from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import Progress
 
-from acanet.audio.blocks import Waveform
-from acanet.audio.quality import Losses
-from acanet.data.lists.sides import Sides, find_sides
+from acanet.data.lists.sides import Sides, check_apart, find_sides
 from acanet.data.lists.trials import Trials, read_trials
 from acanet.encoder import Encoder
 from acanet.errors import AcanetError, BadTrials, require
-from acanet.evaluation.embedding import embed_utterances, refuse_known_speakers, refuse_trimming
+from acanet.evaluation.crop_pairs import CROPS, SHORTEST, CropPairs, score_crops, some_of
+from acanet.evaluation.embedding import refuse_known_speakers, refuse_trimming
 from acanet.evaluation.figures.bootstrap import Speakers, ends
 from acanet.evaluation.figures.intervals import measure
 from acanet.evaluation.one_model import warn_of_strangers
-from acanet.evaluation.scorer import Scorer
-from acanet.scoring.calibrate import Calibration, CalibrationData, FalseAccepts, Ratio, fit, quality
+from acanet.scoring.calibrate import Calibration, CalibrationData, FalseAccepts, Ratio, quality
 from acanet.scoring.measure import Measure
 from acanet.scoring.operating_point import OperatingPoint
 
 Floats = NDArray[np.float64]
 
-CROPS = 4
-"""Of each utterance; a trial compares every crop of one side with one of the other."""
-SHORTEST = 1.0
-"""Seconds of audio of the shortest crop."""
 FOLDS = 5
 """Groups of speakers; a pair of groups is judged by what was fitted to the others."""
 LEAST_SPEAKERS = 10
-_COMMON = 0.1
-"""Share of the utterances that a calibration has to have seen of what recordings lose, to know it."""
 BANDS = 4
 """Most ranges of speech, with as many nontarget trials each, that all keep to a false accept rate."""
 LEAST_ERRORS = 30
@@ -62,37 +51,6 @@ FIGURES = (
     "act_dcf(0.05)",
     "min_dcf(0.05)",
 )
-
-
-@dataclass(frozen=True, eq=False)
-class CropPairs:
-    """Pairs of crops that were compared, (pairs,) each.
-
-    Attributes:
-        scores: cosines.
-        enrol_speech, test_speech: seconds of speech.
-        target: whether both are one speaker.
-        enrol_speaker, test_speaker: who speaks, as numbers from 0.
-    """
-
-    scores: Floats
-    enrol_speech: Floats
-    test_speech: Floats
-    target: NDArray[np.bool_]
-    enrol_speaker: NDArray[np.intp]
-    test_speaker: NDArray[np.intp]
-
-    def of(self, chosen: NDArray[np.bool_]) -> Self:
-        """Some of the pairs; chosen: (pairs,)."""
-        return type(self)(*(getattr(self, field.name)[chosen] for field in fields(self)))
-
-    def fit(self, weights: Floats | None = None) -> Ratio:
-        """The ratios that are fitted to the pairs (see `acanet.scoring.calibrate.fit`)."""
-        return fit(self.scores, self.target, (self.enrol_speech, self.test_speech), weights=weights)
-
-    def llr(self, ratio: Ratio) -> Floats:
-        """The log-likelihood ratios of the pairs, (pairs,)."""
-        return ratio.llr(self.scores, self.enrol_speech, self.test_speech)
 
 
 def fit_calibration(
@@ -132,11 +90,13 @@ def fit_calibration(
     warn_of_strangers(trials, sides)
     refuse_known_speakers(encoder, sides.utterances)
     _check_size(trials, sides, goal)
-    pairs, whole, lost = score_crops(encoder, sample_trials(trials, goal, seed), sides, seed)
+    crops = score_crops(encoder, sample_trials(trials, goal, seed), sides, seed)
+    check_apart(trials, sides, crops.hashes)
+    pairs = crops.pairs
     judged = cross_validated(pairs, seed, trials)
     ratio = pairs.fit()
     draws, refitted, redrawn = refit_draws(pairs, replicates, seed, trials)
-    threshold, cosine = _thresholds(pairs, judged, ratio, goal, whole, draws, refitted)
+    threshold, cosine = _thresholds(pairs, judged, ratio, goal, crops.whole, draws, refitted)
     figures = measure(
         judged,
         pairs.target,
@@ -152,7 +112,7 @@ def fit_calibration(
         "ratio": ratio,
         "goal": goal,
         "threshold": threshold,
-        "whole_speech": whole,
+        "whole_speech": crops.whole,
         "whole_threshold": cosine,
         "figures": {name: figures[name] for name in FIGURES},
         "data": CalibrationData(
@@ -168,7 +128,7 @@ def fit_calibration(
             seed=seed,
             replicates=replicates,
             redrawn=redrawn,
-            warnings=lost,
+            warnings=crops.lost,
             date=datetime.now(UTC).isoformat(timespec="seconds"),
         ),
     }
@@ -186,66 +146,7 @@ def sample_trials(trials: Trials, goal: FalseAccepts | OperatingPoint, seed: int
         rows = np.flatnonzero(side)
         kept.append(rows if len(rows) <= least else generator.choice(rows, least, replace=False))
     rows = np.sort(np.concatenate(kept))
-    return _some(trials, rows)
-
-
-def score_crops(encoder: Encoder, trials: Trials, sides: Sides, seed: int) -> tuple[CropPairs, float, tuple[str, ...]]:
-    """Score the trials of a list on crops.
-
-    Of each utterance, the last crop is the whole. The others are drawn: the logarithm of the length evenly from a
-    third of its own between one second and the whole, so that all lengths come as often; the place evenly. Each crop
-    of the enrolment side meets one of the test side, drawn for each trial. Crops with less speech than the model needs
-    are left out, because a verification refuses them.
-
-    Returns:
-        The pairs, the median seconds of speech of whole utterances, and what a tenth of these or more have lost.
-    """
-    utterances, rate = len(sides.utterances), encoder.rate
-    lost: Counter[str] = Counter()
-
-    def crop(waveform: Waveform, index: int) -> Waveform:
-        number, utterance = divmod(index, utterances)
-        if number == CROPS - 1:
-            losses = Losses(rate)
-            losses.feed(waveform)
-            lost.update(losses.found(rate))
-        whole = len(waveform) / rate / SHORTEST
-        if number == CROPS - 1 or whole <= 1:
-            return waveform
-        generator = np.random.default_rng((seed, 0, utterance, number))
-        samples = round(SHORTEST * rate * whole ** ((number + generator.uniform()) / (CROPS - 1)))
-        start = int(generator.integers(len(waveform) - samples + 1))
-        return waveform[start : start + samples]
-
-    embedded = embed_utterances(
-        encoder,
-        sides.utterances * CROPS,
-        forbidden=encoder.training_audio,
-        change=crop,
-        measure_speech=True,
-        label="embedding crops",
-    )
-    assert embedded.speech is not None
-    embeddings = embedded.embeddings.reshape(CROPS, utterances, -1)
-    speech = embedded.speech.reshape(CROPS, utterances)
-    turns = np.random.default_rng((seed, 1)).integers(CROPS, size=len(trials))
-    scorers = [Scorer(_some(trials, turns == turn), sides) for turn in range(CROPS)]
-    parts = []
-    for one in range(CROPS):
-        for other in range(CROPS):
-            scorer = scorers[(other - one) % CROPS]
-            met = CropPairs(
-                scorer(embeddings[one], embeddings[other]).astype(np.float64),
-                scorer.speech(speech[one])[0],
-                scorer.speech(speech[other])[1],
-                scorer.trials.target,
-                sides.speakers[scorer.trials.enrol],
-                sides.speakers[scorer.trials.test],
-            )
-            parts.append(met.of(np.minimum(met.enrol_speech, met.test_speech) >= encoder.needed_seconds))
-    columns = (np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(CropPairs))
-    common = tuple(sorted(loss for loss, count in lost.items() if count >= _COMMON * utterances))
-    return CropPairs(*columns), float(np.median(speech[-1])), common
+    return some_of(trials, rows)
 
 
 def cross_validated(pairs: CropPairs, seed: int, trials: Trials) -> Floats:
@@ -370,11 +271,6 @@ def _chooser(pairs: CropPairs, ratio: Ratio, goal: FalseAccepts | OperatingPoint
         return lambda llrs, weights: goal.threshold
     nontarget, bands = ~pairs.target, length_bands(pairs, ratio, goal.far)
     return lambda llrs, weights: false_accept_threshold(llrs[nontarget], bands, goal.far, weights[nontarget])
-
-
-def _some(trials: Trials, chosen: NDArray[np.bool_] | NDArray[np.intp]) -> Trials:
-    """Some of the trials of a list."""
-    return replace(trials, enrol=trials.enrol[chosen], test=trials.test[chosen], target=trials.target[chosen])
 
 
 def _check_size(trials: Trials, sides: Sides, goal: FalseAccepts | OperatingPoint) -> None:

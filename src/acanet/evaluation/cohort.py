@@ -75,4 +75,4 @@ def _refuse_shared(manifest: Path, utterances: Sequence[Utterance], listed: Sequ
 
 
 def _files(utterances: Sequence[Utterance]) -> set[str]:
-    return {os.path.abspath(utterance.path) for utterance in utterances}
+    return {os.path.realpath(utterance.path) for utterance in utterances}

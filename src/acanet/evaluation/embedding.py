@@ -12,9 +12,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from acanet.audio.blocks import Waveform
-from acanet.audio.recording import content_hash, read_audio
+from acanet.audio.recording import content_hash
 from acanet.audio.resample import resample
 from acanet.data.lists.manifest import Utterance
+from acanet.data.lists.recording import read_utterance
 from acanet.encoder import Encoder
 from acanet.errors import AcanetError, SeenInTraining, few
 from acanet.runtime.ahead import ahead
@@ -37,11 +38,13 @@ class Embedded:
         embeddings: (utterances, dim) of unit length.
         seconds: (utterances,) of audio.
         speech: (utterances,) seconds of speech; None where nobody asked for them.
+        hashes: `content_hash` of each as it was recorded.
     """
 
     embeddings: NDArray[np.float32]
     seconds: NDArray[np.float64]
     speech: NDArray[np.float64] | None
+    hashes: tuple[str, ...]
 
 
 def embed_utterances(
@@ -71,11 +74,13 @@ def embed_utterances(
     order = sorted(range(len(utterances)), key=lambda index: _length_hint(utterances[index]))
     seconds = np.empty(len(utterances))
     speech = np.empty(len(utterances)) if measure_speech else None
+    hashes = [""] * len(utterances)
 
     def read(index: int) -> Waveform:
         utterance = utterances[index]
-        waveform, rate = read_audio(utterance.path, start=utterance.start, duration=utterance.duration)
-        if forbidden and content_hash(waveform) in forbidden:
+        waveform, rate = read_utterance(utterance)
+        hashes[index] = content_hash(waveform)
+        if hashes[index] in forbidden:
             raise SeenInTraining(f"{encoder.name} was trained on {utterance.path}")
         waveform = resample(waveform, rate, encoder.rate)
         if change is not None:
@@ -100,7 +105,7 @@ def embed_utterances(
     embeddings = np.concatenate(parts)
     restored = np.empty_like(embeddings)
     restored[order] = embeddings
-    return Embedded(restored, seconds, speech)
+    return Embedded(restored, seconds, speech, tuple(hashes))
 
 
 def refuse_known_speakers(encoder: Encoder, utterances: Sequence[Utterance]) -> None:
@@ -129,7 +134,10 @@ def _length_hint(utterance: Utterance) -> tuple[float, int]:
     """A key that sorts utterances by length as far as it is known without decoding: seconds, else bytes."""
     if utterance.duration is not None:
         return utterance.duration, 0
-    return 0.0, os.path.getsize(utterance.path) if utterance.path.is_file() else 0
+    try:
+        return 0.0, os.path.getsize(utterance.path)
+    except (OSError, ValueError):  # which reading it will tell
+        return 0.0, 0
 
 
 def _batches(waveforms: Iterable[Waveform], most: int) -> Iterator[list[Waveform]]:

@@ -15,7 +15,7 @@ import numpy as np
 
 from acanet import __version__
 from acanet.data.lists.enrolments import read_enrolments
-from acanet.data.lists.sides import Sides, find_sides
+from acanet.data.lists.sides import Sides, check_apart, find_sides
 from acanet.data.lists.trials import Trials, read_trials
 from acanet.encoder import Encoder
 from acanet.evaluation.backend_choices import EnrolBy
@@ -90,6 +90,7 @@ def evaluate_model(
         forbidden=frozenset() if seen else encoder.training_audio,
         measure_speech=calibration is not None,
     )
+    check_apart(trials, sides, embedded.hashes)
     scorer = Scorer(trials, sides, scoring, enrol_by)
     scores = scorer(embedded.embeddings, embedded.embeddings)
     llrs = decision = None

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from rich.console import Console
 
+from acanet.config.files import write_text
+from acanet.config.scratch import sweep
 from acanet.data.draw.list_files import write_trials
 from acanet.data.draw.plan import Plan
 from acanet.data.draw.trial_list import draw_trials
@@ -21,36 +23,43 @@ from acanet.training.run import train
 
 _KNOWN, _UNKNOWN, _UTTERANCES = 16, 8, 8  # voices to train on, voices to test on, recordings of each
 _STEPS = 400
+_UNFINISHED = "unfinished"
+"""A file in the folder of a demo, until it is done."""
 
 
-def run_demo(folder: Path, console: Console) -> None:
+def run_demo(folder: Path, console: Console) -> bool:
     """Make voices, train a small ACA-Net on some, evaluate it on others, verify two pairs.
 
     Args:
-        folder: a new folder for everything that is made.
+        folder: a new folder for everything that is made, or that of a demo that was stopped, which goes on.
         console: where to tell.
 
+    Returns:
+        Whether it is done; false when the training was interrupted.
+
     Raises:
-        AcanetError: when the folder exists.
+        AcanetError: when the folder holds something else, or a demo that is done.
     """
-    if folder.exists():
-        raise AcanetError(f"{folder} exists; remove it, or choose another folder with --out")
+    _claim(folder)
     console.rule(f"1. {_KNOWN} synthetic voices to train on, {_UNKNOWN} others to test on")
-    known = write_corpus(folder / "voices", _KNOWN, _UTTERANCES, seed=1)
-    unknown = write_corpus(folder / "other-voices", _UNKNOWN, _UTTERANCES, first=_KNOWN, seed=1)
+    known, unknown = folder / "voices", folder / "other-voices"
+    prepared, test_manifest = folder / "prepared", folder / "prepared-others" / "train.jsonl"
+    if not prepared.exists():
+        write_corpus(known, _KNOWN, _UTTERANCES, seed=1)
+        write_corpus(unknown, _UNKNOWN, _UTTERANCES, first=_KNOWN, seed=1)
     console.rule("2. prepare: check the recordings, keep some speakers for choosing the model")
-    console.print(prepare("folder", known, folder / "prepared", dev=0.25, workers=2).summary())
+    if not prepared.exists():
+        console.print(prepare("folder", known, prepared, dev=0.25, workers=2).summary())
     console.rule(f"3. train a small ACA-Net, {_STEPS} steps")
-    outcome = train(_recipe(folder), folder / "run", console=console)
+    outcome = train(_recipe(folder), folder / "run", resume=(folder / "run").exists(), console=console)
+    if not outcome.finished:
+        return False
     console.rule("4. evaluate on voices that it has not heard")
     encoder = Encoder.load(outcome.folder)
-    dev = evaluate_model(
-        encoder,
-        _all_pairs(folder / "prepared" / "dev.jsonl", folder / "dev.trials"),
-        manifest=folder / "prepared" / "dev.jsonl",
-    )
-    prepare("folder", unknown, folder / "prepared-others", dev=0.0)
-    test_manifest = folder / "prepared-others" / "train.jsonl"
+    dev_manifest = prepared / "dev.jsonl"
+    dev = evaluate_model(encoder, _all_pairs(dev_manifest, folder / "dev.trials"), manifest=dev_manifest)
+    if not test_manifest.exists():
+        prepare("folder", unknown, test_manifest.parent, dev=0.0)
     result = evaluate_model(encoder, _all_pairs(test_manifest, folder / "test.trials"), manifest=test_manifest)
     write_report(folder / "report", result)
     for line in summary(result.card):
@@ -76,6 +85,17 @@ def run_demo(folder: Path, console: Console) -> None:
         markup=False,
         soft_wrap=True,
     )
+    (folder / _UNFINISHED).unlink()
+    return True
+
+
+def _claim(folder: Path) -> None:
+    """Take a folder that is new or empty, or that of a demo that was stopped."""
+    if folder.exists() and not (folder / _UNFINISHED).exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise AcanetError(f"{folder} exists; remove it, or choose another folder with --out")
+    folder.mkdir(parents=True, exist_ok=True)
+    sweep(folder)
+    write_text(folder / _UNFINISHED, "The demo that made this folder was stopped; the same command goes on with it.\n")
 
 
 def _recipe(folder: Path) -> Recipe:
@@ -109,5 +129,7 @@ def _recipe(folder: Path) -> Recipe:
 
 def _all_pairs(manifest: Path, path: Path) -> Path:
     """A trial list of every pair of a manifest's utterances."""
-    write_trials(path, draw_trials(read_manifest(manifest), Plan(targets=None, ratio=None), seed=0, source=manifest))
+    if not path.exists():
+        drawn = draw_trials(read_manifest(manifest), Plan(targets=None, ratio=None), seed=0, source=manifest)
+        write_trials(path, drawn)
     return path

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 
-from acanet.config.files import write_text
+from acanet.config.files import printable, write_text
 from acanet.errors import AcanetError, BadConfig, nearest, require
 from acanet.evaluation.figures.intervals import Paired
 from acanet.evaluation.report.plots.learning import learning_svg
@@ -72,7 +72,7 @@ def write_page(
         parts += [_measured_table(section, speed), _paired_table(section)]
         parts += [_ratios_table(section), _seeds_table(section)]
         parts += [*_pictures(section, speed, path), _budget_table(section), _origin_table(section)]
-    write_text(path, "\n\n".join(part for part in parts if part) + "\n")
+    write_text(path, printable("\n\n".join(part for part in parts if part)) + "\n")
 
 
 def make_page(path: Path, cards: Sequence[Path], *, speed: Path | None = None, references: Sequence[str] = ()) -> int:

@@ -104,7 +104,7 @@ def by_seeds(cards: Iterable[RunCard]) -> list[list[RunCard]]:
     """The cards of each recipe, whatever its seed, in their order."""
     groups: dict[str, list[RunCard]] = {}
     for card in cards:
-        groups.setdefault(card.recipe.model_copy(update={"seed": 0}).model_dump_json(), []).append(card)
+        groups.setdefault(card.recipe.decisive.model_copy(update={"seed": 0}).as_json(), []).append(card)
     return list(groups.values())
 
 

@@ -135,7 +135,8 @@ def _finished(systems: Systems, out: Path) -> dict[str, RunCard]:
 
 
 def _different(one: Recipe, other: Recipe) -> list[str]:
-    """The keys at the top whose values differ."""
+    """The keys at the top whose values differ, and decide weights."""
+    one, other = one.decisive, other.decisive
     return [name for name in Recipe.model_fields if getattr(one, name) != getattr(other, name)]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from acanet.audio.sources import Source
+from acanet.config.files import temporary_folder
 from acanet.errors import AcanetError
 from acanet.export.card import export_card, twin_card
 from acanet.export.gate import compare, recordings_of_all_lengths
@@ -84,8 +84,8 @@ def export_model(
     waveforms = recordings_of_all_lengths(recordings, int(original.front_end.config.rate))
     files = graph_files(stages(folded), _metadata(source, original)) | _detector(original)
     config = source.config.model_copy(update={"onnx": _graphs(source, original, folded, files)})
-    with tempfile.TemporaryDirectory(prefix="acanet-export-") as scratch:
-        plain = write_files(Path(scratch) / "float32", config, files, source.provenance, "")
+    with temporary_folder() as scratch:
+        plain = write_files(scratch / "float32", config, files, source.provenance, "")
         expected = np.concatenate([embed_waveforms(original, [waveform]) for waveform in waveforms])
         parity = compare(OnnxNetwork(plain), waveforms, expected)
         golden = Golden(waveforms[:_GOLDEN], expected[:_GOLDEN])
@@ -93,7 +93,7 @@ def export_model(
             twin, card = None, export_card(source, files, parity, len(waveforms))
             files = {**files, **_calibration(source)}
         else:
-            smaller = make_twin(plain, precision, Path(scratch) / "twin")
+            smaller = make_twin(plain, precision, scratch / "twin")
             network = OnnxNetwork(smaller)
             golden = Golden(golden.waveforms, network.embed_waveforms(golden.waveforms))
             twin = measure_twin(plain, network, waveforms, expected, trials)

@@ -14,15 +14,14 @@ through fp16 all the same, where the power spectrum becomes infinite.)
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 from onnxruntime.quantization import QuantType, quantize_dynamic
 
+from acanet.config.files import temporary_folder
 from acanet.errors import AcanetError
 from acanet.export.graphs import quiet
 from acanet.runtime.choices import Precision
@@ -84,8 +83,8 @@ def _products(graph: onnx.GraphProto, kinds: Sequence[str]) -> tuple[list[str], 
 
 
 def _quantised(model: onnx.ModelProto, products: list[str]) -> onnx.ModelProto:
-    with quiet(), tempfile.TemporaryDirectory(prefix="acanet-int8-") as scratch:
-        path = Path(scratch) / "int8.onnx"
+    with quiet(), temporary_folder() as scratch:
+        path = scratch / "int8.onnx"
         quantize_dynamic(
             model,
             path,

@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import io
 import re
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from pickle import UnpicklingError
@@ -19,6 +18,7 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
+from acanet.config.files import temporary_folder
 from acanet.config.settings import lay, read_setting
 from acanet.config.strict import UNKNOWN_KEY
 from acanet.errors import AcanetError, ModelMismatch, few, nearest
@@ -54,8 +54,8 @@ def import_weights(
         BadConfig: when no model has these sizes, or a setting is wrong.
         ExportMismatch: as `export_model`.
     """
-    with tempfile.TemporaryDirectory(prefix="acanet-import-") as scratch:
-        folder = Path(scratch) / "torch"
+    with temporary_folder() as scratch:
+        folder = scratch / "torch"
         torch_bundle(layout, checkpoint, folder, licence=licence, settings=settings)
         return export_model(folder, output)
 

@@ -31,8 +31,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import AfterValidator, Field, PositiveFloat, model_validator
 
-from acanet.config.files import write_text, written_folder
+from acanet.config.files import printable, write_text, written_folder
 from acanet.config.reading import MEGABYTE, json_text, read_json, read_regular
+from acanet.config.scratch import give_back
 from acanet.config.strict import Strict
 from acanet.errors import AcanetError, BadConfig, MissingExtra, one_line
 from acanet.runtime.choices import Precision
@@ -161,6 +162,9 @@ class Bundle:
             BadConfig: when its config is not understood.
         """
         folder = BUNDLES / str(model) if str(model) in SHIPPED else Path(model)
+        if not (folder / "config.json").is_file():
+            give_back(folder)
+            give_back(folder / "best")
         if not (folder / "config.json").is_file() and (folder / "best" / "config.json").is_file():
             folder = folder / "best"
         path = folder / "config.json"
@@ -278,7 +282,7 @@ class Bundle:
         """The weights of `trainable`, arrays by parameter name.
 
         Raises:
-            AcanetError: when there are none, or the file is missing or damaged.
+            AcanetError: when there are none, they are not finite, or the file is missing or damaged.
             MissingExtra: without safetensors.
         """
         try:
@@ -291,6 +295,9 @@ class Bundle:
             weights: dict[str, NDArray[Any]] = load(self._content(path))
         except SafetensorError as error:
             raise self.damaged(path, error) from None
+        for name, value in weights.items():
+            if not np.isfinite(value).all():
+                raise AcanetError(f"{path}: {name} is not finite, so this is no model; train it again at a lower rate")
         return weights
 
 
@@ -339,5 +346,5 @@ def write_files(
         for name, content in files.items():
             (fresh / name).write_bytes(content)
         (fresh / "provenance.json").write_text(provenance.as_json(), encoding="utf-8")
-        (fresh / "README.md").write_text(card, encoding="utf-8")
+        (fresh / "README.md").write_text(printable(card), encoding="utf-8")
     return Bundle(folder, config)

@@ -21,7 +21,8 @@ Labels = NDArray[np.intp]
 
 LEAST, SHARE = 6, 8
 """Windows that a voice has, and of fewer than `LEAST * SHARE` one in so many: smaller clusters are mostly windows in
-which two voices meet. Chosen on dev speakers, with `benchmarks/segments.py`."""
+which two voices meet. Chosen on dev speakers, with `benchmarks/segments.py`. Where the number of voices is known, see
+`_cut`."""
 
 
 def closeness(embeddings: NDArray[np.float32], seconds: Floats, calibration: Calibration | None) -> Floats:
@@ -65,18 +66,39 @@ def cluster(close: Floats, *, speakers: int | None = None, threshold: float = 0.
         raise AcanetError(f"{speakers} speakers, but only {windows} windows of speech; give fewer")
     if windows == 1:
         return np.zeros(1, np.intp)
-    least = min(max(windows // SHARE, 1), LEAST)
     far = close.max() - close
     np.fill_diagonal(far, 0)
     tree = linkage(squareform(far, checks=False), "average")
     if speakers is None:
+        least = min(max(windows // SHARE, 1), LEAST)
         return _voices(close, fcluster(tree, close.max() - threshold, "distance"), least)
+    count, least = _cut(tree, speakers)
     tree[:, 2] = np.arange(len(tree))  # the order in which clusters were joined, so that no tie changes their number
-    for count in range(speakers, windows + 1):
-        labels = fcluster(tree, count, "maxclust")
-        if np.count_nonzero(np.bincount(labels) >= least) == speakers:
-            return _voices(close, labels, least)
-    return _voices(close, fcluster(tree, speakers, "maxclust"), 1)
+    return _voices(close, fcluster(tree, count, "maxclust"), least)
+
+
+def _cut(tree: Floats, speakers: int) -> tuple[int, int]:
+    """The number of clusters at which so many of them are voices, and the windows that a voice has there.
+
+    That is as many as where the number of voices is not known, but two at least: a single window is more often one in
+    which two voices meet, or that is like nobody, than a voice. Where no cut leaves as many such clusters, fewer
+    windows are enough. Of several cuts, it is the one with the fewest clusters.
+
+    Args:
+        tree: (windows - 1, 4), as SciPy's `linkage` makes it.
+        speakers: how many voices there are, at most as many as windows.
+    """
+    windows = len(tree) + 1
+    for least in range(min(max(windows // SHARE, 2), LEAST), 1, -1):
+        sizes, voices, found = [1] * windows, 0, 0
+        for step, (one, other) in enumerate(tree[:, :2].astype(int).tolist(), 1):
+            sizes.append(sizes[one] + sizes[other])
+            voices += (sizes[-1] >= least) - (sizes[one] >= least) - (sizes[other] >= least)
+            if voices == speakers:
+                found = windows - step
+        if found:
+            return found, least
+    return speakers, 1
 
 
 def _voices(close: Floats, labels: Labels, least: int) -> Labels:

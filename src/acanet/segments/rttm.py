@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from acanet.config.files import write_text
+from acanet.config.files import printable, write_text
 from acanet.errors import one_line
 
 
@@ -24,13 +24,13 @@ def rttm(turns: Iterable[Turn], name: str) -> str:
 
     Args:
         turns: of one recording.
-        name: of the recording; white space, which parts the fields, becomes an underscore, and what is not printable
-            is escaped.
+        name: of the recording; white space, which parts the fields, becomes an underscore, what is not printable is
+            escaped, and bytes that are no UTF-8, which a name of a file may have, are question marks.
 
     >>> print(rttm([Turn(0.5, 2.25, "speaker1")], "a talk"), end="")
     SPEAKER a_talk 1 0.500 1.750 <NA> <NA> speaker1 <NA> <NA>
     """
-    label = one_line(re.sub(r"\s+", "_", name))
+    label = one_line(re.sub(r"\s+", "_", printable(name))) or "_"
     return "".join(
         f"SPEAKER {label} 1 {start:.3f} {end - start:.3f} <NA> <NA> {speaker} <NA> <NA>\n"
         for start, end, speaker in turns

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from acanet.runtime.bundle import Bundle, write_bundle
+from acanet.training.finite import require_finite_weights
 from acanet.training.fit_discriminant import Fitted
 from acanet.training.model_card import model_card
 from acanet.training.progress import DevResult
@@ -23,7 +24,11 @@ def write_best(setup: Setup, model: Any, step: int, chosen: DevResult | None, fi
         step: after which its weights were taken.
         chosen: the dev evaluation that chose them; None without a dev set.
         fitted: its discriminant, which is then part of its config; None: it has none.
+
+    Raises:
+        Diverged: for weights that are not finite, which are no model.
     """
+    require_finite_weights(step, model)
     config = setup.config
     if fitted is not None:
         config = config.model_copy(update={"model": model.config.model_dump(mode="json")})

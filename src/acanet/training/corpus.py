@@ -10,8 +10,9 @@ from acanet.data.augment.effects import Augment, Range
 from acanet.data.augment.rooms import build_rooms
 from acanet.data.corpora.folder import recordings
 from acanet.data.feed.batches import Phase
-from acanet.data.feed.cache import Audio, build_cache, open_files
+from acanet.data.feed.cache import Audio, build_cache, open_files, warn_of_failures
 from acanet.data.lists.manifest import Utterance, read_manifest
+from acanet.data.lists.names_alike import warn_of_names
 from acanet.errors import BadConfig, BadManifest
 from acanet.runtime.bundle import Provenance
 from acanet.training.dev import read_dev
@@ -47,15 +48,24 @@ def load_corpus(
     Raises:
         BadManifest: with fewer than two speakers, when an id or path stands twice, or when a dev speaker is trained
             on, now or before.
-        BadAudio: for a recording that cannot be decoded.
+        BadAudio: when no recording can be decoded.
         AcanetError: for a manifest without lengths that is not to be decoded at once.
+
+    Warns:
+        AlikeWarning: of speakers, those of dev among them, whose names are alike.
+        LeftOutWarning: of recordings that cannot be decoded, and are left out.
     """
     utterances = [utterance for path in data.train for utterance in read_manifest(path)]
     names = _speakers(utterances, data, dev_speakers, heard_before)
     if data.decode == "once":
-        audio: Audio = build_cache(utterances, data.cache, rate, data.workers)
+        cache = build_cache(utterances, data.cache, rate, data.workers)
+        warn_of_failures(cache, utterances)
+        utterances = [utterances[place] for place in cache.kept]
+        audio: Audio = cache
+        names = _speakers(utterances, data, dev_speakers, heard_before)
     else:
         audio = open_files(utterances, rate)
+    warn_of_names(dev_speakers.union(names))
     number = {name: i for i, name in enumerate(names)}
     provenance = Provenance(
         data=tuple(path.name for path in data.train), speakers=frozenset(names), audio=frozenset(audio.hashes)
@@ -97,14 +107,20 @@ def load_banks(augment: Augment, data: Data, rate: int, seed: int) -> Banks:
 
     Raises:
         BadConfig: for a folder that holds no recordings.
-        BadAudio: for a recording that cannot be decoded.
+        BadAudio: when no recording of a folder can be decoded.
         MissingExtra: without what makes rooms.
+
+    Warns:
+        LeftOutWarning: of recordings that cannot be decoded, and are left out.
     """
 
     def decoded(probability: float, folder: Path | None, key: str) -> Audio | None:
         if not probability or folder is None:
             return None
-        return build_cache(_recordings(folder, key), data.cache, rate, data.workers)
+        found = _recordings(folder, key)
+        cache = build_cache(found, data.cache, rate, data.workers)
+        warn_of_failures(cache, found)
+        return cache
 
     rooms = None
     if augment.room.probability:

@@ -15,9 +15,11 @@ from acanet.data.feed.cache import build_cache
 from acanet.data.lists.manifest import Utterance, read_manifest
 from acanet.data.lists.sides import find_sides
 from acanet.data.lists.trials import read_trials
+from acanet.errors import BadAudio, BadTrials
 from acanet.evaluation.figures.metrics import eer
 from acanet.models.inference import embed_waveforms
 from acanet.scoring.cosine import cosine
+from acanet.training.finite import require_finite_embeddings
 from acanet.training.recipe import Dev
 
 
@@ -52,18 +54,36 @@ def read_dev(dev: Dev) -> DevTrials:
 
 
 class DevSet:
-    """The dev utterances, decoded once, and the trials on them."""
+    """The dev utterances, decoded once, and the trials on them, which need them all: BadAudio without one."""
 
     def __init__(self, dev: Dev, cache: Path, rate: int, workers: int) -> None:
         self.trials = read_dev(dev)
         self.speakers = self.trials.speakers
         self.audio = build_cache(self.trials.utterances, cache, rate, workers)
+        for place, reason in self.audio.failures[:1]:
+            raise BadAudio(str(self.trials.utterances[place].path), reason)
+        if dev.trials is not None:
+            hashes = np.array(self.audio.hashes)
+            for row in np.flatnonzero(hashes[self.trials.enrol] == hashes[self.trials.test])[:1].tolist():
+                one, other = (self.trials.utterances[side[row]].id for side in (self.trials.enrol, self.trials.test))
+                reason = f"{other!r} is compared with itself: {one!r} is the same recording; remove the trial"
+                raise BadTrials(dev.trials, row + 1, reason)
 
-    def eer(self, model: Any) -> float:
-        """The equal error rate of cosine scores of whole utterances; the model is left in evaluation mode."""
+    def eer(self, model: Any, step: int = 0) -> float:
+        """The equal error rate of cosine scores of whole utterances; the model is left in evaluation mode.
+
+        Args:
+            model: the network.
+            step: after which it is as it is; 0: before any.
+
+        Raises:
+            Diverged: when its embeddings are not finite.
+        """
         model.eval()
         waveforms = [self.audio.read(i, 0, self.audio.samples(i)) for i in range(len(self.audio))]
-        scores = cosine(embed_waveforms(model, waveforms), self.trials.enrol, self.trials.test)
+        embeddings = embed_waveforms(model, waveforms)
+        require_finite_embeddings(step, embeddings)
+        scores = cosine(embeddings, self.trials.enrol, self.trials.test)
         return float(eer(scores, self.trials.target))
 
 

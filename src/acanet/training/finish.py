@@ -12,6 +12,7 @@ from rich.progress import track
 
 from acanet.models.inference import embed_waveforms, load_model
 from acanet.training.best import load_best, write_best
+from acanet.training.finite import require_finite_embeddings
 from acanet.training.fit_discriminant import Fitted, Views, with_discriminant
 from acanet.training.progress import Progress, best_of
 from acanet.training.setup import Setup
@@ -28,6 +29,9 @@ def finish(setup: Setup, progress: Progress, console: Console, stopped: Sequence
 
     Returns:
         Whether the run is finished; false when it was stopped before the end of the fit, which leaves no trace.
+
+    Raises:
+        Diverged: when what the model in `best/` gives, or the projection, is not finite; the model stays as it is.
     """
     fit = setup.recipe.discriminant
     if fit is None or not setup.main:
@@ -40,13 +44,15 @@ def finish(setup: Setup, progress: Progress, console: Console, stopped: Sequence
     embeddings = _embed(setup, views, model, console, stopped)
     if embeddings is None:
         return False
+    chosen = best_of(progress.history)
+    step = setup.recipe.all_steps if chosen is None else chosen.step
+    require_finite_embeddings(step, embeddings)
     model = with_discriminant(model, embeddings, views.speakers, fit)
     with setup.precision():
-        eer = None if setup.dev is None else setup.dev.eer(model)
-    chosen = best_of(progress.history)
+        eer = None if setup.dev is None else setup.dev.eer(model, step)
     speakers = len({setup.batches.speakers[utterance] for utterance in views.utterances})
     fitted = Fitted(fit, len(views.utterances), speakers, eer)
-    write_best(setup, model, setup.recipe.all_steps if chosen is None else chosen.step, chosen, fitted)
+    write_best(setup, model, step, chosen, fitted)
     rates = "" if chosen is None or eer is None else f": dev EER {eer:.2%}, {chosen.eer:.2%} without it"
     console.print(f"discriminant fitted{rates}", highlight=False, soft_wrap=True)
     return True
@@ -56,7 +62,7 @@ def _embed(
     setup: Setup, views: Views, model: Any, console: Console, stopped: Sequence[int]
 ) -> NDArray[np.float32] | None:
     """Embeddings (views, dim); None when the run shall stop."""
-    chunks = setup.loader(views, range(len(views)), collate_fn=list)
+    chunks = setup.loader(views, range(len(views)), list)
     embedded = []
     for waveforms in track(chunks, "Fitting the discriminant", len(views), console=console):
         if stopped:

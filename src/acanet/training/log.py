@@ -14,7 +14,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
-from acanet.config.files import write_text, written_text
+from acanet.config.files import errors_about, write_text, written_text
 from acanet.training.progress import DevResult
 
 _COLUMNS = ("step", "loss", "accuracy", "rate", "margin", "utterances_per_second", "waiting_share", "seconds")
@@ -85,7 +85,11 @@ class Log:
     def step(
         self, step: int, loss: Tensor, right: Tensor, rate: float, margin: float, rows: int, waited: float, spent: float
     ) -> None:
-        """Take note of a step of `rows` crops; `waited` of the `spent` seconds it waited for its batch."""
+        """Take note of a step of `rows` crops; `waited` of the `spent` seconds it waited for its batch.
+
+        Raises:
+            OSError: naming the log, when it cannot be written.
+        """
         self._losses.append(loss)
         self._right.append(right)
         self._rows += rows
@@ -94,7 +98,8 @@ class Log:
         self._step = step
         self._bar.update(self._task, completed=step)
         if step % self.every == 0 or step == self.steps:
-            self._report(step, rate, margin)
+            with errors_about(self.folder / "log.csv"):
+                self._report(step, rate, margin)
 
     def dev(self, history: Sequence[DevResult]) -> None:
         """Take note of the last of the dev evaluations."""
@@ -103,7 +108,8 @@ class Log:
             rows.writerow(("step", "eer"))
             rows.writerows((row.step, row.eer) for row in history)
         last, best = history[-1], min(row.eer for row in history)
-        self._board.add_scalar("dev/eer", last.eer, last.step)
+        with errors_about(self.folder / "tensorboard"):
+            self._board.add_scalar("dev/eer", last.eer, last.step)
         self.console.print(
             f"step {last.step}: dev EER {last.eer:.2%} (best {best:.2%})", highlight=False, soft_wrap=True
         )

@@ -18,6 +18,7 @@ from acanet.data.feed.batches import Purpose, generator
 from acanet.training.best import write_best
 from acanet.training.checkpoint import save_run
 from acanet.training.dev import DevSet
+from acanet.training.finite import require_finite_step, require_finite_weights
 from acanet.training.log import Log
 from acanet.training.progress import DevResult, Progress, best_of
 from acanet.training.recipe import Recipe
@@ -36,6 +37,9 @@ def train_steps(setup: Setup, progress: Progress, log: Log | None, stopped: Sequ
 
     Returns:
         Whether the end was reached; otherwise the run is saved.
+
+    Raises:
+        Diverged: when numbers are not finite any more; what was saved before stays.
     """
     recipe, model, optimizer, accelerator = setup.recipe, setup.model, setup.optimizer, setup.accelerator
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
@@ -59,10 +63,12 @@ def train_steps(setup: Setup, progress: Progress, log: Log | None, stopped: Sequ
             group["lr"] = rate * group["share"]
         optimizer.zero_grad(set_to_none=True)
         accelerator.backward(loss)
-        accelerator.clip_grad_norm_(parameters, recipe.optimizer.clip)
+        norm = accelerator.clip_grad_norm_(parameters, recipe.optimizer.clip)
+        require_finite_step(step + 1, loss, norm)
         optimizer.step()
 
         progress.step = step + 1
+        require_finite_weights(progress.step, setup.weights, accelerator.unwrap_model(setup.loss))
         if setup.average is not None and is_averaged(progress.step, recipe):
             setup.average.update_parameters(setup.weights)
         now = time.perf_counter()
@@ -103,7 +109,7 @@ def evaluate_and_save(setup: Setup, progress: Progress, log: Log, stopped: bool)
 def evaluate_on_dev(setup: Setup, dev: DevSet, progress: Progress) -> None:
     """Take the dev EER of the model of now, and write the model when it is the best so far."""
     with setup.precision():
-        result = DevResult(step=progress.step, eer=dev.eer(setup.candidate))
+        result = DevResult(step=progress.step, eer=dev.eer(setup.candidate, progress.step))
     before = best_of(progress.history)
     if before is None or result.eer < before.eer:
         write_best(setup, setup.candidate, progress.step, result)

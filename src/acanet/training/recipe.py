@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -45,6 +44,15 @@ def _distinct(seeds: tuple[int, ...]) -> tuple[int, ...]:
 Seeds = Annotated[tuple[NonNegativeInt, ...], AfterValidator(_distinct)]
 
 
+def _several(batch: int) -> int:
+    if batch < 2:
+        raise ValueError(f"{batch} crops in a batch; batch norm and the loss compare them, so 2 or more are needed")
+    return batch
+
+
+Batch = Annotated[int, AfterValidator(_several)]
+
+
 class ModelChoice(Strict):
     """A registered model, with keys of its config changed."""
 
@@ -65,7 +73,7 @@ class Data(Strict):
     decode: Literal["once", "always"] = Field(
         "once", description="`once`: into the cache; `always`: each crop from its file, for corpora too large for that"
     )
-    batch: PositiveInt = Field(32, description="crops in a batch")
+    batch: Batch = Field(32, description="crops in a batch, 2 or more")
     crop_seconds: CropSeconds = Range(low=2.0, high=3.0)
     sampling_power: Share = Field(
         0.0, description="crops of a speaker go with the seconds of speech to this power; 0: as many of each"
@@ -108,7 +116,7 @@ class LargeMargin(Strict):
     """
 
     steps: PositiveInt
-    batch: PositiveInt | None = Field(None, description="crops in a batch; None: as before")
+    batch: Batch | None = Field(None, description="crops in a batch; None: as before")
     crop_seconds: CropSeconds = Range(low=5.0, high=6.0)
     margin: NonNegativeFloat = Field(0.5, description="radians")
     rate: PositiveFloat = Field(1e-4, description="falls to `optimizer.final_rate` by half a cosine")
@@ -177,6 +185,10 @@ class Evaluation(Strict):
         return self
 
 
+_HOW_DATA, _HOW_RUN = ("cache", "decode", "workers"), ("save_every", "log_every")
+"""Keys of `Data` and `Recipe` that may differ where a run goes on: they are in no weight."""
+
+
 class Recipe(Strict):
     """Everything that decides a training run."""
 
@@ -206,6 +218,16 @@ class Recipe(Strict):
         """The steps of both phases."""
         return self.steps + (self.large_margin.steps if self.large_margin else 0)
 
+    @property
+    def decisive(self) -> Recipe:
+        """The recipe with what decides no weights as if nothing had been said of it.
+
+        That is where and by how many processes audio is decoded, and how often the run is saved and told.
+        """
+        data = self.data.model_copy(update={name: Data.model_fields[name].default for name in _HOW_DATA})
+        how = {name: Recipe.model_fields[name].default for name in _HOW_RUN}
+        return self.model_copy(update={"data": data, **how})
+
 
 class Seeding(Strict):
     """The seeds with which a system is trained, each as a system of its own."""
@@ -229,4 +251,4 @@ class Experiment(Recipe, Seeding):
 
 def recipe_yaml(recipe: Recipe) -> str:
     """A recipe as YAML with every default spelt out; `read_recipe` reads it back to an equal one."""
-    return yaml.safe_dump(json.loads(recipe.model_dump_json()), sort_keys=False)
+    return yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
 
+from acanet.errors import BadAudio
 from acanet.models.inference import load_model
 from acanet.runtime.bundle import Bundle
-from acanet.training.checkpoint import LAST, resumed
+from acanet.training.checkpoint import LAST, resumed, save_run
 from acanet.training.finish import finish
 from acanet.training.interrupt import interrupts
 from acanet.training.log import Log
@@ -59,9 +61,11 @@ def train(
     Raises:
         AcanetError: when `out` holds a run already and `resume` is false; when the discriminant of the recipe has more
             directions than the training speakers span.
-        BadConfig: when the run in `out` was started with another recipe, or from another model; when the model has no
-            place for a discriminant, or brings one.
+        BadConfig: when the run in `out` was started with another recipe, from another model or on other recordings;
+            when the model has no place for a discriminant, or brings one.
         BadManifest: when training and dev share a speaker, or an id stands twice.
+        BadAudio: when a recording cannot be read while crops are decoded as they are needed; the run is saved then.
+        Diverged: when loss, weights or embeddings are not finite any more; what was saved before stays.
         ModelMismatch: when `init` is another architecture than the recipe's.
     """
     console = console or Console(stderr=True)
@@ -77,7 +81,7 @@ def train(
     progress = _start(setup, resume, console)
     before = _dev_eer_before(setup, init, console)
     with interrupts() as stopped:
-        with _log(setup, progress, console) as log:
+        with _log(setup, progress, console) as log, _saved_where_audio_fails(setup, progress):
             trained = train_steps(setup, progress, log, stopped)
         finished = trained and finish(setup, progress, console, stopped)
     return Outcome(finished, progress.step, best_of(progress.history), before, out, setup.main)
@@ -96,6 +100,18 @@ def _start(setup: Setup, resume: bool, console: Console) -> Progress:
         text = f"no checkpoint in {setup.folder} yet: starting at step 0"
         console.print(text, highlight=False, markup=False, soft_wrap=True)
     return Progress()
+
+
+@contextmanager
+def _saved_where_audio_fails(setup: Setup, progress: Progress) -> Iterator[None]:
+    """A recording that cannot be read any more ends a run that decodes as it goes, and loses nothing of it."""
+    try:
+        yield
+    except BadAudio as error:
+        if setup.main:
+            save_run(setup, progress)
+        told = f"{error.reason}; the run is saved after step {progress.step}, --resume goes on when it can be read"
+        raise BadAudio(error.source, told) from error
 
 
 def _dev_eer_before(setup: Setup, init: Bundle | None, console: Console) -> float | None:

@@ -18,14 +18,15 @@ def check_folder(folder: Path, recipe: Recipe, resume: bool) -> None:
 
     Raises:
         AcanetError: for a run that is not to be resumed.
-        BadConfig: for a run by another recipe, with each key that differs.
+        BadConfig: for a run by another recipe, with each key that differs and decides weights.
     """
     path = folder / RECIPE
     if not path.exists():
         return
     if not resume:
         raise AcanetError(f"{folder} holds a run already; add --resume to go on with it, or choose another --out")
-    different = differences(recipe.model_dump(mode="json"), read_recipe(path).model_dump(mode="json"))
+    ours, theirs = (each.decisive.model_dump(mode="json") for each in (recipe, read_recipe(path)))
+    different = differences(ours, theirs)
     if different:
         problems = [f"{key} is {ours}, the run has {theirs}" for key, ours, theirs in different]
         raise BadConfig(f"{folder} was started with another recipe", problems)

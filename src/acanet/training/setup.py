@@ -5,7 +5,7 @@ Weights are drawn from the recipe's seed as the first thing that torch draws, th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,12 +14,13 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 from accelerate.utils import set_seed
+from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset, default_convert, get_worker_info
 
 from acanet.data.augment.chain import Banks, Chain
 from acanet.data.feed.batches import TrainingBatches
-from acanet.errors import ModelMismatch
+from acanet.errors import AcanetError, BadConfig, ModelMismatch
 from acanet.models.config import ExtractorConfig, ModelConfig
 from acanet.models.registry import build_model, model_config
 from acanet.models.weights import load_exactly
@@ -95,17 +96,64 @@ class Setup:
         """The context in which the network computes in the recipe's precision."""
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16)
 
-    def loader(self, dataset: Any, items: range, **how: Any) -> Iterable[Any]:
-        """The items of a dataset in their order, made by the recipe's number of processes."""
-        return DataLoader(
-            dataset,
+    def loader(self, dataset: Any, items: range, collate: Callable[[Any], Any] = default_convert) -> Iterator[Any]:
+        """The items of a dataset in their order, made and collated by the recipe's number of processes.
+
+        Raises:
+            AcanetError: what making an item raises, and when a process dies or has no memory.
+        """
+        loader: DataLoader[Any] = DataLoader(
+            _Told(dataset, collate),
             batch_size=None,
             sampler=items,
             num_workers=self.recipe.data.workers,
             worker_init_fn=start_worker,
             pin_memory=self.device.type == "cuda",
-            **how,
+            collate_fn=_as_it_is,
         )
+        items_made = iter(loader)
+        while True:
+            try:
+                item = next(items_made, None)
+            except RuntimeError as error:
+                if str(error).startswith("DataLoader worker"):
+                    raise AcanetError(f"a process that makes batches died ({error}); {_FEWER}") from None
+                raise
+            if isinstance(item, AcanetError):
+                raise item
+            if item is None:
+                return
+            yield item
+
+
+_FEWER = "free memory, or go on with --resume and fewer data.workers (0: none)"
+
+
+@dataclass(frozen=True)
+class _Told(Dataset[Any]):
+    """A dataset whose errors come as items: the loader raises those of its processes as others."""
+
+    dataset: Any
+    collate: Callable[[Any], Any]
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, number: int) -> Any:
+        try:
+            item = self.collate(self.dataset[number])
+        except AcanetError as error:
+            return error
+        if get_worker_info() is None:
+            return item
+        try:
+            return [part.share_memory_() if isinstance(part, Tensor) else part for part in item]
+        except RuntimeError as error:  # later, nobody would hear of it
+            return AcanetError(f"a batch has no room in shared memory ({error}); {_FEWER}")
+
+
+def _as_it_is(item: Any) -> Any:
+    return item
 
 
 @dataclass(frozen=True, eq=False)
@@ -195,14 +243,18 @@ def _load(recipe: Recipe, rate: int, init: Bundle | None) -> _Speech:
 
 
 def _batches(recipe: Recipe, rate: int, speech: _Speech, accelerator: Accelerator) -> TrainingBatches:
+    phases, processes = crop_phases(recipe, rate), accelerator.num_processes
+    if (least := min(phase.batch for phase in phases)) < 2 * processes:
+        problem = f"a batch of {least} crops for {processes} processes; each needs two or more of them"
+        raise BadConfig("the recipe", [problem])
     return TrainingBatches(
         speech.corpus.audio,
         speech.corpus.speakers,
-        crop_phases(recipe, rate),
+        phases,
         recipe.seed,
         rate,
         speech.banks,
-        part=(accelerator.process_index, accelerator.num_processes),
+        part=(accelerator.process_index, processes),
         power=recipe.data.sampling_power,
     )
 

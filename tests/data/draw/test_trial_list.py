@@ -23,6 +23,8 @@ from acanet.data.draw.sampling import draw_each, even_shares
 from acanet.data.draw.trial_list import Drawn, draw_trials
 from acanet.data.lists.enrolments import read_enrolments
 from acanet.data.lists.manifest import Utterance, read_manifest
+from acanet.data.lists.names_alike import AlikeWarning
+from acanet.data.lists.same_recording import CopyWarning
 from acanet.data.lists.sides import find_sides
 from acanet.data.lists.trials import read_trials
 from acanet.errors import AcanetError, BadConfig, BadManifest
@@ -590,3 +592,21 @@ def test_a_list_in_the_size_of_the_published_test_list(shared: Path, tmp_path: P
     drawn, published = read_trials(path), read_trials(shared / "protocols/speechocean762/test.trials")
     assert (len(drawn), int(drawn.target.sum())) == (len(published), int(published.target.sum())) == (88_000, 8_000)
     assert set(drawn.names) == set(published.names)
+
+
+def test_copies_are_passed_over_and_names_alike_are_told(tmp_path: Path) -> None:
+    lines = [
+        {"path": f"{who}/{take}.wav", "speaker": who, "id": f"{who}-{take}", "audio_hash": f"{who}{take}"}
+        for who in ("anna", "Anna", "bo")
+        for take in range(3)
+    ]
+    lines += [{**lines[0], "id": "again"}, {**lines[1], "id": "copy", "path": "elsewhere.wav"}]
+    (tmp_path / "m.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    with (
+        pytest.warns(AlikeWarning, match="'Anna' and 'anna' differ in case"),
+        pytest.warns(CopyWarning, match="2 utterances are the recording of an earlier one, .*: 'again', 'copy'"),
+    ):
+        drawn, _ = draw_list(tmp_path / "m.jsonl", tmp_path / "list", Plan(targets=None, ratio=None), seed=0)
+    assert sorted(utterance.id for utterance in drawn.utterances) == sorted(line["id"] for line in lines[:9])
+    with pytest.warns(AlikeWarning):
+        find_sides(read_trials(tmp_path / "list"), manifest=tmp_path / "m.jsonl")

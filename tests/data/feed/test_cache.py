@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import struct
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +13,8 @@ import soundfile
 
 from acanet.audio.recording import content_hash, read_audio
 from acanet.data.feed import cache as module
-from acanet.data.feed.cache import build_cache
+from acanet.data.feed.cache import LeftOutWarning, build_cache, warn_of_failures
+from acanet.data.lists import recording
 from acanet.data.lists.manifest import Utterance
 from acanet.errors import BadAudio
 
@@ -125,17 +129,58 @@ def test_samples_beyond_full_scale_are_clipped(tmp_path):
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_a_broken_file_leaves_nothing_behind(utterances, tmp_path, workers):
+def test_a_broken_file_is_left_out(utterances, tmp_path, workers):
     utterances[1].path.write_text("not audio")
-    with pytest.raises(BadAudio, match=r"1\.wav"):
-        build_cache(utterances, tmp_path / "cache", RATE, workers)
+    audio = build_cache(utterances * 9, tmp_path / "cache", RATE, workers)
+    assert [place for place, _ in audio.failures] == list(range(1, 27, 3))
+    assert all("not a recording" in reason for _, reason in audio.failures)
+    assert audio.kept == [place for place in range(27) if place % 3 != 1]
+    assert len(audio) == len(audio.hashes) == 18
+    np.testing.assert_array_equal(pcm(audio.read(1, 0, 1300)), ramp(2, 1300))
+    with pytest.warns(LeftOutWarning, match=r"9 of 27 recordings cannot be read, and are left out: .*/1\.wav \(not a"):
+        warn_of_failures(audio, utterances * 9)
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(5, "Input/output error"), PermissionError(13, "no"), struct.error("odd"), MemoryError()]
+)
+def test_whatever_a_file_does_is_an_error_of_that_file(utterances, tmp_path, monkeypatch, error):
+    def read(path, **_):
+        raise error
+
+    undisturbed = recording.read_audio
+    monkeypatch.setattr(
+        recording, "read_audio", lambda path, **how: (read if path.stem == "0" else undisturbed)(path, **how)
+    )
+    audio = build_cache(utterances, tmp_path / "cache", RATE, 0)
+    assert audio.failures == ((0, f"cannot be read ({type(error).__name__}: {error})"),)
+    monkeypatch.undo()
+    assert not build_cache(utterances, tmp_path / "cache", RATE, 0).failures, "it is tried again"
+    np.testing.assert_array_equal(
+        pcm(build_cache(utterances, tmp_path / "cache", RATE, 0).read(2, 0, 1300)), ramp(2, 1300)
+    )
+
+
+def test_what_still_cannot_be_read_is_not_a_reason_to_decode_all(utterances, tmp_path, monkeypatch):
+    utterances[2].path.unlink()
+    first = build_cache(utterances, tmp_path / "cache", RATE, 0)
+    monkeypatch.setattr(module, "_decode_all", None)
+    assert build_cache(utterances, tmp_path / "cache", RATE, 0) == first
+    assert [reason for _, reason in first.failures] == ["there is no such file"]
+
+
+def test_where_nothing_can_be_read_nothing_is_left_behind(utterances, tmp_path):
+    for utterance in utterances:
+        utterance.path.write_text("not audio")
+    with pytest.raises(BadAudio, match=r"0\.wav: .*none of 3 recordings can be read"):
+        build_cache(utterances, tmp_path / "cache", RATE, 0)
     assert list((tmp_path / "cache").iterdir()) == []
 
 
-def test_a_missing_file_is_named(utterances, tmp_path):
-    utterances[2].path.unlink()
-    with pytest.raises(BadAudio, match=r"2\.wav"):
-        build_cache(utterances, tmp_path / "cache", RATE, 0)
+def test_names_that_no_system_takes_are_errors_of_their_files(utterances, tmp_path):
+    odd = [replace(utterances[0], path=Path(name), id=name) for name in ("a" * 300, "a\0b", "x/" * 3000, "\udcff.wav")]
+    audio = build_cache([*utterances, *odd], tmp_path / "cache", RATE, 0)
+    assert [place for place, _ in audio.failures] == [3, 4, 5, 6]
 
 
 def test_a_build_that_was_killed_is_done_again(utterances, tmp_path):

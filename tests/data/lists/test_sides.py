@@ -10,11 +10,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from acanet.audio.recording import content_hash, read_audio
 from acanet.data.lists.enrolments import read_enrolments
-from acanet.data.lists.sides import Sides, find_sides
+from acanet.data.lists.names_alike import AlikeWarning
+from acanet.data.lists.sides import Sides, check_apart, find_sides
 from acanet.data.lists.trials import read_trials
 from acanet.errors import BadTrials
 from support.commands import acanet
@@ -348,3 +351,99 @@ def test_speakers_of_the_list_of_speechocean762(shared: Path) -> None:
     folders = np.unique([name.split("/")[1] for name in trials.names], return_inverse=True)[1]
     pairs = set(zip(folders.tolist(), sides.speakers.tolist(), strict=True))
     assert len(pairs) == len(set(folders.tolist())) == sides.speakers.max() + 1 == 30
+
+
+# One recording under two names
+
+
+@pytest.fixture
+def audio(tmp_path: Path) -> Path:
+    """Two speakers of two recordings, and other ways to one of them."""
+    folder = tmp_path / "audio"
+    for number, name in enumerate(("a/1.wav", "a/2.wav", "b/1.wav", "b/2.wav")):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        noise = 0.1 * np.random.default_rng(number).standard_normal(16000)
+        soundfile.write(folder / name, noise, 16000, subtype="PCM_16")
+    (folder / "a" / "link.wav").symlink_to("1.wav")
+    (folder / "a" / "hard.wav").hardlink_to(folder / "a" / "1.wav")
+    (folder / "linked").symlink_to("a")
+    samples, rate = soundfile.read(folder / "a" / "1.wav", dtype="int16")
+    (folder / "a" / "copy.wav").write_bytes((folder / "a" / "1.wav").read_bytes())
+    soundfile.write(folder / "a" / "packed.flac", samples, rate)
+    return folder
+
+
+LISTED = "1 a/1.wav a/2.wav\n0 a/1.wav b/1.wav\n1 b/1.wav b/2.wav\n"
+DISGUISES = [
+    "a/1.wav",
+    "./a/1.wav",
+    "a/../a/1.wav",
+    "a//1.wav",
+    "b/../a/1.wav",
+    "a/link.wav",
+    "a/hard.wav",
+    "linked/1.wav",
+]
+
+
+@pytest.mark.parametrize("other", DISGUISES)
+@pytest.mark.parametrize("line", ["1 a/1.wav {}", "1 {} a/1.wav"])
+def test_a_recording_in_disguise_is_compared_with_itself(audio: Path, tmp_path: Path, other: str, line: str) -> None:
+    (tmp_path / "list").write_text(LISTED + line.format(other) + "\n")
+    with pytest.raises(BadTrials, match=r"list, line 4: '.*' is compared with itself.*; remove the trial"):
+        find_sides(read_trials(tmp_path / "list"), audio_root=audio)
+
+
+@pytest.mark.parametrize("other", ["a/copy.wav", "a/packed.flac"])
+def test_a_copy_is_known_by_what_is_in_it(audio: Path, tmp_path: Path, other: str) -> None:
+    """By the manifest of `prepare` before anything is decoded, else once it is."""
+    (tmp_path / "list").write_text(LISTED + f"1 {other} a/1.wav\n")
+    trials = read_trials(tmp_path / "list")
+    sides = find_sides(trials, audio_root=audio)
+    hashes = [content_hash(read_audio(utterance.path)[0]) for utterance in sides.utterances]
+    with pytest.raises(BadTrials, match=rf"list, line 4: 'a/1.wav' is compared with itself: '{other}' is the same rec"):
+        check_apart(trials, sides, hashes)
+    lines = [
+        {"path": str(utterance.path), "id": utterance.id, "speaker": utterance.id[0], "audio_hash": content}
+        for utterance, content in zip(sides.utterances, hashes, strict=True)
+    ]
+    (tmp_path / "m.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    with pytest.raises(BadTrials, match=r"line 4: .* is compared with itself"):
+        find_sides(trials, manifest=tmp_path / "m.jsonl")
+
+
+def test_a_model_is_not_tested_with_a_member_in_disguise(audio: Path, tmp_path: Path) -> None:
+    (tmp_path / "models").write_text("anna a/2.wav a/link.wav\nbo b/1.wav\n")
+    (tmp_path / "list").write_text("0 anna b/2.wav\n1 bo b/2.wav\n1 anna a/1.wav\n")
+    enrolments = read_enrolments(tmp_path / "models")
+    with pytest.raises(BadTrials, match=r"line 3: 'a/1\.wav' is compared with itself: 'a/link\.wav' is the same"):
+        find_sides(read_trials(tmp_path / "list"), audio_root=audio, enrolments=enrolments)
+
+
+def test_two_parts_of_a_file_are_two_recordings(audio: Path, tmp_path: Path) -> None:
+    spans = {"a1": ("a", 0.0), "a2": ("a", 0.5), "b1": ("b", 0.0), "b2": ("b", 0.5), "a3": ("a", 0.0)}
+    lines = [
+        {"path": str(audio / who / "1.wav"), "id": name, "speaker": who, "start": start, "duration": 0.5}
+        for name, (who, start) in spans.items()
+    ]
+    (tmp_path / "m.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    (tmp_path / "list").write_text("1 a1 a2\n0 a1 b1\n1 b1 b2\n")
+    assert len(find_sides(read_trials(tmp_path / "list"), manifest=tmp_path / "m.jsonl").utterances) == 4
+    (tmp_path / "list").write_text("1 a1 a2\n0 a1 b1\n1 b1 b2\n1 a3 a1\n")
+    with pytest.raises(BadTrials, match="line 4: 'a1' is compared with itself: 'a3' is the same recording"):
+        find_sides(read_trials(tmp_path / "list"), manifest=tmp_path / "m.jsonl")
+
+
+def test_many_such_trials_are_counted(audio: Path, tmp_path: Path) -> None:
+    (tmp_path / "list").write_text(LISTED + "1 a/1.wav ./a/1.wav\n" * 5)
+    with pytest.raises(BadTrials, match=r"line 4: .* \(5 such lines\); remove the trial"):
+        find_sides(read_trials(tmp_path / "list"), audio_root=audio)
+
+
+def test_speakers_of_a_manifest_whose_names_are_alike_are_told(audio: Path, tmp_path: Path) -> None:
+    names = {"a/1.wav": "anna", "a/2.wav": "anna", "b/1.wav": "Anna", "b/2.wav": "Anna"}
+    lines = [json.dumps({"path": str(audio / name), "id": name, "speaker": who}) + "\n" for name, who in names.items()]
+    (tmp_path / "m.jsonl").write_text("".join(lines))
+    (tmp_path / "list").write_text(LISTED)
+    with pytest.warns(AlikeWarning, match="'Anna' and 'anna' differ in case"):
+        find_sides(read_trials(tmp_path / "list"), manifest=tmp_path / "m.jsonl")

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
+import struct
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -16,10 +18,14 @@ from acanet.audio.recording import content_hash, read_audio
 from acanet.data.corpora.folder import read_folder
 from acanet.data.corpora.layout import Layout, LeftOut, Part
 from acanet.data.corpora.layouts import LAYOUTS
+from acanet.data.corpora.text import UnreadableWarning
 from acanet.data.lists.manifest import Utterance, read_manifest
+from acanet.data.prepare.cuts import write_manifest
 from acanet.data.prepare.findings import Coverage, Report, Share
-from acanet.data.prepare.manifests import Measured, prepare, write_manifest
-from acanet.errors import AcanetError, BadConfig, BadManifest, BadTrials
+from acanet.data.prepare.manifests import prepare
+from acanet.data.prepare.measure import Measured
+from acanet.data.prepare.splits import dev_size, draw_dev
+from acanet.errors import AcanetError, BadConfig, BadManifest, BadTrials, MissingExtra
 
 RATE = 8000
 
@@ -514,3 +520,155 @@ def test_real_recordings_have_the_length_that_lhotse_sees(shared: Path, tmp_path
             theirs.num_samples,
             theirs.sampling_rate,
         )
+
+
+# Files that cannot be read
+
+
+@pytest.mark.parametrize(
+    "error",
+    [OSError(5, "Input/output error"), PermissionError(13, "Permission denied"), struct.error("odd"), MemoryError()],
+)
+def test_whatever_a_file_does_is_an_error_of_that_file(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def read(path: Path) -> object:
+        if path == corpus / "b" / "2.flac":
+            raise error
+        return read_audio(path)
+
+    monkeypatch.setattr("acanet.data.prepare.measure.read_audio", read)
+    report = prepare("folder", corpus, tmp_path / "out", workers=1)
+    assert report.left_out == {"unreadable": 1}
+    assert left_out(tmp_path / "out") == [("2.flac", "b", "unreadable")]
+    with (tmp_path / "out" / "left_out.csv").open() as file:
+        assert type(error).__name__ in file.read()
+
+
+def test_what_needs_an_extra_is_left_out_with_the_advice(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read(path: Path) -> object:
+        if path.suffix == ".m4a":
+            raise MissingExtra(f"PyAV to read {path}", "media")
+        return read_audio(path)
+
+    (corpus / "a" / "3.m4a").write_bytes(b"....ftypM4A ")
+    monkeypatch.setattr("acanet.data.prepare.measure.read_audio", read)
+    prepare("folder", corpus, tmp_path / "out", workers=1)
+    assert left_out(tmp_path / "out") == [("3.m4a", "a", "unreadable")]
+    assert "extra 'media'" in (tmp_path / "out" / "left_out.csv").read_text()
+
+
+def test_a_folder_that_cannot_be_read_is_passed_over(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    within = Path.iterdir
+
+    def iterdir(folder: Path) -> Iterator[Path]:
+        if folder.name == "day1" and folder.parent.name == "c":
+            raise PermissionError(13, "Permission denied", str(folder))
+        return within(folder)
+
+    monkeypatch.setattr(Path, "iterdir", iterdir)
+    with pytest.warns(UnreadableWarning, match="c/day1 is passed over: Permission denied"):
+        report = prepare("folder", corpus, tmp_path / "out", workers=1)
+    assert report.utterances == 12
+
+
+def test_links_that_lead_back_are_not_followed_for_ever(corpus: Path, tmp_path: Path) -> None:
+    for link in (corpus / "a" / "back", corpus / "b" / "day1" / "here", corpus / "a" / "day1" / "top"):
+        link.symlink_to(corpus)
+    (corpus / "b" / "itself").symlink_to("itself")
+    (corpus / "b" / "itself.wav").symlink_to("itself.wav")
+    report = prepare("folder", corpus, tmp_path / "out", workers=1)
+    assert report.utterances == 13
+    assert ("itself.wav", "b", "unreadable") in left_out(tmp_path / "out")
+
+
+@pytest.mark.parametrize("odd", ["caf\udce9", "new\nline", "tab\tand 'quotes\"", "\u202eright to left"])
+def test_a_corpus_in_a_folder_with_an_odd_name(corpus: Path, tmp_path: Path, odd: str) -> None:
+    place = corpus.rename(tmp_path / odd)
+    (place / "a" / "3 \udce9.wav").write_bytes((place / "a" / "2.flac").read_bytes())
+    prepare("folder", place, tmp_path / "out", workers=1)
+    found = [utterance for name in ("train", "dev") for utterance in read_manifest(tmp_path / "out" / f"{name}.jsonl")]
+    assert len(found) == 13
+    assert all(utterance.path.is_file() for utterance in found)
+    assert [reason for _, _, reason in left_out(tmp_path / "out")] == ["unreadable"]
+
+
+# Speakers
+
+
+@pytest.mark.parametrize(
+    ("several", "single", "dev", "given", "wanted"),
+    [
+        (20, 180, 0.1, 10, 20),  # all of those with several, as it once was, would leave none to train on
+        (200, 0, 0.1, 20, 20),
+        (3, 20, 0.1, 2, 2),
+        (5, 20, 0.2, 3, 5),
+        (10, 0, 0.5, 5, 5),
+        (10, 0, 0.8, 8, 8),
+        (2, 30, 0.5, 2, 16),
+        (4, 0, 0.1, 2, 2),
+        (20, 180, 0.0, 0, 0),
+    ],
+)
+def test_dev_leaves_speakers_with_several_utterances_to_train_on(
+    several: int, single: int, dev: float, given: int, wanted: int
+) -> None:
+    counts = {f"s{number}": 3 if number < several else 1 for number in range(several + single)}
+    assert dev_size(counts, dev) == (given, wanted)
+    utterances = [
+        Utterance(f"{name}-{number}", Path("x"), name, "") for name, count in counts.items() for number in range(count)
+    ]
+    drawn = draw_dev(utterances, dev, 0, Path("x"), [])
+    assert len(drawn) == given
+    assert all(counts[name] > 1 for name in drawn)
+
+
+def told(report: Report) -> str:
+    console = Console(width=400, file=io.StringIO())
+    console.print(report.summary())
+    return console.file.getvalue()  # type: ignore[attr-defined]
+
+
+def test_a_dev_split_that_is_smaller_than_asked_for_is_told(tmp_path: Path) -> None:
+    for number in range(12):
+        for take in range(2 if number < 4 else 1):
+            record(tmp_path / "corpus" / f"s{number}" / f"{take}.wav", 1.0, 10 * number + take)
+    report = prepare("folder", tmp_path / "corpus", tmp_path / "out", dev=0.4, workers=1)
+    assert (report.dev_wanted, report.splits["dev"].speakers, report.train_with_several) == (5, 2, 2)
+    assert "dev has 2 speakers, not 5 (0.4 of all)" in told(report)
+    assert json.loads((tmp_path / "out" / "report.json").read_text())["dev_wanted"] == 5
+    for path in (tmp_path / "corpus").glob("s[23]/1.wav"):
+        path.unlink()
+    poor = prepare("folder", tmp_path / "corpus", tmp_path / "poor", dev=0.1, workers=1)
+    assert poor.train_with_several == 0
+    assert "of the speakers of train, 0 have several utterances" in told(poor)
+
+
+def test_a_dev_split_as_asked_for_is_not_told(corpus: Path, tmp_path: Path) -> None:
+    assert "dev has" not in told(prepare("folder", corpus, tmp_path / "out", dev=0.3, workers=1))
+
+
+def test_speakers_whose_names_are_alike_are_told(corpus: Path, tmp_path: Path) -> None:
+    (corpus / "b").rename(corpus / "A")
+    (corpus / "c").rename(corpus / "a ")
+    report = prepare("folder", corpus, tmp_path / "out", workers=1)
+    assert report.names_alike == ("'A', 'a' and 'a ' differ in white space and case alone",)
+    assert "names of speakers that are alike, one person perhaps: 'A', 'a' and 'a ' differ in white" in told(report)
+
+
+# Kills
+
+
+def test_what_a_killed_prepare_left_is_swept(corpus: Path, tmp_path: Path) -> None:
+    scratch = tmp_path / f".acanet-{'0a' * 16}.part"
+    (scratch / "new").mkdir(parents=True)
+    prepare("folder", corpus, tmp_path / "out", workers=1)
+    assert not scratch.exists()
+    scratch.mkdir()
+    with pytest.raises(AcanetError, match="is there already"):
+        prepare("folder", corpus, tmp_path / "out", workers=1)
+    assert not scratch.exists()

@@ -78,7 +78,7 @@ def evaluated(trials, utterances, *, llrs=None, model="spectrum", fingerprint="0
     return Result(
         card,
         Scorer(Trials(Path(path), names, *sides, target, "5" * 64), Sides(utterances, members, speakers, "manifest")),
-        Embedded(np.eye(len(names), 3, dtype=np.float32), np.ones(len(names)), None),
+        Embedded(np.eye(len(names), 3, dtype=np.float32), np.ones(len(names)), None, ()),
         values,
         None if llrs is None else np.array(llrs, np.float64),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +10,9 @@ import soundfile
 
 from acanet.audio.containers import CONTAINER_EXTENSIONS
 from acanet.data.corpora.layout import Layout, LeftOut
+from acanet.data.corpora.text import visible
 from acanet.data.lists.manifest import Utterance
+from acanet.data.lists.recording import is_unicode
 from acanet.errors import BadManifest
 
 EXTENSIONS = {f".{name.lower()}" for name in soundfile.available_formats() if name != "RAW"} | {
@@ -35,26 +38,23 @@ def read_folder(folder: Path) -> Iterator[Utterance | LeftOut]:
         speaker = relative.parts[0] if len(relative.parts) > 1 else ""
         if not speaker:
             yield LeftOut(str(path), "", "without a speaker", "lies in no speaker's folder")
-        elif not _is_unicode(relative):
+        elif not is_unicode(str(relative)):
             yield LeftOut(str(path), speaker, "unreadable", "its name is not UTF-8; rename it")
         else:
             yield Utterance(relative.as_posix(), path, speaker, relative.as_posix())
 
 
-def recordings(folder: Path) -> Iterator[Path]:
-    """The files below a folder that are recordings by their names, in no order, without hidden ones."""
-    for path in folder.iterdir():
-        if path.name.startswith("."):
-            continue
-        if path.is_dir():
-            yield from recordings(path)
+def recordings(folder: Path, above: tuple[Path, ...] = ()) -> Iterator[Path]:
+    """The files below a folder that are recordings by their names, in no order, without hidden ones.
+
+    A link to a folder above it is passed over: `above` are those, as they are without links.
+    """
+    here = folder.resolve()
+    for path in visible(folder) if here not in above else ():
+        if os.path.isdir(path):
+            yield from recordings(path, (*above, here))
         elif path.suffix.lower() in EXTENSIONS:
             yield path
-
-
-def _is_unicode(path: Path) -> bool:
-    """True where a name has no bytes that Python had to smuggle in as surrogates (PEP 383)."""
-    return not any("\ud800" <= letter <= "\udfff" for letter in str(path))
 
 
 LAYOUT = Layout(read_folder)

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
 from acanet.errors import BadManifest
+
+
+class UnreadableWarning(UserWarning):
+    """A folder of a corpus that cannot be read."""
 
 
 def lines(path: Path) -> Iterator[tuple[int, str]]:
@@ -26,7 +32,15 @@ def lines(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def visible(folder: Path) -> list[Path]:
-    """The contents of a folder, sorted, without what is hidden; nothing where there is no folder."""
-    if not folder.is_dir():
+    """The contents of a folder, sorted, without what is hidden; nothing where there is no folder.
+
+    Warns:
+        UnreadableWarning: of a folder that cannot be read, and is passed over.
+    """
+    if not os.path.isdir(folder):
         return []
-    return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    try:
+        return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    except OSError as error:
+        warnings.warn(f"{folder} is passed over: {error.strerror}", UnreadableWarning, stacklevel=2)
+        return []

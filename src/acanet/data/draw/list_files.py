@@ -11,6 +11,8 @@ from acanet.config.files import written
 from acanet.data.draw.plan import Plan
 from acanet.data.draw.trial_list import Drawn, check_unheard, draw_trials
 from acanet.data.lists.manifest import read_manifest
+from acanet.data.lists.names_alike import warn_of_names
+from acanet.data.lists.same_recording import without_copies
 from acanet.data.lists.trials import WORDS
 from acanet.errors import AcanetError
 
@@ -36,12 +38,17 @@ def draw_list(
     Raises:
         AcanetError: as `write_trials`; a file that is there is known before anything is read.
         BadManifest: as `read_manifest`, `check_unheard` and `draw_trials`.
+
+    Warns:
+        AlikeWarning: of speakers whose names are alike.
+        CopyWarning: of utterances that are the recording of an earlier one, and are passed over.
     """
     check_new(output, models=plan.enrol > 1)
     utterances = read_manifest(manifest)
     for training in apart_from:
         check_unheard(utterances, training, manifest)
-    drawn = draw_trials(utterances, plan, seed=seed, source=manifest)
+    warn_of_names(utterance.speaker for utterance in utterances)
+    drawn = draw_trials(without_copies(utterances), plan, seed=seed, source=manifest)
     return drawn, write_trials(output, drawn)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from acanet.data.lists.enrolments import Enrolments
 from acanet.data.lists.manifest import Utterance, read_manifest
+from acanet.data.lists.names_alike import warn_of_names
+from acanet.data.lists.same_recording import contents, files
 from acanet.data.lists.trials import Names, Trials, resolve
 from acanet.errors import BadTrials
 
@@ -58,10 +60,13 @@ def find_sides(
     Raises:
         BadTrials: with the first line that cannot be used: a name that is not found or stands for several utterances;
             a target trial of two speakers, or a nontarget trial of one (so too a pair that comes with both labels); an
-            utterance compared with itself, or with a model that was enrolled with it; a model that is not in the
-            enrolments, is on the test side, or has members of several speakers.
+            utterance compared with itself, by whatever names, or with a model that was enrolled with it; a model that
+            is not in the enrolments, is on the test side, or has members of several speakers.
         BadManifest: for a manifest that cannot be used.
         BadArgument: with neither a manifest nor an audio root.
+
+    Warns:
+        AlikeWarning: of speakers of the manifest whose names are alike.
     """
     lists: list[Names] = [trials]
     if enrolments is not None:
@@ -79,9 +84,44 @@ def find_sides(
     if enrolments is not None:
         _check_models(trials, enrolments, members, speakers)
     sides = Sides(utterances, members, speakers[[rows[0] for rows in members]], source)
-    _check_apart(trials, sides)
+    check_apart(trials, sides, files(utterances))
+    check_apart(trials, sides, contents(utterances))
     _check_labels(trials, sides)
+    if known is not None:
+        warn_of_names(utterance.speaker for utterance in utterances)
     return sides
+
+
+def check_apart(trials: Trials, sides: Sides, recordings: Sequence[Hashable]) -> None:
+    """See that no test utterance is what it is compared with, or a member of it.
+
+    Args:
+        trials: the list.
+        sides: what its names stand for.
+        recordings: of each of `sides.utterances`, what is the same for two that are one recording, such as the file or
+            a hash of the samples.
+
+    Raises:
+        BadTrials: with the first line of such a trial.
+    """
+    number_of: dict[Hashable, int] = {}
+    numbers = np.array([number_of.setdefault(recording, len(number_of)) for recording in recordings], np.intp)
+    count = len(number_of)
+    enrolled = [name * count + numbers[rows] for name, rows in enumerate(sides.members)]
+    single = numbers[[rows[0] for rows in sides.members]]
+    same = np.flatnonzero(np.isin(trials.enrol * count + single[trials.test], np.concatenate(enrolled)))
+    if not same.size:
+        return
+    enrol, test = (int(side[same[0]]) for side in (trials.enrol, trials.test))
+    rows = sides.members[enrol]
+    twin = int(rows[numbers[rows] == single[test]][0])
+    if enrol == test:
+        what = "is compared with itself"
+    elif sides.utterances[twin].id != sides.utterances[sides.members[test][0]].id:
+        what = f"is compared with itself: {sides.utterances[twin].id!r} is the same recording"
+    else:
+        what = f"is the very utterance that {trials.names[enrol]!r} stands for"
+    raise BadTrials(trials.path, int(same[0]) + 1, f"{trials.names[test]!r} {what}{_such(same)}; remove the trial")
 
 
 @dataclass(frozen=True)
@@ -164,18 +204,6 @@ def _check_models(trials: Trials, enrolments: Enrolments, members: Sequence[Rows
             listed = enrolments.models[name]
             reason = f"model {name!r} is of two speakers ({listed[0]!r} and {listed[other[0]]!r}); enrol one speaker"
             raise BadTrials(enrolments.path, enrolments.line_of_model(name), reason)
-
-
-def _check_apart(trials: Trials, sides: Sides) -> None:
-    """See that no test utterance is what it is compared with, or a member of it."""
-    count = len(sides.utterances)
-    enrolled = [name * count + rows for name, rows in enumerate(sides.members)]
-    single = np.array([rows[0] for rows in sides.members])
-    same = np.flatnonzero(np.isin(trials.enrol * count + single[trials.test], np.concatenate(enrolled)))
-    if same.size:
-        enrol, test = (trials.names[side[same[0]]] for side in (trials.enrol, trials.test))
-        what = "is compared with itself" if enrol == test else f"is the very utterance that {enrol!r} stands for"
-        raise BadTrials(trials.path, int(same[0]) + 1, f"{test!r} {what}{_such(same)}; remove the trial")
 
 
 def _check_labels(trials: Trials, sides: Sides) -> None:

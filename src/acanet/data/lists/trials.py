@@ -244,7 +244,7 @@ def _from_manifest(listed: Names, manifest: Sequence[Utterance], root: Path) -> 
 
 def _from_files(listed: Names, root: Path) -> list[Utterance]:
     paths = [root / name for name in listed.names]
-    if missing := [index for index, path in enumerate(paths) if not path.is_file()]:
+    if missing := [index for index, path in enumerate(paths) if not os.path.isfile(path)]:
         what = f"not found as files below {root}; give the folder that their paths start from, or a manifest"
         raise _unresolved(listed, missing, what)
     return [

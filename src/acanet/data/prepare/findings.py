@@ -78,6 +78,9 @@ class Report:
         missing: ids of what the corpus or the lists name but was not found: utterances, and speakers without any.
         missing_because: how many of them for each reason, such as the list that names them.
         left_out: how many utterances were left out, by reason.
+        dev_wanted: how many speakers the share `dev` asks for; dev has fewer where too few have several utterances.
+        train_with_several: how many speakers of train have two utterances or more.
+        names_alike: sentences about speakers whose names are alike, and how they differ.
         single_utterance_speakers: who has only one utterance, and so no target trial.
         ids_with_space: how many ids hold white space, and so cannot stand in a trial list.
         dev: the share of the speakers that was asked for.
@@ -93,6 +96,9 @@ class Report:
     missing: tuple[str, ...]
     missing_because: Mapping[str, int]
     left_out: Mapping[str, int]
+    dev_wanted: int
+    train_with_several: int
+    names_alike: tuple[str, ...]
     single_utterance_speakers: tuple[str, ...]
     ids_with_space: int
     dev: float
@@ -125,6 +131,7 @@ class Report:
         if self.left_out:
             counts = ", ".join(f"{count:,} {reason}" for reason, count in self.left_out.items())
             lines.append(_noted(f"left out: {counts} (left_out.csv names them)"))
+        lines += map(_noted, self._about_speakers())
         if self.single_utterance_speakers:
             count = len(self.single_utterance_speakers)
             lines.append(_noted(f"speakers with a single utterance: {count:,}"))
@@ -135,6 +142,24 @@ class Report:
             warning = f"WRONG LABELS: {wrong:,} recordings are there under two speakers; see left_out.csv"
             lines.append(Text(warning, style="bold red"))
         return Group(table, *lines)
+
+    def _about_speakers(self) -> list[str]:
+        """What is to be told of the speakers of train and dev, and of their names."""
+        lines = []
+        if "dev" in self.splits and (given := self.splits["dev"].speakers) < self.dev_wanted:
+            lines.append(
+                f"dev has {given:,} speakers, not {self.dev_wanted:,} ({self.dev:g} of all): speakers with several "
+                "utterances are few, and training needs some of them too"
+            )
+        if "train" in self.splits and self.train_with_several < 2:
+            lines.append(
+                f"of the speakers of train, {self.train_with_several} have several utterances: how one voice varies "
+                "cannot be learned; add recordings, or ask for no dev split (0)"
+            )
+        if self.names_alike:
+            some = "; ".join(self.names_alike[:SHOWN]) + ("; ..." if len(self.names_alike) > SHOWN else "")
+            lines.append(f"names of speakers that are alike, one person perhaps: {some}")
+        return lines
 
 
 def _noted(text: str) -> Text:

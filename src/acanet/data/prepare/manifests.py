@@ -6,45 +6,34 @@ Layout (`corpora`) -> split (`splits`) -> read each file once, in parallel -> si
 from __future__ import annotations
 
 import csv
-import math
-import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from rich.console import Console
-from rich.progress import track
 
-from acanet.audio.blocks import Waveform
-from acanet.audio.recording import channel_count, content_hash, read_audio
 from acanet.config.files import written_folder
-from acanet.config.reading import json_text
+from acanet.config.scratch import sweep
 from acanet.data.corpora.corpus_kinds import Kind
 from acanet.data.corpora.layout import LeftOut, Part, Split
 from acanet.data.corpora.layouts import LAYOUTS
 from acanet.data.lists.manifest import Utterance
-from acanet.data.parallel import spread
+from acanet.data.lists.names_alike import names_alike
+from acanet.data.prepare.cuts import write_manifest
 from acanet.data.prepare.findings import MISSING, OTHER_SPEAKER, SHOWN, Coverage, Durations, Report, Share
+from acanet.data.prepare.measure import Measured, Unfit, measure
 from acanet.data.prepare.splits import (
     SPLITS,
     Groups,
     Lists,
     check_apart,
+    dev_size,
     draw_dev,
     first_losses,
     split_by_lists,
     split_by_part,
 )
-from acanet.errors import AcanetError, BadAudio, BadConfig, BadManifest
-
-SHORTEST = 0.5
-"""Seconds; shorter utterances are left out."""
-QUIETEST = 10 ** (-60 / 20)
-"""RMS (-60 dBFS); quieter utterances are left out as silent."""
-OVERRUN = 0.1
-"""Seconds that a manifest may name beyond the end of a file (rounding); they are cut off."""
+from acanet.errors import AcanetError, BadConfig, BadManifest
 
 
 def prepare(
@@ -73,7 +62,8 @@ def prepare(
         out: a folder that does not exist yet or is empty; it appears when everything is done.
         lists: files that name the utterances of each split, in place of the parts of the corpus; nothing else is used.
         dev: share of the speakers of train for `dev.jsonl`, where neither the corpus nor a list has a dev set; drawn
-            among those with at least two utterances, at least two of them; 0: no dev split.
+            among those with at least two utterances, at least two of them, and no more than half of them (or this
+            share, where it is larger), so that training has such speakers too; 0: no dev split.
         seed: of that draw.
         workers: processes that read files; 1: this one.
         progress: show a bar on standard error.
@@ -112,7 +102,7 @@ def prepare(
     splits = {name: kept for name, kept in splits.items() if kept}
     if not splits:
         raise BadManifest(source, None, f"no usable utterances ({first_losses(left_out)})")
-    report = _report(splits, _coverage(utterances, layout.parts), left_out, dev, seed)
+    report = _report(splits, _coverage(utterances, layout.parts), left_out, share if trains else 0.0, dev, seed)
     _write(out, splits, left_out, report)
     return report
 
@@ -129,6 +119,7 @@ def _check(kind: str, lists: Lists, dev: float, seed: int, out: Path) -> None:
         problems.append(f"seed is {seed}; 0 or more is expected")
     if problems:
         raise BadConfig("prepare", problems)
+    sweep(out.absolute().parent)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise AcanetError(f"{out}: is there already and not an empty folder; name another one, or remove it")
 
@@ -146,100 +137,6 @@ def _check_found(groups: Groups, parts: Mapping[str, Part], lists: Lists, source
         raise BadManifest(source, None, reason)
 
 
-# Decoding, in parallel
-
-
-@dataclass(frozen=True, slots=True)
-class Unfit:
-    """The reason why an utterance cannot be used."""
-
-    reason: str
-    detail: str
-
-
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """An utterance as decoding finds it: its file (rate, samples, channels), its span, its content.
-
-    With a flaw it is nothing to train on.
-    """
-
-    rate: int
-    samples: int
-    channels: int
-    first: int
-    count: int
-    audio_hash: str
-    flaw: Unfit | None = None
-
-    @property
-    def seconds(self) -> float:
-        """The length of the span, in seconds."""
-        return self.count / self.rate
-
-
-Finding = Measured | Unfit
-Span = tuple[float, float | None]
-"""Start and duration in seconds."""
-
-
-def _measure(utterances: Sequence[Utterance], workers: int, progress: bool) -> list[Finding]:
-    """The findings about each utterance; a file is decoded once, whatever the number of its utterances."""
-    of_file: dict[Path, list[int]] = {}
-    for index, utterance in enumerate(utterances):
-        of_file.setdefault(utterance.path, []).append(index)
-    spans = [[(utterances[i].start, utterances[i].duration) for i in indices] for indices in of_file.values()]
-    findings: dict[int, Finding] = {}
-    for indices, found in zip(of_file.values(), _measure_files(list(of_file), spans, workers, progress), strict=True):
-        findings.update(zip(indices, found, strict=True))
-    return [findings[index] for index in range(len(utterances))]
-
-
-def _measure_files(
-    paths: Sequence[Path], spans: Sequence[Sequence[Span]], workers: int, progress: bool
-) -> list[list[Finding]]:
-    results = spread(_measure_file, paths, spans, workers=workers)
-    return list(track(results, "decoding", len(paths), console=Console(stderr=True), disable=not progress))
-
-
-def _measure_file(path: Path, spans: Sequence[Span]) -> list[Finding]:
-    """Decode a file and look at spans of it.
-
-    Args:
-        path: the file.
-        spans: start and duration of each, in seconds; duration None: to the end.
-
-    Returns:
-        One finding a span.
-    """
-    try:
-        waveform, rate = read_audio(path)
-        channels = channel_count(path)
-    except BadAudio as error:
-        return [Unfit("unreadable", error.reason)] * len(spans)
-    return [_measure_span(waveform, rate, channels, start, duration) for start, duration in spans]
-
-
-def _measure_span(waveform: Waveform, rate: int, channels: int, start: float, duration: float | None) -> Finding:
-    total = len(waveform)
-    first = round(start * rate)
-    end = total if duration is None else first + round(duration * rate)
-    if first >= total or end > total + OVERRUN * rate:
-        detail = f"{start:g} s to {end / rate:g} s of a recording of {total / rate:g} s"
-        return Unfit("outside its recording", detail)
-    span = waveform[first:end]
-    return Measured(rate, total, channels, first, len(span), content_hash(span), _flaw(span, rate))
-
-
-def _flaw(span: Waveform, rate: int) -> Unfit | None:
-    if len(span) < SHORTEST * rate:
-        return Unfit("too short", f"{len(span) / rate:.2f} s, at least {SHORTEST} s are needed")
-    rms = float(np.sqrt(np.mean(np.square(span, dtype=np.float64))))
-    if rms < QUIETEST:
-        return Unfit("silent", f"{20 * math.log10(rms):.0f} dBFS" if rms else "digital silence")
-    return None
-
-
 # Sifting, splitting, reporting
 
 Kept = list[tuple[Utterance, Measured]]
@@ -251,7 +148,7 @@ def _sift(groups: Groups, workers: int, progress: bool) -> tuple[dict[Split, Kep
     Train is without flawed utterances, and without those that have the content of an earlier one or of a test.
     """
     order = [(split, utterance) for split in reversed(SPLITS) for utterance in groups[split]]
-    findings = _measure([utterance for _, utterance in order], workers, progress)
+    findings = measure([utterance for _, utterance in order], workers, progress)
     kept: dict[Split, Kept] = {split: [] for split in SPLITS}
     left_out: list[LeftOut] = []
     first_with: dict[str, Utterance] = {}
@@ -291,7 +188,12 @@ def _coverage(utterances: Sequence[Utterance], parts: Mapping[str, Part]) -> dic
 
 
 def _report(
-    splits: Mapping[Split, Kept], parts: Mapping[str, Coverage], left_out: Sequence[LeftOut], dev: float, seed: int
+    splits: Mapping[Split, Kept],
+    parts: Mapping[str, Coverage],
+    left_out: Sequence[LeftOut],
+    drawn: float,
+    dev: float,
+    seed: int,
 ) -> Report:
     kept = [pair for split in splits.values() for pair in split]
     seconds = np.array([measured.seconds for _, measured in kept])
@@ -313,11 +215,18 @@ def _report(
         missing=tuple(item.path for item in left_out if item.reason == MISSING),
         missing_because=dict(Counter(item.detail for item in left_out if item.reason == MISSING).most_common(SHOWN)),
         left_out=dict(Counter(item.reason for item in left_out).most_common()),
+        dev_wanted=dev_size({who: counts[who] for who in _speakers(splits, "train", "dev")}, drawn).wanted,
+        train_with_several=sum(counts[who] > 1 for who in _speakers(splits, "train")),
+        names_alike=tuple(names_alike(counts)),
         single_utterance_speakers=tuple(sorted(name for name, count in counts.items() if count == 1)),
         ids_with_space=sum(len(utterance.id.encode(errors="replace").split()) > 1 for utterance, _ in kept),
         dev=dev,
         seed=seed,
     )
+
+
+def _speakers(splits: Mapping[Split, Kept], *names: Split) -> set[str]:
+    return {utterance.speaker for name in names for utterance, _ in splits.get(name, ())}
 
 
 def _share(kept: Kept) -> Share:
@@ -336,55 +245,6 @@ def _write(out: Path, splits: Mapping[Split, Kept], left_out: Sequence[LeftOut],
             write_manifest(fresh / f"{name}.jsonl", kept)
         _write_left_out(fresh / "left_out.csv", left_out)
         (fresh / "report.json").write_text(report.as_json(), encoding="utf-8")
-
-
-def write_manifest(path: Path, utterances: Iterable[tuple[Utterance, Measured]]) -> None:
-    """Write a Lhotse CutSet, a cut a line: what Lhotse's own objects write, in a fifth of their time.
-
-    Args:
-        path: a `.jsonl` file.
-        utterances: each with what decoding told. Gender, language and text are the supervision's own, other fields
-            are custom ones of the supervision; `audio_hash` is one of the cut.
-    """
-    with path.open("w", encoding="utf-8") as file:
-        file.writelines(json_text(_cut(*pair), ascii_only=False) + "\n" for pair in utterances)
-
-
-def _cut(utterance: Utterance, measured: Measured) -> dict[str, object]:
-    """The Lhotse cut of an utterance."""
-    channels = list(range(measured.channels))
-    channel = channels if measured.channels > 1 else 0
-    custom = {key: value for key, value in utterance.fields.items() if key != "audio_hash"}
-    known = {name: custom.pop(name) for name in ("text", "language", "gender") if custom.get(name) is not None}
-    source = {"type": "file", "channels": channels, "source": os.path.abspath(utterance.path)}
-    return {
-        "id": utterance.id,
-        "start": measured.first / measured.rate,
-        "duration": measured.seconds,
-        "channel": channel,
-        "supervisions": [
-            {
-                "id": utterance.id,
-                "recording_id": utterance.recording,
-                "start": 0.0,
-                "duration": measured.seconds,
-                "channel": channel,
-                "speaker": utterance.speaker,
-                **known,
-                **({"custom": custom} if custom else {}),
-            }
-        ],
-        "recording": {
-            "id": utterance.recording,
-            "sources": [source],
-            "sampling_rate": measured.rate,
-            "num_samples": measured.samples,
-            "duration": measured.samples / measured.rate,
-            "channel_ids": channels,
-        },
-        "custom": {"audio_hash": measured.audio_hash},
-        "type": "MultiCut" if measured.channels > 1 else "MonoCut",
-    }
 
 
 def _write_left_out(path: Path, left_out: Iterable[LeftOut]) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import get_args
+from typing import NamedTuple, get_args
 
 import numpy as np
 
@@ -84,10 +85,35 @@ def check_apart(groups: Groups, source: Path) -> None:
             raise BadManifest(source, None, reason)
 
 
+class DevSize(NamedTuple):
+    """The number of speakers that a dev split gets, and the number that its share asks for."""
+
+    given: int
+    wanted: int
+
+
+def dev_size(counts: Mapping[str, int], dev: float) -> DevSize:
+    """How many speakers go into dev.
+
+    Only those with two utterances or more can, of whom training needs some too: how one voice varies is learned from
+    them alone.
+
+    Args:
+        counts: utterances of each speaker.
+        dev: share of all speakers; 0: none.
+    """
+    if not dev:
+        return DevSize(0, 0)
+    several = sum(count >= 2 for count in counts.values())
+    wanted = max(2, round(dev * len(counts)))
+    most = max(2, math.ceil(max(0.5, dev) * several))
+    return DevSize(min(wanted, most, several, len(counts) - 2), wanted)
+
+
 def draw_dev(
     utterances: Sequence[Utterance], dev: float, seed: int, source: Path, left_out: Sequence[LeftOut]
 ) -> set[str]:
-    """The speakers of a dev split: two or more, each with two utterances or more; two others are left.
+    """The speakers of a dev split: `dev_size` of them, each with two utterances or more; two others are left.
 
     Args:
         utterances: of train.
@@ -101,7 +127,7 @@ def draw_dev(
     """
     counts = Counter(utterance.speaker for utterance in utterances)
     eligible = sorted(speaker for speaker, count in counts.items() if count >= 2)
-    size = min(max(2, round(dev * len(counts))), len(eligible), len(counts) - 2) if dev else 0
+    size = dev_size(counts, dev).given
     if len(counts) < 2:
         need = "two speakers are needed to tell people apart"
     elif dev and size < 2:

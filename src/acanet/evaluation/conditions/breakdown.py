@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from acanet.config.files import temporary_folder
 from acanet.data.lists.manifest import Utterance
 from acanet.encoder import Encoder
 from acanet.errors import BadConfig, nearest
@@ -96,8 +96,8 @@ def check_conditions(names: Sequence[str], utterances: Sequence[Utterance], babb
 
 def _changed(names: Sequence[str], again: Remeasure, babble: Path | None) -> dict[str, Measured]:
     """The conditions that are made; all degradations are ready before the first utterance is embedded."""
-    with tempfile.TemporaryDirectory(prefix="acanet-") as folder:
-        shop = Workshop(again.scorer.sides.utterances, again.encoder.rate, again.seed, Path(folder), babble)
+    with temporary_folder() as folder:
+        shop = Workshop(again.scorer.sides.utterances, again.encoder.rate, again.seed, folder, babble)
         made = {name: MADE[name].degradations(shop) for name in names}
         return {
             name: (

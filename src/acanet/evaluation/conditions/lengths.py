@@ -11,10 +11,10 @@ from rich.console import Console
 from rich.progress import track
 
 from acanet.audio.blocks import Waveform
-from acanet.audio.recording import read_audio
 from acanet.audio.resample import resample
 from acanet.data.augment.degrade import generator
 from acanet.data.lists.manifest import Utterance
+from acanet.data.lists.recording import read_utterance
 from acanet.data.lists.sides import Sides
 from acanet.encoder import Encoder
 from acanet.evaluation.conditions.rows import FEWEST_SPEAKERS, Bootstrap, Pairs, bare_row, measured_row
@@ -179,7 +179,7 @@ def _embed(
 
 
 def _read(utterance: Utterance, rate: int) -> Waveform:
-    return resample(*read_audio(utterance.path, start=utterance.start, duration=utterance.duration), rate)
+    return resample(*read_utterance(utterance), rate)
 
 
 def _cut(waveforms: Sequence[Waveform], seconds: float, rate: int) -> list[Waveform]:

@@ -11,7 +11,7 @@ from urllib.parse import quote
 import numpy as np
 from numpy.typing import NDArray
 
-from acanet.config.files import written_files
+from acanet.config.files import printable, written_files
 from acanet.data.lists.manifest import Utterance
 from acanet.errors import AcanetError, require
 from acanet.evaluation.conditions.tables import Conditions
@@ -94,7 +94,7 @@ def write_report(
         ]
         pictures = _draw(draft, result, contents, curves, explanations)
         links = _players(folder, result, contents.mistakes) if players else {}
-        (draft / PAGE).write_text(render(contents, pictures, links), encoding="utf-8", errors="backslashreplace")
+        (draft / PAGE).write_text(printable(render(contents, pictures, links)), encoding="utf-8")
 
 
 def check_report_folder(folder: Path) -> None:

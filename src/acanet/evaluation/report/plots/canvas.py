@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from acanet.config.files import written
+from acanet.config.files import printable, written
 from acanet.errors import MissingExtra
 
 DPI = 150
@@ -40,8 +40,8 @@ def save(figure: Any, path: Path) -> None:
 
 
 def plain(text: str) -> str:
-    """Text that is shown as it is: a dollar sign starts no formula, what is no UTF-8 becomes a `?`."""
-    return text.encode(errors="replace").decode().replace("$", r"\$")
+    """Text that is shown as it is: a dollar sign starts no formula; bytes that are no letters are question marks."""
+    return printable(text).replace("$", r"\$")
 
 
 def deviates(per_cent: ArrayLike) -> NDArray[np.float64]:
