@@ -47,5 +47,7 @@ def test_what_is_spoken_in_the_last_step_ends_with_the_recording() -> None:
     assert found.seconds == pytest.approx(0.151)
 
 
-def test_a_step_at_the_threshold_is_none_of_speech() -> None:
+def test_faint_steps_belong_to_clear_ones_and_are_nothing_alone() -> None:
     assert speech_in(np.full(9, 0.5, np.float32), 0.4).segments == []
+    around = np.array([0.1, 0.3, 0.3, 0.9, 0.9, 0.9, 0.4, 0.1, 0.1], np.float32)
+    assert speech_in(around, 0.4).segments == [(pytest.approx(0.04), pytest.approx(0.28))]

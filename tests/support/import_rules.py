@@ -45,7 +45,7 @@ RULES = {
         "acanet.errors acanet.config acanet.scoring acanet.runtime.choices numpy pydantic", inside="safetensors"
     ),
     "runtime": Rule("acanet.errors acanet.config acanet.audio acanet.speech numpy pydantic"),
-    "encoder": Rule("acanet.errors acanet.audio acanet.speech acanet.scoring acanet.runtime numpy"),
+    "encoder": Rule("acanet.errors acanet.audio acanet.scoring acanet.runtime numpy"),
     "listening": Rule("acanet.errors acanet.audio acanet.encoder acanet.runtime acanet.scoring numpy", "sounddevice"),
     "evaluation.backend_choices": Rule(),
     "data.corpora.corpus_kinds": Rule(),

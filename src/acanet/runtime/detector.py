@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from acanet.audio.blocks import Waveform
 from acanet.audio.resample import Resampler
 from acanet.errors import AcanetError
-from acanet.runtime.features import PIECE, FeatureStream
-from acanet.runtime.sessions import Run, Sessions
+from acanet.runtime.features import PIECE, FeatureStream, Run
 from acanet.runtime.speech_map import SpeechMap
 from acanet.runtime.spill import Floats
 from acanet.speech.network import FOLDER
 from acanet.speech.speech import Speech
 from acanet.speech.steps import HOP, RATE, WINDOW, speech_in
+
+if TYPE_CHECKING:
+    from acanet.runtime.sessions import Sessions
 
 FEATURES, SPEECH = "speech-features", "speech"
 """The graphs: samples -> features, and features -> the probability of speech and how much each step counts."""
@@ -84,6 +86,8 @@ def own_detector(rate: int) -> Detector:
 
 @cache
 def _sessions() -> Sessions:
+    from acanet.runtime.sessions import Sessions  # onnxruntime is loaded with a model, not before
+
     return Sessions(FOLDER, _damaged)
 
 

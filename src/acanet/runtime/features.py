@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from acanet.runtime.spill import Floats
 
 PIECE = 3000
 """Frames of features in a piece: half a minute of speech. Shorter pieces take longer, for what a frame sees around them
 is computed twice; longer ones are no quicker, and take more memory."""
+
+
+class Run(Protocol):
+    """What runs a graph, as `acanet.runtime.sessions.Sessions.run`."""
+
+    def __call__(self, stage: str, **inputs: Any) -> list[NDArray[Any]]:
+        """The outputs, in order."""
 
 
 class FeatureStream:

@@ -22,9 +22,8 @@ from numpy.typing import NDArray
 from acanet.errors import AcanetError
 from acanet.runtime.bundle import Pieces
 from acanet.runtime.detector import SpeechDetector
-from acanet.runtime.features import PIECE, FeatureStream
+from acanet.runtime.features import PIECE, FeatureStream, Run
 from acanet.runtime.front_end import DECIBEL, FrontEndConfig
-from acanet.runtime.sessions import Run
 from acanet.runtime.speech_map import SpeechMap
 from acanet.runtime.spill import MEMORY, Floats, Spill
 from acanet.speech.steps import STEP

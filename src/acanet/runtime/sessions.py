@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import onnxruntime
 from numpy.typing import NDArray
@@ -16,13 +16,6 @@ from acanet.runtime.processors import at_most_processors
 onnxruntime.disable_telemetry_events()  # where somebody imported it before acanet, which turns all of it off
 _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 _ERRORS_ONLY = 3
-
-
-class Run(Protocol):
-    """What runs a graph, as `Sessions.run`."""
-
-    def __call__(self, stage: str, **inputs: Any) -> list[NDArray[Any]]:
-        """The outputs, in order."""
 
 
 class Sessions:

@@ -17,12 +17,12 @@ STEP = 4
 """Frames of features in a step."""
 BEFORE, AFTER = 68, 12
 """Steps before and after that decide a step."""
-THRESHOLD = 0.5
-"""The probability of speech from which on a step is one of speech."""
+FAINTLY, CLEARLY = 0.2, 0.5
+"""The probability of speech from which on a step may belong to a stretch of speech, and from which on it is speech."""
 LONGEST_GAP = 5
 """Steps without speech (0.2 s) that still belong to the speech around them: stops and short breaths."""
 SHORTEST_SPEECH = 3
-"""Steps (0.12 s) with speech that a voice takes at least; less is a click."""
+"""Steps (0.12 s) that are clearly speech in a stretch, at least; less is a click."""
 
 SHORTEST_SECONDS = WINDOW / RATE
 """A recording that is shorter than a window has no features, and no speech."""
@@ -37,13 +37,13 @@ def speech_in(probabilities: NDArray[np.float32], seconds: float) -> Speech:
         probabilities: (steps,) that somebody talks, of all steps of the recording.
         seconds: of the recording, where what is spoken in the last step ends.
     """
-    spoken = np.flatnonzero(probabilities > THRESHOLD)
+    spoken = np.flatnonzero(probabilities > FAINTLY)
     stretches = np.split(spoken, np.flatnonzero(np.diff(spoken) > LONGEST_GAP + 1) + 1)
     ends = {len(probabilities): seconds}
     return Speech(
         [
             (float(stretch[0] * _SECONDS), ends.get(int(stretch[-1]) + 1, float((stretch[-1] + 1) * _SECONDS)))
             for stretch in stretches
-            if len(stretch) >= SHORTEST_SPEECH
+            if np.count_nonzero(probabilities[stretch] > CLEARLY) >= SHORTEST_SPEECH
         ]
     )
