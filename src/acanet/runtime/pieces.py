@@ -162,7 +162,7 @@ class Piecewise:
         """Frames in pieces, (1, frames, channels), each computed with the features around it, which it sees."""
         count, reach, stride = self._features.count, self._pieces.reach, self._pieces.stride
         before = -(-reach // stride) * stride
-        floor = {} if scaling.floor is None else {"floor": scaling.floor}
+        floor = {} if scaling.floor is None else {"floor": np.asarray(scaling.floor)}
         for first in range(0, count, self._piece):
             last = min(first + self._piece, count)
             start, end = max(0, first - before), min(last + reach, count)
