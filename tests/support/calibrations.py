@@ -8,8 +8,8 @@ from acanet.scoring.measure import Measure
 RATIO = Ratio(offset=-2.0, offset_q=-1.0, slope=10.0, slope_q=2.0, shortest=0.5, longest=8.0)
 
 
-def calibration(fingerprint, *, ratio=RATIO, threshold=1.0):
-    """Of a model: a threshold of this log-likelihood ratio, on figures that mean nothing."""
+def calibration(fingerprint, *, ratio=RATIO, threshold=1.0, warnings=()):
+    """Of a model: a threshold of this log-likelihood ratio, on figures that mean nothing; it has seen these losses."""
     estimate = Measure(value=threshold, low=threshold - 1, high=threshold + 1)
     return Calibration(
         fingerprint=fingerprint,
@@ -31,6 +31,7 @@ def calibration(fingerprint, *, ratio=RATIO, threshold=1.0):
             pairs=400,
             seed=0,
             replicates=200,
+            warnings=warnings,
             date="2026-01-01T00:00:00+00:00",
         ),
     )

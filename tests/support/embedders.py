@@ -10,6 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acanet.audio.blocks import Waveform
+from acanet.runtime.network import Hearing
+
+SECONDS = 0.04
+"""Of a step of speech."""
+FLOOR = 1e-6
+"""Energy of silence, which has a direction too."""
 
 
 @dataclass
@@ -39,6 +45,16 @@ class Fake(ABC):
         self.batches.append(list(waveforms))
         return np.array([self.embedding(waveform) for waveform in waveforms], np.float32)
 
+    @property
+    def network(self) -> Fake:
+        """Itself: it hears too, and nothing but speech."""
+        return self
+
+    def hear(self, waveforms: Sequence[Waveform]) -> list[Hearing]:
+        steps = [round(len(waveform) / self.rate / SECONDS) for waveform in waveforms]
+        speech = [np.ones(count, np.float32) for count in steps]
+        return list(map(Hearing, self.embed_waveforms(waveforms), speech))
+
     @abstractmethod
     def embedding(self, waveform: Waveform) -> NDArray[np.float64]:
         """(samples,) -> (dim,) of unit length."""
@@ -51,7 +67,7 @@ class Spectrum(Fake):
     name: str = "spectrum"
 
     def embedding(self, waveform: Waveform) -> NDArray[np.float64]:
-        band = np.abs(np.fft.rfft(waveform, 80))[:40]
+        band = np.abs(np.fft.rfft(waveform, 80))[:40] + FLOOR
         return band / np.linalg.norm(band)
 
 

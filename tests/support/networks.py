@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from acanet.export.stages import pieces, stages
 from acanet.models.config import ModelConfig
 from acanet.models.parts.aca_statistics import AcaStatisticsAggregator
 from acanet.models.parts.attentive_statistics import AttentiveStatisticsPooling
@@ -19,6 +20,9 @@ from acanet.models.parts.pointwise import PointwiseFrames
 from acanet.models.parts.spectral import SpectralFrames
 from acanet.models.parts.tdnn import TdnnFrames
 from acanet.models.registry import build_model, model_config
+from acanet.models.speech import Taught
+from acanet.runtime.detector import own_detector
+from acanet.runtime.pieces import Piecewise
 
 LENGTHS = (16000, 4567, 9999, 1040, 12345)
 
@@ -68,13 +72,15 @@ def small(name, **changes):
 
 
 def shaken(model, seed=0):
-    """Moves every parameter and batch-norm statistic away from its starting value."""
+    """Moves parameters and batch-norm statistics away from their starting values; what finds speech stays as taught."""
     generator = torch.Generator().manual_seed(seed)
+    taught = {each for module in model.modules() if isinstance(module, Taught) for each in module.modules()}
     with torch.no_grad():
-        for parameter in model.parameters():
-            parameter += 0.1 * torch.randn(parameter.shape, generator=generator)
         for module in model.modules():
-            if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            for parameter in () if module in taught else module.parameters(recurse=False):
+                parameter += 0.1 * torch.randn(parameter.shape, generator=generator)
+        for module in model.modules():
+            if module not in taught and isinstance(module, nn.modules.batchnorm._BatchNorm):
                 module.running_mean.normal_(generator=generator)
                 module.running_var.uniform_(0.5, 2.0, generator=generator)
     return model.eval()
@@ -111,6 +117,13 @@ class Tiny(nn.Module):
 
     def embed(self, batch, lengths=None):
         return nn.functional.normalize(self(*self.front_end(batch, lengths)))
+
+
+def in_pieces(model, piece):
+    """A recording that is embedded in pieces of so many frames by a folded model, with what is exported of it."""
+    front_end = model.config.front_end
+    detector = None if front_end.hears_speech else own_detector(front_end.rate)
+    return Piecewise(runner(stages(model)), pieces(model), front_end, detector, piece=piece)
 
 
 def runner(graphs):

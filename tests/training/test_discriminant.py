@@ -24,7 +24,7 @@ from acanet.encoder import Encoder
 from acanet.errors import AcanetError, BadConfig
 from acanet.evaluation.figures.metrics import eer
 from acanet.export.graphs import graph_files
-from acanet.export.stages import pieces, stages
+from acanet.export.stages import stages
 from acanet.models import registry
 from acanet.models.config import ModelConfig
 from acanet.models.folding import fold
@@ -33,7 +33,6 @@ from acanet.models.parts.discriminant import Discriminant
 from acanet.models.registry import build_model, model_config, register_model
 from acanet.runtime.bundle import Bundle
 from acanet.runtime.onnx import OnnxNetwork
-from acanet.runtime.pieces import Piecewise
 from acanet.scoring.cosine import cosine
 from acanet.scoring.plda import Plda
 from acanet.training import finish
@@ -44,7 +43,7 @@ from acanet.training.fit_discriminant import fit_discriminant
 from acanet.training.recipe import Recipe
 from acanet.training.run import train
 from support.commands import acanet
-from support.networks import Tiny, padded, runner, small, waveforms
+from support.networks import Tiny, in_pieces, padded, small, waveforms
 from support.tiny import TINY_MODEL
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -208,7 +207,7 @@ def test_folded_whole_and_in_pieces_it_is_the_same(name):
     (waveform,) = waveforms([20000])
     want = embed_waveforms(model, [waveform])
     np.testing.assert_allclose(embed_waveforms(folded, [waveform]), want, rtol=0, atol=1e-5)
-    with Piecewise(runner(stages(folded)), pieces(folded), model.config.front_end, piece=30) as piecewise:
+    with in_pieces(folded, 30) as piecewise:
         piecewise.feed(waveform)
         np.testing.assert_allclose(piecewise.embedding(), want[0], rtol=0, atol=1e-5)
 

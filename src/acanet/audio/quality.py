@@ -31,7 +31,7 @@ class AudioWarning(UserWarning):
 
 
 class Losses:
-    """The bandwidth and the clipping of a recording that comes in blocks."""
+    """The bandwidth, the clipping and the level of a recording that comes in blocks."""
 
     def __init__(self, rate: int) -> None:
         """Nothing has come yet of a recording with so many samples a second."""
@@ -63,14 +63,15 @@ class Losses:
     def found(self, wanted: int) -> tuple[str, ...]:
         """What the recording so far has lost.
 
-        `telephone`: nothing is above 4 kHz; `clipped`: 0.1 % of the samples; `faint`: its peak is 40 dB below 1.
+        `telephone`: nothing is above 4 kHz; `clipped`: 0.1 % of the samples; `faint`: its peak is 40 dB below 1, unless
+        it has none.
 
         Args:
             wanted: samples a second that a model wants; one for telephones misses nothing.
         """
         telephone = (TELEPHONE,) if wanted > 8000 and self.narrow else ()
         clipped = (CLIPPED,) if self.clipped > _MOST_CLIPPED else ()
-        return telephone + clipped + ((FAINT,) if self._peak < _FAINTEST else ())
+        return telephone + clipped + ((FAINT,) if 0 < self._peak < _FAINTEST else ())
 
     def _look_at_bands(self, block: Waveform) -> None:
         seconds = len(block) / self._rate

@@ -44,8 +44,9 @@ def evaluate(
         str | None,
         typer.Option(
             metavar="NAME,NAME,...",
-            help="EER by condition: fields of the manifest (gender,age,...), duration, noise, babble, telephone, opus, "
-            "crop, room, length.",
+            help="EER and errors of decisions by condition: fields of the manifest (gender,age,...), duration, noise, "
+            "babble, telephone, opus, crop, zeros, hiss, gate, packets, level, overdrive, low-pass, one-room, room, "
+            "length; snr, codec, silence and damage stand for several.",
         ),
     ] = None,
     babble: Annotated[Path | None, typer.Option(help="Manifest of the people that babble is made of.")] = None,

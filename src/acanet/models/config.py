@@ -31,6 +31,7 @@ from acanet.models.base import (
 from acanet.models.kinds import Kinds
 from acanet.models.parts.discriminant import DiscriminantConfig
 from acanet.models.parts.kaldi_fbank import KaldiFrontEnd
+from acanet.speech.steps import STEP
 
 AnyFrontEnd = Annotated[SerializeAsAny[FrontEndPart], PlainValidator(FRONT_ENDS.validated)]
 AnyFrames = Annotated[SerializeAsAny[FramesConfig], PlainValidator(FRAMES.validated)]
@@ -68,8 +69,8 @@ class ExtractorConfig(ModelConfig):
             raise ValueError(f"aggregator {self.aggregator.kind!r} needs head {able}, not {self.head.kind!r}")
         self.aggregator.check_channels(self.frames_channels, 1)
         self.head.check_latents(latents)
-        if self.front_end.speech_only and self.frames.receptive_field is None:
-            raise ValueError(f"front_end.speech_only needs frames that are local in time, not {self.frames.kind!r}")
+        if self.front_end.speech_only:
+            self._speech_can_be_told()
         if self.branches > 1:
             self._branches_fit()
         if self.discriminant is not None and self.discriminant.directions > self.head_dim:
@@ -78,6 +79,13 @@ class ExtractorConfig(ModelConfig):
                 "the head gives"
             )
         return self
+
+    def _speech_can_be_told(self) -> None:
+        field = self.frames.receptive_field
+        if field is None:
+            raise ValueError(f"front_end.speech_only needs frames that are local in time, not {self.frames.kind!r}")
+        if field.stride > STEP:  # a step between two frames would count for nothing
+            raise ValueError(f"front_end.speech_only needs frames with a stride of {STEP} or less, not {field.stride}")
 
     def _branches_fit(self) -> None:
         sizes = self._divided("frames", FRAMES), self._divided("head", HEADS), self._divided("aggregator", AGGREGATORS)

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from acanet.errors import AcanetError, BadArgument
+from acanet.models.config import ModelConfig
 from acanet.models.registry import build_model, model_config
 from acanet.models.weights import load_exactly
 from acanet.runtime.batching import batches, pad
@@ -30,9 +31,14 @@ def load_model(name: str, config: Mapping[str, Any], weights: Mapping[str, NDArr
         BadConfig: when the config is not one of that model.
         ModelMismatch: when the weights are of another size.
     """
-    model = build_model(name, model_config(name, _as_it_was(config, weights)))
+    model = build_model(name, saved_config(name, config, weights))
     load_exactly(model, {key: torch.from_numpy(value) for key, value in weights.items()})
     return model.eval()
+
+
+def saved_config(name: str, config: Mapping[str, Any], weights: Mapping[str, NDArray[Any]]) -> ModelConfig:
+    """The config of a model that was saved, whatever a registered default has become since; see `load_model`."""
+    return model_config(name, _as_it_was(config, weights))
 
 
 def _as_it_was(config: Mapping[str, Any], weights: Mapping[str, NDArray[Any]]) -> dict[str, Any]:

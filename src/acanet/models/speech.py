@@ -74,7 +74,7 @@ class _Block(nn.Module):
     def __init__(self, dilation: int, after: int) -> None:
         super().__init__()
         self.around = ((_KERNEL - 1 - after) * dilation, after * dilation)
-        self.conv = TimeConv(_CHANNELS, _CHANNELS, _KERNEL, dilation=dilation, bias=False)
+        self.conv: nn.Module = TimeConv(_CHANNELS, _CHANNELS, _KERNEL, dilation=dilation, bias=False)
         self.norm: nn.Module = FrameNorm(_CHANNELS)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -83,6 +83,7 @@ class _Block(nn.Module):
 
     def folded(self) -> _Block:
         """The same with the batch norm in the convolution."""
+        assert isinstance(self.conv, TimeConv)
         self.conv, self.norm = with_norm(self.conv, self.norm), nn.Identity()
         return self
 

@@ -60,7 +60,8 @@ class Detector:
         for rows in self._features.flush():
             self._map.feed(rows)
         tail = self._resampler.rest(rest)
-        return self._map.so_far(self._features.rest(tail))[0]
+        found: Floats = self._map.so_far(self._features.rest(tail))[0]
+        return found
 
 
 def find_speech(waveform: Waveform, rate: int) -> Speech:

@@ -112,6 +112,8 @@ class OnnxNetwork:
             if short:
                 padded, lengths = pad([waveforms[i] for i in short])
                 embeddings[short], *heard = self.run("whole", waveforms=padded, lengths=lengths)
+                if self._listens and not heard:
+                    raise self.bundle.damaged(self.bundle.folder / "whole.onnx", "it does not say where speech is")
                 for i, row in zip(short, heard[0] if heard else (), strict=False):
                     speech[i] = row[: self._front_end.steps(len(waveforms[i]))]
             for i in set(batch) - set(short):

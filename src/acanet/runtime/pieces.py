@@ -90,7 +90,8 @@ class Piecewise:
         if self._detector is not None:
             return self._detector.speech(rest)
         self._take(self._stream.flush())
-        return self._map.so_far(self._stream.rest(rest))[0]
+        found: Floats = self._map.so_far(self._stream.rest(rest))[0]
+        return found
 
     def embedding(self, rest: Floats | None = None) -> Floats:
         """The embedding of what was heard; it may go on afterwards.

@@ -147,7 +147,7 @@ class Stream:
             AcanetError: after `close`.
 
         Warns:
-            AudioWarning: of telephone bandwidth and of clipping; once, after ten seconds or at the end.
+            AudioWarning: of telephone bandwidth, of clipping and of a low level; once, after ten seconds or at the end.
         """
         self.require_length()
         speech = self.speech()
@@ -186,7 +186,7 @@ class Stream:
 
     @property
     def lost(self) -> tuple[str, ...]:
-        """What the recording has lost, `telephone` and `clipped`; known after ten seconds or at the end."""
+        """What the recording has lost, as `acanet.audio.quality.Losses` says; known after ten seconds or at the end."""
         return self._intake.lost if self._ended or self.seconds >= _TELLING_SECONDS else ()
 
     def _check_open(self) -> None:

@@ -21,7 +21,6 @@ from acanet.training.recipe import Experiment, ModelChoice, Recipe
 
 BASE = "base"
 
-R = TypeVar("R", bound=Recipe)
 S = TypeVar("S", bound=Strict)
 
 
@@ -140,7 +139,7 @@ class RecipeFile:
         """The recipe with the changes of a system laid over it."""
         return replace(self, data=_merged(self.data, change), system=system)
 
-    def parse(self, kind: type[R]) -> R:
+    def parse(self, kind: type[S]) -> S:
         """The recipe or experiment that the file tells of, with a model that exists.
 
         Raises:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from acanet.data.lists.manifest import Utterance, read_manifest
+from acanet.data.lists.manifest import Utterance, read_manifest, read_recordings
 from acanet.errors import BadManifest
 
 
@@ -245,3 +245,25 @@ def test_shared_manifests(shared: Path) -> None:
     assert len(utterances) == 637
     assert len({utterance.speaker for utterance in utterances}) == 30
     assert all(utterance.path.is_file() for utterance in utterances)
+
+
+def test_recordings_need_no_speaker(tmp_path: Path) -> None:
+    path = write(tmp_path, {"path": "a.wav", "room": 3}, {"path": "b.wav", "speaker": "bo", "start": 1, "duration": 2})
+    first, second = read_recordings(path)
+    assert (first.path, first.start, first.duration, first.fields) == (tmp_path / "a.wav", 0.0, None, {"room": 3})
+    (named,) = read_manifest(write(tmp_path, {"path": "b.wav", "speaker": "bo", "start": 1, "duration": 2}))
+    assert second == named
+    with pytest.raises(BadManifest, match="speaker"):
+        read_manifest(write(tmp_path, {"path": "a.wav"}))
+
+
+@pytest.mark.parametrize("line", ["{", '{"speaker": "bo"}', '{"path": ""}', '{"path": "a.wav", "speaker": ""}'])
+def test_recordings_are_checked_like_utterances(line: str, tmp_path: Path) -> None:
+    with pytest.raises(BadManifest, match="line 1: "):
+        read_recordings(write(tmp_path, line))
+
+
+def test_recordings_that_come_twice_or_not_at_all(tmp_path: Path) -> None:
+    for lines in ([{"path": "a.wav"}, {"path": "a.wav"}], []):
+        with pytest.raises(BadManifest):
+            read_recordings(write(tmp_path, *lines))

@@ -238,14 +238,18 @@ def test_any_order_of_the_list_gives_the_same(corpus):
 def test_everything_that_can_be_made_is_made(corpus, monkeypatch):
     pytest.importorskip("pyroomacoustics")
     monkeypatch.setattr(changes, "ROOMS", 2)
-    monkeypatch.setattr(changes, "T60", ((0.2, 0.3),))
-    names = ["snr", "codec", "crop", "room", "duration", "gender", "length", "noise"]
+    monkeypatch.setattr(changes, "T60", ((0.2, 0.3), (0.3, 0.4)))
+    names = ["snr", "codec", "crop", "silence", "damage", "room", "duration", "gender", "length", "noise", "gate"]
     found = conditions(corpus, names, babble=corpus / "others/list.jsonl")
-    order = ["noise", "babble", "telephone", "opus", "crop", "room", "duration", "gender", "length"]
+    silence, damage = ["zeros", "hiss", "gate", "packets"], ["level", "overdrive", "low-pass", "one-room"]
+    made = ["noise", "babble", "telephone", "opus", "crop", *silence, *damage, "room"]
+    order = [*made, "duration", "gender", "length"]
+    assert set(made) == set(changes.MADE)
     assert [condition.name for condition in found.conditions] == order
     kinds = [condition.kind for condition in found.conditions]
-    assert kinds == ["change"] * 6 + ["field"] * 2 + ["length"]
-    for name, count in zip(order, (8, 8, 2, 2, 8, 2, 1, 2, 4), strict=True):
+    assert kinds == ["change"] * 14 + ["field"] * 2 + ["length"]
+    rows = (8, 8, 2, 2, 8, 14, 30, 6, 6, 2, 2, 2, 2, 4, 1, 2, 4)
+    for name, count in zip(order, rows, strict=True):
         assert len(found.rows_of(name)) == count, name
     assert Conditions.parse(json.loads(found.as_json()), "conditions.json") == found
 
@@ -356,8 +360,8 @@ def test_the_worst_to_best_ratio_by_hand():
     assert found.worst_to_best("y") is None
     assert found.worst_to_best("z") is None
     text = found.table()
-    assert "| (clean) | | both | | | | 5.00 [4.00, 6.00] | | |" in text
-    assert "| x | b | both | 5 | 15 | 6 | 10.00 [5.00, 20.00] |  |  |" in text
+    assert "| (clean) | | both | | | | 5.00 [4.00, 6.00] | | | | | |" in text
+    assert "| x | b | both | 5 | 15 | 6 | 10.00 [5.00, 20.00] |  |  |  |  |  |" in text
     assert "x: left out: 3 trials of two groups, 0 of an unknown one" in text
     assert "x: worst to best 2.50;" in text
     assert "y: worst" not in text

@@ -47,15 +47,17 @@ def _changing_noise(rng: np.random.Generator, samples: int, rate: int) -> Floats
 def _tones(rng: np.random.Generator, samples: int, rate: int) -> Floats:
     """One to four steady tones, perhaps switched on and off as a telephone rings."""
     hertz = rng.uniform(60, 4000, int(rng.integers(1, 5)))
-    both = sum(_harmonics(each, samples, rate, int(rng.integers(1, 4))) for each in hertz)
-    return both * _switched(rng, samples, rate)
+    tones = [_harmonics(each, samples, rate, int(rng.integers(1, 4))) for each in hertz]
+    sounding: Floats = np.sum(tones, axis=0) * _switched(rng, samples, rate)
+    return sounding
 
 
 def _chord(rng: np.random.Generator, samples: int, rate: int) -> Floats:
     root = rng.uniform(80, 500)
     steps = np.cumsum([0, *rng.choice([3, 4, 5], int(rng.integers(1, 4)))])
     notes = [_harmonics(root * 2 ** (step / 12), samples, rate, int(rng.integers(2, 9))) for step in steps]
-    return np.sum(notes, axis=0) * _switched(rng, samples, rate)
+    sounding: Floats = np.sum(notes, axis=0) * _switched(rng, samples, rate)
+    return sounding
 
 
 def _hum(rng: np.random.Generator, samples: int, rate: int) -> Floats:

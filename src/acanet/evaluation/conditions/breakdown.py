@@ -38,14 +38,14 @@ def measure_conditions(
     seed: int = 0,
     replicates: int = 1000,
 ) -> Conditions:
-    """The EER of an evaluation by condition.
+    """The EER of an evaluation by condition, and the errors of its decisions where there is a calibration.
 
     Args:
         encoder: the model.
         result: what it did on the list.
         names: a field of the manifest (`by_field`), which goes before what has the same name here; `duration`
-            (`by_duration`); what is made by embedding the utterances again (`noise`, `babble`, `telephone`, `opus`,
-            `crop`, `room`; `snr` for noise and babble, `codec` for telephone and Opus); `length` (`measure_lengths`).
+            (`by_duration`); what is made by embedding the utterances again (`MADE`); `length` (`measure_lengths`); or
+            what stands for several (`SEVERAL`).
         babble: manifest of the speakers that babble is made of (`babble_voices`).
         seed: of the bootstrap, and of all that is drawn.
         replicates: of the bootstrap.

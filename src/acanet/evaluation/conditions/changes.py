@@ -1,4 +1,4 @@
-"""EER of a list whose utterances are embedded again, made worse: in noise, over a line, in a room, cut short."""
+"""A list whose utterances are embedded again, made worse: in noise, over a line, in a room, cut short, with silence."""
 
 from __future__ import annotations
 
@@ -220,7 +220,7 @@ class Remeasure:
         shorter = 0 if keeps is None else int(np.count_nonzero(self.embedded.seconds <= keeps))
         note = f"{shorter} utterances are not longer, taken whole" if shorter else ""
         rows = []
-        for side, enrolled in (("test", self.embedded), ("both", again)):
+        for side, enrolled in zip(SIDES, (self.embedded, again), strict=True):
             scores = self.scorer(enrolled.embeddings, again.embeddings)
             row = measured_row(name, group, side, self.pairs, scores, self.bootstrap, clean=self.clean, note=note)
             rows.append(row.model_copy(update=self._decided(scores, enrolled, again)))
@@ -228,7 +228,7 @@ class Remeasure:
 
     def _decided(self, scores: Floats, enrolled: Embedded, tested: Embedded) -> dict[str, Measure | float]:
         """What `verify` would do with the trials, where there is a calibration: the rates of a row, by name."""
-        if self.calibration is None or enrolled.speech is None or tested.speech is None:
+        if self.pairs.lack or self.calibration is None or enrolled.speech is None or tested.speech is None:
             return {}
         speech = self.scorer.speech(enrolled.speech)[0], self.scorer.speech(tested.speech)[1]
         refused = np.minimum(*speech) < self.encoder.needed_seconds

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -45,7 +46,8 @@ def teach_speech(recipe: SpeechRecipe, console: Console) -> dict[str, NDArray[np
     features, network = KaldiFrontEnd().build().features, SpeechNetwork()
     optimizer = torch.optim.AdamW(network.parameters(), lr=recipe.rate, weight_decay=recipe.weight_decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, recipe.rate, total_steps=recipe.steps, pct_start=0.1)
-    loader = DataLoader(crops, batch_size=None, num_workers=recipe.workers, worker_init_fn=start_worker)
+    batches: Any = crops
+    loader: Any = DataLoader(batches, batch_size=None, num_workers=recipe.workers, worker_init_fn=start_worker)
     losses = []
     for step, (waveforms, spoken) in enumerate(track(loader, "Teaching", recipe.steps, console=console), 1):
         with torch.no_grad():
