@@ -97,7 +97,6 @@ def test_a_stage_is_a_file_of_the_folder(name: str, folder: Path, voices: Path) 
         (lambda onnx_: onnx_["pieces"].update(stride=10**9), "onnx.pieces.stride: "),
         (lambda onnx_: onnx_["pieces"].update(reach=10**9), "onnx.pieces.reach: "),
     ],
-    ids=str,
 )
 def test_a_list_is_of_all_that_is_run(
     change: Callable[[dict[str, Any]], object], named: str, folder: Path, voices: Path
