@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from acanet.export.public import torch_bundle
     from acanet.listening.watch import watch
     from acanet.runtime.detector import find_speech
-    from acanet.runtime.embedding_file import read_embeddings
+    from acanet.runtime.embedding_file import read_embeddings, write_embeddings
     from acanet.scoring.cosine import cosine_rows
     from acanet.scoring.decide import Verification
     from acanet.scoring.heard import Heard
@@ -109,6 +109,7 @@ __all__ = [
     "torch_bundle",
     "train",
     "watch",
+    "write_embeddings",
 ]
 
 _HOMES = {
@@ -138,6 +139,7 @@ _HOMES = {
     "torch_bundle": "acanet.export.public",
     "train": "acanet.training.run",
     "watch": "acanet.listening.watch",
+    "write_embeddings": "acanet.runtime.embedding_file",
 }
 """Modules of what is loaded when it is first asked for (PEP 562): whatever they import may be missing or broken, which
 the command line has to live to tell."""

@@ -158,7 +158,7 @@ def test_minutes_of_speech_are_trimmed_in_pieces(tiny_bundle: Path, talk: bytes)
     pause = noise(2 * RATE, level=1e-4)
     long = np.concatenate([np.r_[speech, pause]] * 12)
     with encoder.recording(long) as recording:
-        spoken = recording.require_speech(np.inf)
+        spoken = recording.require_speech()
         trimmed = spoken.trim(recording.waveform, RATE)
         parts = list(spoken.trimmed(recording.blocks(), RATE))
     np.testing.assert_array_equal(np.concatenate(parts), trimmed)

@@ -191,7 +191,6 @@ def test_paths_that_are_no_recording(tmp_path: Path) -> None:
     assert "empty" in refusal(empty)
     assert "not a recording" in refusal(text)
     assert "this is a device; give a file or a pipe" in refusal(os.devnull)
-    assert "cannot be opened" in refusal("a\0b.wav")
     assert "cannot be opened" in refusal("x" * 5000)
 
 

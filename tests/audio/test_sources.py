@@ -292,5 +292,5 @@ def test_one_recording_is_no_list(encoder: Encoder, given: Any) -> None:
 
 @pytest.mark.parametrize("workers", [0, -1, 1.5, "2", None])
 def test_workers_are_one_or_more(encoder: Encoder, workers: Any) -> None:
-    with pytest.raises(BadArgument, match="workers is"):
+    with pytest.raises(AcanetError, match="workers is"):
         list(encoder.embed_many([], workers=workers))

@@ -258,7 +258,8 @@ def test_embed_follows_no_planted_link_and_leaves_nothing_behind(pair, tiny_bund
     assert (tmp_path / "victim").read_text() == "precious"
     (tmp_path / "folder.npz").mkdir()
     answer = acanet("embed", pair[0], "-o", tmp_path / "folder.npz", "-m", tiny_bundle)
-    assert (answer.code, answer.err) == (2, f"error: [Errno 21] Is a directory: '{tmp_path / 'folder.npz'}'")
+    assert answer.code == 2
+    assert "folder.npz: it is there already" in answer.err
     assert sorted(path.name for path in tmp_path.iterdir()) == ["folder.npz", "out.npz", "out.npz.part", "victim"]
 
 
@@ -385,8 +386,7 @@ def test_a_damaged_model(pair, tiny_bundle, tmp_path):
         (["prepare", "folder", "missing", "-o", "out"], "missing"),
         (["prepare", "floder", "missing", "-o", "out"], "floder"),
         (["train", "missing.yaml", "--out", "out"], "missing.yaml: no such recipe"),
-        (["train", ".", "--out", "out"], "Is a directory"),
-        (["demo", "--out", "."], "exists"),
+        (["train", ".", "--out", "out"], "it is no regular file"),
     ],
 )
 def test_what_is_missing_is_named(tiny_bundle, tmp_path, monkeypatch, arguments, named):
@@ -442,7 +442,7 @@ KINDS = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issu
 @pytest.mark.parametrize("kind", KINDS)
 def test_errors_travel_between_processes(kind):
     """Data workers and decoding processes raise them; an error that does not pickle breaks the whole pool."""
-    values = {"str": "a", "float": 1.5, "str | Path": Path("b"), "int | None": 3, "Iterable[str]": ["c", "d"]}
+    values = {"str": "a", "int": 3, "float": 1.5, "str | Path": Path("b"), "int | None": 3, "Iterable[str]": ["c", "d"]}
     takes = [p for p in inspect.signature(kind.__init__).parameters.values() if p.annotation in values]
     error = kind(*(values[parameter.annotation] for parameter in takes))
     found = pickle.loads(pickle.dumps(error))

@@ -64,7 +64,9 @@ def test_embed_hears_a_side_of_a_call(tiny_bundle: Path, call: tuple[Path, Path,
     for channel, alone in (("0", one), ("1", two)):
         for windows in ([], ["--windows", "1"]):
             for path, more in ((both, ["--channel", channel]), (alone, [])):
-                answer = acanet("embed", path, "-o", tmp_path / f"{path.stem}.npz", "-m", tiny_bundle, *more, *windows)
+                answer = acanet(
+                    "embed", path, "-o", tmp_path / f"{path.stem}.npz", "--force", "-m", tiny_bundle, *more, *windows
+                )
                 assert answer.code == 0, answer.err
             found, want = (np.load(tmp_path / f"{path.stem}.npz")["embeddings"] for path in (both, alone))
             np.testing.assert_allclose(found, want, atol=1e-6)

@@ -452,7 +452,7 @@ def test_the_command_line_trains_an_installed_model_and_embeds_with_it(gated, tm
     assert done.returncode == 0, done.stderr
     with np.load(output) as file:
         assert file["embeddings"].shape == (1, 16)
-    without = acanet(tmp_path, "embed", recording, "-o", output, "--model", tmp_path / "run")
+    without = acanet(tmp_path, "embed", recording, "-o", output, "--force", "--model", tmp_path / "run")
     assert without.returncode == 2
     assert "unknown model 'gated'" in without.stderr
 
@@ -675,6 +675,7 @@ def test_branches_are_networks_side_by_side(pooled):
             {
                 name: value if name.startswith("frames.stages") or not value.ndim else value.chunk(3)[number]
                 for name, value in three.state_dict().items()
+                if not name.startswith("front_end.speech.")
             }
         )
         embeddings.append(embedded(alone, x))

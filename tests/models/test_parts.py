@@ -302,7 +302,7 @@ def test_the_command_line_trains_with_an_installed_part_and_embeds(package, tmp_
     recording, output = voices / "s004" / "000.wav", tmp_path / "embeddings.npz"
     done = acanet(package, "embed", recording, "-o", output, "--model", tmp_path / "run")
     assert done.returncode == 0, done.stderr
-    without = acanet(tmp_path, "embed", recording, "-o", output, "--model", tmp_path / "run")
+    without = acanet(tmp_path, "embed", recording, "-o", output, "--force", "--model", tmp_path / "run")
     assert without.returncode == 2
     assert "front_end: unknown kind 'cosine'" in without.stderr
 

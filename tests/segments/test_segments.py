@@ -274,7 +274,6 @@ def test_turns_lie_within_speech(heard):
 
 def test_windows_are_as_close_as_their_speech_tells(heard, talk):
     encoder, seconds = Encoder.load(), heard.ends - heard.starts
-    assert seconds.max() > seconds.min() + 0.1
     stretches = zip(heard.starts, heard.ends, strict=True)
     embeddings = encoder.embed_waveforms([talk[0][round(a * RATE) : round(b * RATE)] for a, b in stretches])
     cosines = embeddings @ embeddings.T
@@ -340,7 +339,7 @@ def test_the_command_writes_turns_and_a_picture(talk, heard, tmp_path):
 def test_the_command_takes_a_number_or_a_threshold(talk, heard, tmp_path):
     soundfile.write(tmp_path / "talk.wav", talk[0], RATE, subtype="FLOAT")
     for options, how in ((("--speakers", "3"), {"speakers": 3}), (("--threshold", "-99"), {"threshold": -99.0})):
-        assert acanet("segments", tmp_path / "talk.wav", "-o", tmp_path / "x.rttm", *options).code == 0
+        assert acanet("segments", tmp_path / "talk.wav", "-o", tmp_path / "x.rttm", "--force", *options).code == 0
         assert (tmp_path / "x.rttm").read_text() == rttm(heard.turns(**how), "talk")
 
 

@@ -66,7 +66,7 @@ def small(name, **changes):
         if key in parts[part]:
             parts[part] = parts[part] | {key: config.branches * parts[part][key]}
     for part, values in changes.items():
-        parts[part] = parts[part] | values
+        parts[part] = parts.get(part, {}) | values
     torch.manual_seed(0)
     return shaken(build_model(name, model_config(name, parts)))
 

@@ -483,7 +483,7 @@ def test_evaluate_and_calibrate(trained, strangers, tmp_path):
     calibrated = acanet("calibrate", trained, *how, "-o", tmp_path / "calibrated", "--far", "0.2")
     assert calibrated.code == 0, calibrated.err
     ratio = Bundle.load(tmp_path / "calibrated").calibration.ratio
-    assert ratio.llr(scores.min(), 1.0, 1.0) < 0 < ratio.llr(1.0, 1.0, 1.0)
+    assert ratio.llr(scores.min(), 1.0, 1.0) < ratio.llr(1.0, 1.0, 1.0)
 
 
 def test_plda(trained, recipe, tmp_path):

@@ -30,7 +30,11 @@ def recipe_file(tmp_path):
     return write
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "recipes").glob("*.yaml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path",
+    sorted(set((ROOT / "recipes").glob("*.yaml")) - {ROOT / "recipes" / "speech.yaml"}),
+    ids=lambda path: path.stem,
+)
 def test_recipes_of_the_repository(path):
     recipe = read_recipe(path)
     assert model_config(recipe.model.name, recipe.model.change)

@@ -53,7 +53,7 @@ def teach_speech(recipe: SpeechRecipe, console: Console) -> dict[str, NDArray[np
         with torch.no_grad():
             heard = features(waveforms)
         loss = functional.binary_cross_entropy_with_logits(network.logits(heard), spoken)
-        losses.append(float(loss))
+        losses.append(loss.item())
         if not np.isfinite(losses[-1]):
             raise AcanetError(f"the loss is {losses[-1]} at step {step}; try a lower `rate` than {recipe.rate:g}")
         optimizer.zero_grad(set_to_none=True)
