@@ -18,13 +18,14 @@ from support.paths import ROOT
 RESULTS = ROOT / "docs" / "results"
 RUN_CARDS = read_run_cards([RESULTS / "cards"])
 LISTS = ("test", "test.hard")
-MADE = {"noise", "babble", "telephone", "opus", "crop", "room"}
+MADE = {"telephone", "crop", "zeros", "hiss", "gate", "packets", "level", "overdrive", "low-pass", "one-room"}
 ROWS = {
-    "white noise, 10 dB": ("noise", "10 dB"),
-    "babble of five voices, 10 dB": ("babble", "10 dB"),
+    "1 s of zeros before": ("zeros", "1 s before"),
+    "30 s of noise at -50 dBFS before": ("hiss", "30 s at -50 dBFS before"),
+    "a noise gate at -20 dB": ("gate", "-20 dB"),
+    "10 % of packets of 50 ms lost": ("packets", "10% of 50 ms"),
+    "at -60 dBFS in 16 bit": ("level", "-60 dBFS, 16 bit"),
     "telephone band": ("telephone", "8 kHz"),
-    "Opus, 8 kbit/s": ("opus", "8 kbit/s"),
-    "room, T60 of 0.5 to 0.7 s": ("room", "T60 0.5 to 0.7 s"),
     "2 s of it": ("crop", "2 s"),
     "1 s of it": ("crop", "1 s"),
 }
@@ -73,15 +74,26 @@ def test_its_table_has_the_figures_of_the_card(name):
 def test_its_table_has_the_conditions():
     conditions, rows = conditions_of("test"), table()
     for told, (name, group) in ROWS.items():
-        found = {row.side: in_per_cent(row.eer) for row in conditions.rows_of(name) if row.group == group}
-        assert rows[told] == [found["test"], found["both"]]
-    assert rows["EER of 22 speakers"] == [in_per_cent(row.eer) for row in conditions.rows_of("length")]
+        found = {row.side: row for row in conditions.rows_of(name) if row.group == group}
+        sides = found["test"], found["both"]
+        eers, accepts = ([in_per_cent(getattr(row, rate)) for row in sides] for rate in ("eer", "false_accepts"))
+        assert rows[told] == eers + accepts
 
 
-@pytest.mark.parametrize("name", LISTS)
-def test_every_condition_has_intervals(name):
-    conditions = conditions_of(name)
-    assert {condition.name for condition in conditions.conditions} == MADE | {"gender", "age", "duration", "length"}
+def test_silence_opens_no_door():
+    """No silence doubles the false accepts or raises them beyond 2 %, or raises the EER by more than 30 %."""
+    conditions, usual = conditions_of("test"), card_of("test").figures["false_accepts"].value
+    rows = [row for name in ("zeros", "hiss", "gate", "packets") for row in conditions.rows_of(name)]
+    assert len(rows) > 50
+    for row in rows:
+        assert row.false_accepts.value <= min(2 * usual, 0.02)
+        assert row.refused <= 0.01
+        assert row.ratio.value <= 1.3 or row.group == "30% of 50 ms"
+
+
+def test_every_condition_has_intervals():
+    conditions = conditions_of("test")
+    assert {condition.name for condition in conditions.conditions} == MADE | {"gender", "age", "duration"}
     for row in conditions.rows:
         assert (row.eer is None) == ("a figure needs" in row.note or row.note == "no nontarget trials")
         assert row.eer is None or row.eer.low < row.eer.high
