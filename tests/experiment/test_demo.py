@@ -73,7 +73,6 @@ def test_a_demo_that_is_interrupted_ends_with_130_and_the_same_command_goes_on(
     monkeypatch.setattr(demo, stage, interrupted)
     stopped = acanet("demo", "--out", tmp_path / "demo")
     assert stopped.code == 130
-    assert "interrupted" in stopped.err
     assert ": score " not in stopped.out
     again = acanet("demo", "--out", tmp_path / "demo")
     assert again.code == 0, again.err
