@@ -11,7 +11,7 @@ import threading
 import pytest
 
 from acanet.config import files
-from acanet.config.files import write_bytes, write_text, written, written_files, written_folder, written_text
+from acanet.config.files import printable, write_bytes, write_text, written, written_files, written_folder, written_text
 from support.disk import full_disk
 
 BIG = b"x" * 100_000
@@ -258,6 +258,24 @@ def test_files_take_their_places_in_order_and_old_ones_go(tmp_path, monkeypatch)
     assert moved == ["first", "third"]
     found = {name: (tmp_path / name).read_text() for name in names(tmp_path)}
     assert found == {"first": "new", "third": "new", "other": "old"}
+
+
+def test_the_last_file_marks_that_all_are_there(tmp_path, monkeypatch):
+    for name in ("first", "last"):
+        (tmp_path / name).write_text("old")
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "replace", killed)
+    with pytest.raises(KeyboardInterrupt), written_files(tmp_path, ["first", "last"]) as draft:
+        (draft / "first").write_text("new")
+    assert names(tmp_path) == ["first"]
+
+
+def test_names_that_are_no_text_can_be_printed():
+    assert printable("caf\udce9 \udcff.wav") == "caf? ?.wav"
+    assert printable("café\n") == "café\n"
 
 
 def test_a_path_without_a_folder_and_a_long_name(tmp_path, monkeypatch):

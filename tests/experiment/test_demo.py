@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 import subprocess
 import sys
 
 import pytest
 
-pytestmark = pytest.mark.slow
+from acanet.experiment import demo
+from acanet.training.log import Log
+from support.commands import acanet
 
 
+@pytest.mark.slow
 def test_the_demo_goes_from_voices_to_decisions(tmp_path):
     folder = tmp_path / "demo"
     command = [sys.executable, "-m", "acanet", "demo", "--out", str(folder)]
@@ -33,3 +38,72 @@ def test_the_demo_goes_from_voices_to_decisions(tmp_path):
     again = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert again.returncode == 2
     assert f"{folder} exists" in again.stderr
+
+
+@pytest.fixture
+def short(monkeypatch):
+    """A demo of few voices and steps."""
+    for name, value in {"_KNOWN": 6, "_UNKNOWN": 3, "_UTTERANCES": 2, "_STEPS": 3}.items():
+        monkeypatch.setattr(demo, name, value)
+
+
+@pytest.mark.parametrize(
+    ("stage", "call"),
+    [
+        ("write_corpus", 2),
+        ("prepare", 1),
+        ("train", 1),
+        ("write_trials", 1),
+        ("evaluate_model", 1),
+        ("prepare", 2),
+        ("write_report", 1),
+    ],
+)
+def test_a_demo_that_is_interrupted_ends_with_130_and_the_same_command_goes_on(
+    short, tmp_path, monkeypatch, stage, call
+):
+    undisturbed, calls = getattr(demo, stage), []
+
+    def interrupted(*arguments, **how):
+        calls.append(arguments)
+        if len(calls) == call:
+            raise KeyboardInterrupt
+        return undisturbed(*arguments, **how)
+
+    monkeypatch.setattr(demo, stage, interrupted)
+    stopped = acanet("demo", "--out", tmp_path / "demo")
+    assert stopped.code == 130
+    assert ": score " not in stopped.out
+    again = acanet("demo", "--out", tmp_path / "demo")
+    assert again.code == 0, again.err
+    assert again.out.count(": score ") == 2
+    done = acanet("demo", "--out", tmp_path / "demo")
+    assert (done.code, "exists; remove it" in done.err) == (2, True)
+
+
+def test_a_demo_whose_training_is_interrupted_does_not_go_on_with_half_a_model(short, tmp_path, monkeypatch):
+    step, stopping = Log.step, []
+
+    def interrupted(self, number, *arguments):
+        step(self, number, *arguments)
+        if number == 2 and not stopping:
+            stopping.append(number)
+            os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(Log, "step", interrupted)
+    stopped = acanet("demo", "--out", tmp_path / "demo")
+    assert stopped.code == 130
+    assert "stopped and saved; the same command goes on" in stopped.err
+    assert "4. evaluate" not in stopped.out
+    again = acanet("demo", "--out", tmp_path / "demo")
+    assert again.code == 0, again.err
+    assert "resuming after step 2" in again.out
+
+
+def test_a_folder_of_something_else_is_not_taken(short, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").touch()
+    answer = acanet("demo", "--out", tmp_path / "mine")
+    assert (answer.code, "exists; remove it" in answer.err) == (2, True)
+    (tmp_path / "file").touch()
+    assert acanet("demo", "--out", tmp_path / "file").code == 2

@@ -14,7 +14,7 @@ from support.kills import Programs
 
 pytestmark = pytest.mark.slow
 
-MOST = 12
+MOST = 6
 """Kills of a command, evenly over all things that it does."""
 
 

@@ -184,7 +184,7 @@ COMMANDS = {
         _check_embed,
     ),
     "prepare": Command(
-        ("prepare", "folder", "voices", "-o", "out", "--dev", "0.3", "--workers", "2"),
+        ("prepare", "folder", "voices", "-o", "out", "--dev", "0.3", "--workers", "1"),
         (),
         "out",
         _check_prepare,

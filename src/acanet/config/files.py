@@ -110,7 +110,8 @@ def written_files(folder: Path, names: Sequence[str]) -> Iterator[Path]:
     Args:
         folder: one that exists; its other files stay.
         names: of all files that may be written, in the order in which they take their places. Those that the block did
-            not write are removed from `folder`.
+            not write are removed from `folder`. The last one is the mark of all: it is removed first, so that a program
+            that is killed in between leaves nothing that looks whole.
 
     Raises:
         OSError: when something cannot be written.
@@ -119,6 +120,8 @@ def written_files(folder: Path, names: Sequence[str]) -> Iterator[Path]:
         yield draft
         for file in draft.iterdir():
             _flush(file)
+        for name in names[-1:]:
+            (folder / name).unlink(missing_ok=True)
         for name in names:
             if (draft / name).exists():
                 os.replace(draft / name, folder / name)

@@ -10,6 +10,6 @@
     checkpoint   the state of a run, in and out
     best         the model of a run, with its `model_card`
 
-What these are made of: `corpus`, `dev`, `losses`, `schedule`, `average`, `discriminant`; what surrounds them: `folder`,
-`progress`, `log`, `interrupt`, `memory`, `portable`.
+What these are made of: `corpus`, `loader`, `dev`, `losses`, `schedule`, `average`, `finite`, `fit_discriminant`; what
+surrounds them: `run_folder`, `progress`, `log`, `interrupt`, `memory`, `portable`.
 """

@@ -149,5 +149,6 @@ def _keep_rows(path: Path, last: int) -> None:
     if not path.exists():
         return
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    kept = [line for line in lines[1:] if line.endswith("\n") and int(line.split(",")[0]) <= last]
-    write_text(path, "".join(lines[:1] + kept))
+    whole = [line for line in lines if line.endswith("\n")]
+    kept = [line for line in whole[1:] if int(line.split(",")[0]) <= last]
+    write_text(path, "".join(whole[:1] + kept))

@@ -15,6 +15,7 @@ from acanet.runtime.bundle import Bundle
 from acanet.training.checkpoint import LAST, resumed, save_run
 from acanet.training.finish import finish
 from acanet.training.interrupt import interrupts
+from acanet.training.loader import deaths_told
 from acanet.training.log import Log
 from acanet.training.loop import train_steps
 from acanet.training.memory import keep_freed_memory
@@ -60,7 +61,7 @@ def train(
 
     Raises:
         AcanetError: when `out` holds a run already and `resume` is false; when the discriminant of the recipe has more
-            directions than the training speakers span.
+            directions than the training speakers span; when a process that makes batches dies.
         BadConfig: when the run in `out` was started with another recipe, from another model or on other recordings;
             when the model has no place for a discriminant, or brings one.
         BadManifest: when training and dev share a speaker, or an id stands twice.
@@ -80,7 +81,7 @@ def train(
     setup.accelerator.wait_for_everyone()
     progress = _start(setup, resume, console)
     before = _dev_eer_before(setup, init, console)
-    with interrupts() as stopped:
+    with interrupts() as stopped, deaths_told():
         with _log(setup, progress, console) as log, _saved_where_audio_fails(setup, progress):
             trained = train_steps(setup, progress, log, stopped)
         finished = trained and finish(setup, progress, console, stopped)

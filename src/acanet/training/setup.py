@@ -14,13 +14,12 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 from accelerate.utils import set_seed
-from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
-from torch.utils.data import DataLoader, Dataset, default_convert, get_worker_info
+from torch.utils.data import default_convert
 
 from acanet.data.augment.chain import Banks, Chain
 from acanet.data.feed.batches import TrainingBatches
-from acanet.errors import AcanetError, BadConfig, ModelMismatch
+from acanet.errors import BadConfig, ModelMismatch
 from acanet.models.config import ExtractorConfig, ModelConfig
 from acanet.models.inference import saved_config
 from acanet.models.registry import build_model, model_config
@@ -30,7 +29,7 @@ from acanet.training.average import averaged
 from acanet.training.corpus import Corpus, crop_phases, load_banks, load_corpus
 from acanet.training.dev import DevSet
 from acanet.training.fit_discriminant import check_discriminant
-from acanet.training.interrupt import start_worker
+from acanet.training.loader import load_items
 from acanet.training.losses import AngularMarginSoftmax
 from acanet.training.recipe import Recipe
 from acanet.training.run_folder import differences
@@ -98,63 +97,9 @@ class Setup:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16)
 
     def loader(self, dataset: Any, items: range, collate: Callable[[Any], Any] = default_convert) -> Iterator[Any]:
-        """The items of a dataset in their order, made and collated by the recipe's number of processes.
-
-        Raises:
-            AcanetError: what making an item raises, and when a process dies or has no memory.
-        """
-        loader: DataLoader[Any] = DataLoader(
-            _Told(dataset, collate),
-            batch_size=None,
-            sampler=items,
-            num_workers=self.recipe.data.workers,
-            worker_init_fn=start_worker,
-            pin_memory=self.device.type == "cuda",
-            collate_fn=_as_it_is,
-        )
-        items_made = iter(loader)
-        while True:
-            try:
-                item = next(items_made, None)
-            except RuntimeError as error:
-                if str(error).startswith("DataLoader worker"):
-                    raise AcanetError(f"a process that makes batches died ({error}); {_FEWER}") from None
-                raise
-            if isinstance(item, AcanetError):
-                raise item
-            if item is None:
-                return
-            yield item
-
-
-_FEWER = "free memory, or go on with --resume and fewer data.workers (0: none)"
-
-
-@dataclass(frozen=True)
-class _Told(Dataset[Any]):
-    """A dataset whose errors come as items: the loader raises those of its processes as others."""
-
-    dataset: Any
-    collate: Callable[[Any], Any]
-
-    def __len__(self) -> int:
-        return len(self.dataset)
-
-    def __getitem__(self, number: int) -> Any:
-        try:
-            item = self.collate(self.dataset[number])
-        except AcanetError as error:
-            return error
-        if get_worker_info() is None:
-            return item
-        try:
-            return [part.share_memory_() if isinstance(part, Tensor) else part for part in item]
-        except RuntimeError as error:  # later, nobody would hear of it
-            return AcanetError(f"a batch has no room in shared memory ({error}); {_FEWER}")
-
-
-def _as_it_is(item: Any) -> Any:
-    return item
+        """The items of a dataset in their order, made by the recipe's number of processes; errors as `load_items`."""
+        pinned = self.device.type == "cuda"
+        return load_items(dataset, items, self.recipe.data.workers, pinned=pinned, collate=collate)
 
 
 @dataclass(frozen=True, eq=False)
