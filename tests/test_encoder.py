@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
 from acanet import encoder as module
-from acanet.audio import recording as recording_module
+from acanet.audio import sources
 from acanet.encoder import Encoder
 from acanet.errors import AcanetError, BadAudio, ModelMismatch, NoSpeech, NotCalibrated, TooShort
 from acanet.models.registry import model_names
@@ -109,7 +110,7 @@ def test_an_impossible_threshold_is_refused(encoder, recordings, threshold):
 def test_what_cannot_be_asked_of_an_encoder(encoder, tiny_bundle):
     with pytest.raises(AcanetError, match="threads is 0"):
         Encoder.load(tiny_bundle, threads=0)
-    with pytest.raises(AcanetError, match="takes a list of recordings"):
+    with pytest.raises(AcanetError, match="no list of recordings; `embed` takes one"):
         list(encoder.embed_many("enrolment.wav"))
 
 
@@ -171,8 +172,8 @@ def test_many_recordings_are_embedded_as_each_alone(recordings):
 
 def test_a_recording_is_opened_once(recordings, tmp_path, monkeypatch):
     """However long it is, and whatever is asked of it."""
-    shipped, opened, open_ = Encoder.load(), [], recording_module._open
-    monkeypatch.setattr(recording_module, "_open", lambda source: opened.append(source) or open_(source))
+    shipped, opened, open_ = Encoder.load(), [], sources._open
+    monkeypatch.setattr(sources, "_open", lambda path, name: opened.append(Path(path)) or open_(path, name))
     long = tmp_path / "long.wav"
     soundfile.write(long, np.tile(samples(recordings[0]), 40), RATE)
     for path in (recordings[0], long):
