@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from acanet.audio import chain, containers
 from acanet.audio.mpeg import counted
 from acanet.audio.quality import AudioWarning
 from acanet.audio.recording import open_recording, read_audio
@@ -62,6 +63,29 @@ def test_links_of_other_rates_do_not_go_together(name: str) -> None:
     assert "rate" in refusal(data)
 
 
+CONTAINERS = [
+    ("aac", "ipod", "fltp", {}),
+    ("aac", "ipod", "fltp", {"movflags": "faststart"}),
+    ("alac", "mov", "s16p", {}),
+    ("aac", "mp4", "fltp", {"movflags": "frag_keyframe+empty_moov+delay_moov"}),
+    ("aac", "adts", "fltp", {}),
+    ("libopus", "webm", "s16", {}),
+    ("flac", "matroska", "s16", {}),
+]
+
+
+@pytest.mark.parametrize("kind", CONTAINERS, ids=lambda kind: "-".join(kind[:2]))
+def test_joined_containers_are_heard(kind: Any) -> None:
+    pytest.importorskip("av")
+    from support.mutants import media
+
+    parts = [media(sound, 16000, *kind) for sound in (ONE, TWO, THREE)]
+    total = sum(len(read_audio(part)[0]) for part in parts)
+    waveform, rate = read_audio(b"".join(parts))
+    assert total <= len(waveform) <= total + 0.1 * rate
+    assert np.abs(waveform[-1000:]).max() > 0.02
+
+
 @pytest.mark.parametrize("name", ["vorbis", "flac", "wav"])
 def test_links_may_have_other_channels(name: str) -> None:
     format, subtype = JOINED[name]
@@ -87,6 +111,22 @@ def test_an_ogg_whose_second_link_is_broken_is_no_recording() -> None:
     one, two = (bytearray(encode(sound, format="OGG", subtype="VORBIS")) for sound in (ONE, TWO))
     two[60:4000] = bytes(3940)
     assert refusal(bytes(one + two))
+
+
+def test_files_are_not_joined_by_the_ten_thousand(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chain, "_MOST_LINKS", 5)
+    one = encode(ONE[:100])
+    assert len(read_audio(5 * one)[0]) == 500
+    assert "more than 5 files were joined" in refusal(6 * one)
+
+
+def test_boxes_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("av")
+    monkeypatch.setattr(containers, "_MOST_BOXES", 1000)
+    boxes = b"\0\0\0\x08ftyp" + 2000 * b"\0\0\0\x08free"
+    assert "more than 1000 boxes" in refusal(boxes)
+    inside = b"\0\0\0\x08ftyp" + (8 + 16000).to_bytes(4) + b"moov" + 2000 * b"\0\0\0\x08free"
+    assert "more than 1000 boxes" in refusal(inside)
 
 
 def test_flac_in_ogg_is_read_with_all_its_links() -> None:

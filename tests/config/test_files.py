@@ -40,8 +40,9 @@ def test_files_are_written(tmp_path):
         file.write(b"two")
     with written_text(tmp_path / "d", errors="backslashreplace", newline="") as text:
         text.write("\udcff\r\n")
+    write_text(tmp_path / "e", "bad\udcff")
     found = {name: (tmp_path / name).read_bytes() for name in names(tmp_path)}
-    assert found == {"a": b"\x00\xff", "b": b"\xc3\xa9\n", "c": b"onetwo", "d": b"\\udcff\r\n"}
+    assert found == {"a": b"\x00\xff", "b": b"\xc3\xa9\n", "c": b"onetwo", "d": b"\\udcff\r\n", "e": b"bad\\udcff"}
 
 
 def test_the_old_file_is_there_until_the_new_one_is_complete(tmp_path):

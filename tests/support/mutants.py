@@ -36,8 +36,8 @@ MEDIA = (
     ("libopencore_amrnb", "amr", "s16", {}), ("flac", "ogg", "s16", {}),
 )  # fmt: skip
 """What FFmpeg writes: codec, container, type of samples, options."""
-SECONDS, PATIENCE = 10.0, 120.0
-"""Nothing takes a processor so long, and what is not back after so long by the clock, hangs."""
+SECONDS, PATIENCE = 10.0, 900.0
+"""Nothing takes a processor so long, and what is not back after so long by the clock, waits for ever."""
 MEGABYTES = 400
 """Memory that no mutant takes beyond what a good recording does."""
 NUMBERS = (0, 1, 2, 7, 0x7F, 0x80, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFE, 0xFFFFFFFF, 2**31 - 36)
@@ -125,18 +125,18 @@ def hear(seeds: dict[str, bytes], bundle: Path, numbers: range) -> Tally:
         process.start()
         theirs.close()
         ours.recv()  # it is ready
-        waiting = _follow(ours, waiting, tally)
+        waiting = _follow(ours, int(process.pid or 0), waiting, tally)
         process.kill()
         process.join()
     return tally
 
 
-def _follow(worker: Connection, waiting: list[int], tally: Tally) -> list[int]:
+def _follow(worker: Connection, process: int, waiting: list[int], tally: Tally) -> list[int]:
     """Note what a process tells of each mutant, up to one that it does not come back from; those that are left."""
     for place, number in enumerate(waiting):
         try:
-            if not worker.poll(PATIENCE):
-                tally.wrong.append(f"mutant {number}: no answer in {PATIENCE:g} s")
+            if not _answers(worker, process):
+                tally.wrong.append(f"mutant {number}: it hangs")
                 return waiting[place + 1 :]
             name, outcome, seconds, megabytes = worker.recv()
         except EOFError:
@@ -150,6 +150,24 @@ def _follow(worker: Connection, waiting: list[int], tally: Tally) -> list[int]:
             tally.wrong.append(f"mutant {number} ({name}): {megabytes:.0f} MB")
         tally.megabytes = max(tally.megabytes, megabytes)
     return []
+
+
+def _answers(worker: Connection, process: int) -> bool:
+    """Whether something comes before the process has had a processor, or the clock, for too long."""
+    used, begin = _used(process), time.monotonic()
+    while not worker.poll(1.0):
+        if _used(process) - used > 2 * SECONDS or time.monotonic() - begin > PATIENCE:
+            return False
+    return True
+
+
+def _used(process: int) -> float:
+    """Seconds of a processor that a process has had; 0 where the system does not tell."""
+    try:
+        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _work(parent: Connection, seeds: dict[str, bytes], bundle: Path, numbers: list[int]) -> None:

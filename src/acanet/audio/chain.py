@@ -42,6 +42,8 @@ class Link(Protocol):
         """
 
 
+_MOST_LINKS = 10_000
+"""Files that follow each other: each has to be opened."""
 Open = Callable[[Window], AbstractContextManager[Link]]
 
 
@@ -74,7 +76,9 @@ def open_tracks(
 
         def frames() -> Generator[Frames]:
             ceiling, passed, given = Ceiling(size, name), 0, 0
-            for window in links():
+            for number, window in enumerate(links()):
+                if number == _MOST_LINKS:
+                    raise BadAudio(name, f"more than {_MOST_LINKS} files were joined; decode it: ffmpeg -i in out.wav")
                 with opened(window) as link:
                     if link.rate != rate:
                         raise BadAudio(name, f"the rate changes within it, from {rate} to {link.rate}")

@@ -39,7 +39,6 @@ class _Layout:
         data: the name of the chunk of samples.
         order: of the bytes of a size.
         width: bytes of a size, which stands behind the name.
-        ahead: bytes between the size of the samples and the first of them, which it counts.
         whole: whether a size counts the name and itself.
         step: chunks begin at multiples of so many bytes.
     """
@@ -49,7 +48,6 @@ class _Layout:
     data: bytes
     order: _Order = "little"
     width: int = 4
-    ahead: int = 0
     whole: bool = False
     step: int = 2
 
@@ -57,8 +55,8 @@ class _Layout:
 _LAYOUTS = (
     _Layout(re.compile(rb"(RIFF|RF64|BW64)....WAVE", re.DOTALL), 12, b"data"),
     _Layout(re.compile(rb"RIFX....WAVE", re.DOTALL), 12, b"data", "big"),
-    _Layout(re.compile(rb"FORM....AIF[FC]", re.DOTALL), 12, b"SSND", "big", ahead=8),
-    _Layout(re.compile(rb"caff\0\x01"), 8, b"data", "big", width=8, ahead=4, step=1),
+    _Layout(re.compile(rb"FORM....AIF[FC]", re.DOTALL), 12, b"SSND", "big"),
+    _Layout(re.compile(rb"caff\0\x01"), 8, b"data", "big", width=8, step=1),
     _Layout(
         re.compile(rb"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb"),
         40,

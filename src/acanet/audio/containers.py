@@ -28,7 +28,7 @@ _MAGIC = {
 CONTAINER_EXTENSIONS = (".m4a", ".mp4", ".mov", ".3gp", ".mkv", ".webm", ".wma", ".amr", ".aac")
 """How the names of such files end."""
 _PARENTS = {b"moov", b"trak", b"mdia", b"minf", b"edts", b"udta", b"mvex", b"dinf", b"tref", b"wave", b"moof", b"traf"}
-_DEEPEST = 10
+_DEEPEST, _MOST_BOXES = 10, 2**20
 _SEGMENT = b"\x18\x53\x80\x67"
 _PCM_PACKET = 1024
 """Samples of uncompressed audio that FFmpeg makes one packet of."""
@@ -54,13 +54,17 @@ def check_claims(window: Window, demuxer: str, name: str) -> None:
         _check_segment(window, size, name)
 
 
-def joined(window: Window, demuxer: str) -> list[Window]:
+def joined(window: Window, demuxer: str, name: str) -> list[Window]:
     """The files that were joined to one: each mp4 begins with a box `ftyp`, and holds a box `moov`.
 
     FFmpeg hears the first only; where others were joined, it hears them all.
+
+    Raises:
+        BadAudio: when there are more boxes than make sense.
     """
     begins, described = [0], False
-    for kind, body, _ in _boxes(window, 0, window.size) if demuxer == "mov" else ():
+    for number, (kind, body, _) in enumerate(_boxes(window, 0, window.size) if demuxer == "mov" else ()):
+        _check_number(number, name)
         if kind == b"ftyp" and described:
             begins.append(body - 8)
             described = False
@@ -77,7 +81,8 @@ def _check_boxes(window: Window, size: int, name: str) -> None:
     if b"moov" not in kinds:
         raise BadAudio(name, "cut off, or never finished: there is no moov box, which says where the samples are")
     packets, edits = 0, 1
-    for kind, body, end in _descendants(window, 0, size):
+    for number, (kind, body, end) in enumerate(_descendants(window, 0, size)):
+        _check_number(number, name)
         if kind == b"stbl":
             packets += _listed_packets(window, body, end)
         elif kind == b"trun":
@@ -90,6 +95,11 @@ def _check_boxes(window: Window, size: int, name: str) -> None:
             f"its tables claim {packets * edits} packets; at most {MOST_PACKETS} make sense. "
             "If it is a recording, rewrite it: ffmpeg -i in.mp4 out.wav",
         )
+
+
+def _check_number(boxes: int, name: str) -> None:
+    if boxes > _MOST_BOXES:
+        raise BadAudio(name, f"it has more than {_MOST_BOXES} boxes, which is no recording")
 
 
 def _boxes(window: Window, at: int, end: int) -> Iterator[tuple[bytes, int, int]]:

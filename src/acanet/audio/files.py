@@ -44,7 +44,7 @@ def open_file(window: Window, span: Span, name: str) -> AbstractContextManager[T
     demuxer = "ogg" if _OGG_FLAC.match(file.peek(0, 300)) else demuxer_for(file.peek(0, 12))
     if demuxer is not None:
         media = _media(name)
-        links = _ogg(file, name) if demuxer == "ogg" else lambda: joined(file, demuxer)
+        links = _ogg(file, name) if demuxer == "ogg" else lambda: joined(file, demuxer, name)
         return open_tracks(links, lambda link: media.open_media(link, demuxer, name), span, size, name)
     if is_shortened(file):
         file = expand(file, name)

@@ -32,7 +32,7 @@ EXTREMES = {
     "inverted": [0.9, 0.8, 0.2, 0.1],
     "all tied": [0.5, 0.5, 0.5, 0.5],
 }
-ODD = "$x^$ <b> & _y"
+ODD = "$x^$ <b> & _y \udcff"
 
 
 @pytest.fixture
