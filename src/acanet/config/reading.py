@@ -41,16 +41,18 @@ def read_regular(path: Path, most: int, *, links: bool = False) -> bytes:
             found = os.fstat(descriptor)
             if not stat.S_ISREG(found.st_mode):
                 raise AcanetError(f"{path}: it is no regular file")
+            if found.st_size > most:
+                raise AcanetError(f"{path}: it has more than {most:,} bytes, which no such file has")
             with open(descriptor, "rb", closefd=False) as file:
-                content = file.read(most + 1) if found.st_size <= most else None
+                content = file.read(found.st_size + 1)  # a buffer of that size is made at once
         finally:
             os.close(descriptor)
     except FileNotFoundError:
         raise AcanetError(f"{path}: there is no such file") from None
     except (OSError, ValueError) as error:  # ValueError: a name with a NUL
         raise AcanetError(f"{path}: it cannot be read ({error})") from None
-    if content is None or len(content) > most:
-        raise AcanetError(f"{path}: it has more than {most:,} bytes, which no such file has")
+    if len(content) != found.st_size:
+        raise AcanetError(f"{path}: it changes while it is read")
     return content
 
 
