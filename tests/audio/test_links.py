@@ -124,9 +124,33 @@ def test_boxes_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("av")
     monkeypatch.setattr(containers, "_MOST_BOXES", 1000)
     boxes = b"\0\0\0\x08ftyp" + 2000 * b"\0\0\0\x08free"
-    assert "more than 1000 boxes" in refusal(boxes)
+    assert "more than 1000 boxes or elements" in refusal(boxes)
     inside = b"\0\0\0\x08ftyp" + (8 + 16000).to_bytes(4) + b"moov" + 2000 * b"\0\0\0\x08free"
-    assert "more than 1000 boxes" in refusal(inside)
+    assert "more than 1000 boxes or elements" in refusal(inside)
+
+
+def unknown_length(element: bytes, data: bytes) -> bytes:
+    """A Matroska file that does not say how long its first such element is."""
+    at = data.index(element) + len(element)
+    width = 9 - data[at].bit_length()
+    return data[:at] + ((1 << 7 * width + 1) - 1).to_bytes(width) + data[at + width :]
+
+
+@pytest.mark.parametrize("live", [[b"\x18\x53\x80\x67"], [b"\x18\x53\x80\x67", b"\x1f\x43\xb6\x75"]])
+def test_what_browsers_record_live_may_be_joined(live: list[bytes]) -> None:
+    pytest.importorskip("av")
+    from support.mutants import media
+
+    part = media(ONE, 16000, "libopus", "webm", "s16", {})
+    for element in live:
+        part = unknown_length(element, part)
+    assert len(read_audio(3 * part)[0]) == 3 * len(read_audio(part)[0])
+
+
+def test_elements_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("av")
+    monkeypatch.setattr(containers, "_MOST_BOXES", 1000)
+    assert "more than 1000 boxes or elements" in refusal(b"\x1a\x45\xdf\xa3\x80" + 2000 * b"\xec\x80")
 
 
 def test_flac_in_ogg_is_read_with_all_its_links() -> None:

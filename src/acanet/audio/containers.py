@@ -29,7 +29,9 @@ CONTAINER_EXTENSIONS = (".m4a", ".mp4", ".mov", ".3gp", ".mkv", ".webm", ".wma",
 """How the names of such files end."""
 _PARENTS = {b"moov", b"trak", b"mdia", b"minf", b"edts", b"udta", b"mvex", b"dinf", b"tref", b"wave", b"moof", b"traf"}
 _DEEPEST, _MOST_BOXES = 10, 2**20
-_SEGMENT = b"\x18\x53\x80\x67"
+_EBML, _SEGMENT, _CLUSTER = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67", b"\x1f\x43\xb6\x75"
+_OPEN_ENDED = (_SEGMENT, _CLUSTER)
+"""Elements of Matroska whose length may be unknown, for what was written while it was recorded."""
 _PCM_PACKET = 1024
 """Samples of uncompressed audio that FFmpeg makes one packet of."""
 
@@ -55,21 +57,40 @@ def check_claims(window: Window, demuxer: str, name: str) -> None:
 
 
 def joined(window: Window, demuxer: str, name: str) -> list[Window]:
-    """The files that were joined to one: each mp4 begins with a box `ftyp`, and holds a box `moov`.
+    """The files that were joined to one: mp4 or Matroska, of which FFmpeg hears the first only, or the first two.
 
-    FFmpeg hears the first only; where others were joined, it hears them all.
+    Each mp4 begins with a box `ftyp`, and holds a box `moov`; each Matroska file begins with an EBML header. Where
+    files of other kinds were joined, FFmpeg hears them all.
 
     Raises:
-        BadAudio: when there are more boxes than make sense.
+        BadAudio: when there are more boxes or elements than make sense.
     """
+    begins = [0]
+    if demuxer == "mov":
+        begins = _mp4_begins(window, name)
+    elif demuxer == "matroska":
+        begins = _matroska_begins(window, name)
+    return [window.part(begin, end) for begin, end in zip(begins, [*begins[1:], None], strict=True)]
+
+
+def _mp4_begins(window: Window, name: str) -> list[int]:
     begins, described = [0], False
-    for number, (kind, body, _) in enumerate(_boxes(window, 0, window.size) if demuxer == "mov" else ()):
+    for number, (kind, body, _) in enumerate(_boxes(window, 0, window.size)):
         _check_number(number, name)
         if kind == b"ftyp" and described:
             begins.append(body - 8)
             described = False
         described = described or kind == b"moov"
-    return [window.part(begin, end) for begin, end in zip(begins, [*begins[1:], None], strict=True)]
+    return begins
+
+
+def _matroska_begins(window: Window, name: str) -> list[int]:
+    begins = [0]
+    for number, (kind, at) in enumerate(_elements(window)):
+        _check_number(number, name)
+        if kind == _EBML and at:
+            begins.append(at)
+    return begins
 
 
 def _check_boxes(window: Window, size: int, name: str) -> None:
@@ -99,7 +120,7 @@ def _check_boxes(window: Window, size: int, name: str) -> None:
 
 def _check_number(boxes: int, name: str) -> None:
     if boxes > _MOST_BOXES:
-        raise BadAudio(name, f"it has more than {_MOST_BOXES} boxes, which is no recording")
+        raise BadAudio(name, f"it has more than {_MOST_BOXES} boxes or elements, which is no recording")
 
 
 def _boxes(window: Window, at: int, end: int) -> Iterator[tuple[bytes, int, int]]:
@@ -165,6 +186,19 @@ def _check_segment(window: Window, size: int, name: str) -> None:
     length, at = _vint(head, at + length + 4)
     if length is not None and at + length > size:
         _refuse_cut_off(name, "its segment", length, size - at)
+
+
+def _elements(window: Window) -> Iterator[tuple[bytes, int]]:
+    """Identifier and begin of each element of Matroska files; of one with an unknown length, those inside it too."""
+    at = 0
+    while at < window.size:
+        head = window.peek(at, 16)
+        width = 9 - head[0].bit_length() if head else 9
+        kind, (length, body) = head[:width], _vint(head, width)
+        if length is None and kind not in _OPEN_ENDED:
+            return
+        yield kind, at
+        at += body + (length or 0)
 
 
 def _vint(data: bytes, at: int) -> tuple[int | None, int]:
