@@ -220,10 +220,10 @@ def test_open_speech(place, open_speech):
 @pytest.mark.parametrize(
     ("kind", "system", "lists"),
     [
-        ("rates", "x-vector-high", {"dev"}),
+        pytest.param("rates", "x-vector-high", {"dev"}, marks=pytest.mark.slow),
         ("comparison", "acanet2", {"test", "hard"}),
-        ("pooling", "pointwise-statistics", {"test", "hard"}),
-        ("ablation", "one-head", {"dev", "hard"}),
+        pytest.param("pooling", "pointwise-statistics", {"test", "hard"}, marks=pytest.mark.slow),
+        pytest.param("ablation", "one-head", {"dev", "hard"}, marks=pytest.mark.slow),
         ("open-speech", "acanet2-small", {"test", "hard"}),
         ("silence", "acanet2-small", {"test", "hard"}),
     ],

@@ -28,9 +28,10 @@ from support.networks import waveforms
 
 
 @pytest.fixture(scope="module")
-def plain(tiny_bundle, tmp_path_factory):
+def plain(tiny_graphs, tiny_bundle, tmp_path_factory):
     """The float32 export of the tiny model."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "graph_files", lambda *_: tiny_graphs)
         patch.setattr(gate, "LENGTHS", (0.5, 0.9, 1.3))
         return export_model(tiny_bundle, tmp_path_factory.mktemp("float32") / "bundle").bundle
 
@@ -47,11 +48,10 @@ def trials(voices, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def made(plain, tiny_bundle, trials, tmp_path_factory):
-    """Both twins, from the graphs of `plain`; the first with figures of a trial list."""
-    files = {name: (plain.folder / name).read_bytes() for name in plain.graphs.files}
+def made(tiny_graphs, tiny_bundle, trials, tmp_path_factory):
+    """Both twins; the first with figures of a trial list."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "graph_files", lambda *_: files)
+        patch.setattr(module, "graph_files", lambda *_: tiny_graphs)
         patch.setattr(gate, "LENGTHS", (0.5, 0.9, 1.3))
         folder = tmp_path_factory.mktemp("twins")
         return {
@@ -61,10 +61,9 @@ def made(plain, tiny_bundle, trials, tmp_path_factory):
 
 
 @pytest.fixture
-def quick(plain, monkeypatch):
+def quick(tiny_graphs, monkeypatch):
     """Export without tracing, on short recordings."""
-    files = {name: (plain.folder / name).read_bytes() for name in plain.graphs.files}
-    monkeypatch.setattr(module, "graph_files", lambda *_: files)
+    monkeypatch.setattr(module, "graph_files", lambda *_: tiny_graphs)
     monkeypatch.setattr(gate, "LENGTHS", (0.5, 0.9, 1.3))
 
 

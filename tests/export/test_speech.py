@@ -13,6 +13,8 @@ from acanet.runtime.bundle import BundleConfig, Provenance, write_bundle
 from acanet.runtime.onnx import OnnxNetwork
 from support.networks import small
 
+pytestmark = pytest.mark.slow
+
 RATE = 16000
 SILENCE = np.zeros(4 * RATE, np.float32)
 
