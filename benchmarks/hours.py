@@ -8,7 +8,9 @@ process of its own, on one thread. Peak memory is that of the whole process, by 
     python benchmarks/hours.py --recording talk.flac            # a recording of your own, as it is
     python benchmarks/hours.py --output hours.json --picture hours.png
 
-`hear` is `embed` and the speech, as `verify` does it; `stream` is fed blocks of 0.1 s.
+`hear` is `embed` and the speech, as `verify` does it; `stream` is fed blocks of 0.1 s. `network` is the model alone,
+fed the samples in pieces: nothing is checked, and the time of its search for speech is left out. The ways take turns
+in `--rounds`; medians count.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +35,7 @@ from typing import Any
 
 RATE = 16000
 VOICES, SECONDS = 24, 6.0
-WAYS = ("embed", "hear", "stream")
+WAYS = ("embed", "hear", "stream", "network")
 
 
 # Run by children
@@ -61,35 +63,52 @@ def measure(path: Path, way: str, model: str, parts: bool) -> dict[str, Any]:
 
     encoder = Encoder.load(model, threads=1)
     loaded = peak()
-    spent = timed(encoder) if parts else {}
+    spent = timed(encoder) if parts or way == "network" else {}
+    run = {
+        "embed": encoder.embed,
+        "hear": encoder.hear,
+        "stream": lambda path: stream(encoder, path),
+        "network": lambda path: alone(encoder, path),
+    }
     begin = time.perf_counter()
-    {"embed": encoder.embed, "hear": encoder.hear, "stream": lambda path: stream(encoder, path)}[way](path)
+    run[way](path)
     wall = time.perf_counter() - begin
-    if parts:
-        spent["the rest"] = wall - sum(spent.values())
-    figures = {"loaded_mb": loaded, "peak_mb": peak(), "wall": wall, "parts": spent}
+    if way == "network":
+        wall -= spent.pop("speech", 0.0)
+    told = spent | {"the rest": wall - sum(spent.values())} if parts else {}
+    figures = {"loaded_mb": loaded, "peak_mb": peak(), "wall": wall, "parts": told}
     with open_recording(path) as recording:
         return {"seconds": recording.claimed_seconds} | figures
 
 
 def stream(encoder: Any, path: Path) -> None:
     """Feed a recording in blocks of 0.1 s, and ask for embedding and seconds of speech at the end."""
+    import numpy as np
     import soundfile
 
     with soundfile.SoundFile(path) as file, encoder.stream(rate=file.samplerate) as heard:
-        for block in file.blocks(file.samplerate // 10, dtype="float32", always_2d=True):
-            heard.feed(block.mean(axis=1))
+        for second in file.blocks(file.samplerate, dtype="float32", always_2d=True):
+            for block in np.array_split(second.mean(axis=1), 10):
+                heard.feed(block)
         heard.end()
         heard.embedding()
         assert heard.speech_seconds > 0
+
+
+def alone(encoder: Any, path: Path) -> None:
+    """Give the network a recording at its rate in pieces, and take the embedding, if it can be run so."""
+    import soundfile
+
+    with soundfile.SoundFile(path) as file, encoder.network.in_pieces() as pieces:
+        for second in file.blocks(file.samplerate, dtype="float32", always_2d=True):
+            pieces.feed(second.mean(axis=1))
+        pieces.embedding()
 
 
 def timed(encoder: Any) -> dict[str, float]:
     """Seconds spent in each stage of the model, in speech detection, and on the way there, as they pass."""
     from acanet.audio import quality, resample, soundfiles
     from acanet.runtime import spill
-
-    read = soundfiles._blocks
 
     spent: dict[str, float] = defaultdict(float)
 
@@ -103,14 +122,9 @@ def timed(encoder: Any) -> dict[str, float]:
 
         return run
 
-    def decoded(*arguments: Any) -> Iterator[Any]:
-        found = read(*arguments)
-        while (block := around(next, lambda *_: "decode")(found, None)) is not None:
-            yield block
-
-    soundfiles._blocks = decoded  # type: ignore[assignment]
     encoder.network.run = around(encoder.network.run, lambda stage: stage)
     for owner, method, name in (
+        (soundfiles.SoundLink, "_read", "decode"),
         (quality.Losses, "feed", "losses"),
         (resample.Resampler, "feed", "resampling"),
         (spill.Spill, "append", "spill"),
@@ -172,6 +186,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, nargs="+", default=[1, 10, 60, 360], help="lengths")
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
+    parser.add_argument("--rounds", type=int, default=1, help="times that each way is timed")
     parser.add_argument("--model", default="default")
     parser.add_argument("--recording", type=Path, help="one of your own, as long as it is")
     parser.add_argument("--parts", action="store_true", help="tell where the time goes; this takes a little itself")
@@ -191,11 +206,14 @@ def main() -> None:
             path = options.recording or Path(folder) / f"{minutes:g}.wav"
             if not options.recording:
                 child("--child", json.dumps({"path": str(path), "seconds": 60 * minutes}))
-            for way in options.ways:
+            found = defaultdict(list)
+            for way in options.ways * options.rounds:
                 task = {"path": str(path), "way": way, "model": options.model, "parts": options.parts}
-                row = {"way": way} | json.loads(child("--child", json.dumps(task)))
-                rows.append(row)
-                show(row)
+                found[way].append({"way": way} | json.loads(child("--child", json.dumps(task))))
+            for way in options.ways:
+                by_time = sorted(found[way], key=lambda row: row["wall"])
+                rows.append(by_time[len(by_time) // 2])
+                show(rows[-1])
             if not options.recording:
                 path.unlink()
     if options.output:

@@ -228,7 +228,7 @@ def clips(waveforms: list[Waveform], seconds: int) -> list[Waveform]:
 
 
 def cost(every: dict[str, Detector], waveforms: list[Waveform], options: argparse.Namespace) -> None:
-    """Print what each detector takes on these recordings, and its share of the embedding."""
+    """Print what each detector takes on these recordings, and `verify`, and the shares of the embedding."""
     encoder = Encoder.load(options.model, threads=1)
     print(f"\none thread, mean of {CLIPS} clips, median of {options.rounds} times; share of {encoder.name}'s embedding")
     print(f"{'':22}" + "".join(f"{f'{seconds} s':>22}" for seconds in LENGTHS))
@@ -238,6 +238,7 @@ def cost(every: dict[str, Detector], waveforms: list[Waveform], options: argpars
         runs: dict[str, Callable[[Waveform], object]] = {
             "embedding": lambda clip: encoder.embed_waveforms([clip]),
             "of it, the map": from_features(encoder, heard),
+            "verify of two": lambda clip: encoder.verify(clip, clip),
         }
         runs |= every
         for run in runs.values():

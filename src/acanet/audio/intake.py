@@ -89,6 +89,8 @@ def _as_waveform(samples: NDArray[Any], name: str) -> Waveform:
     if not isinstance(samples, np.ndarray) or samples.ndim != 1:
         found = f"an array {samples.shape}" if isinstance(samples, np.ndarray) else type(samples).__name__
         raise BadAudio(name, f"{found}; samples of one channel are expected, (samples,)")
+    if samples.dtype == np.float32:
+        return samples.copy()
     if samples.dtype == np.int16:
         return samples.astype(np.float32) / np.float32(2**15)
     if samples.dtype.kind == "f":
