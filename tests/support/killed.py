@@ -182,6 +182,7 @@ COMMANDS = {
         "out.npz",
         _check_embed,
         _check_embed,
+        done_is_refused=True,
     ),
     "prepare": Command(
         ("prepare", "folder", "voices", "-o", "out", "--dev", "0.3", "--workers", "1"),
