@@ -1,4 +1,4 @@
-"""What a recording lost on its way here, and a warning of it: the band above a telephone's, peaks, level."""
+"""What a recording lost on its way here, and a warning of it: a telephone's upper band, peaks, level, a dry sound."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acanet.audio.blocks import Waveform
+from acanet.audio.decay import Decay
 from acanet.errors import one_line
 
 _WINDOWS, _FIRST_WINDOWS = 8, 64
@@ -22,7 +23,7 @@ _MOST_CLIPPED = 0.001
 
 _FAINTEST = 0.01  # a peak 40 dB below full scale
 
-TELEPHONE, CLIPPED, FAINT = "telephone", "clipped", "faint"
+TELEPHONE, CLIPPED, FAINT, REVERBERANT = "telephone", "clipped", "faint", "reverberant"
 """What a recording may have lost."""
 
 
@@ -31,7 +32,7 @@ class AudioWarning(UserWarning):
 
 
 class Losses:
-    """The bandwidth, the clipping and the level of a recording that comes in blocks."""
+    """The bandwidth, the clipping, the level and the room of a recording that comes in blocks."""
 
     def __init__(self, rate: int) -> None:
         """Nothing has come yet of a recording with so many samples a second."""
@@ -39,12 +40,14 @@ class Losses:
         self._below = self._above = 0.0
         self._windows = 0
         self._peak, self._clipped = 0.0, 0
+        self._decay = Decay(rate)
 
     def feed(self, block: Waveform) -> None:
         """Look at the next samples, (samples,), one at least."""
         self._samples += len(block)
         self._look_at_bands(block)
         self._count_clipped(block)
+        self._decay.feed(block)
 
     @property
     def narrow(self) -> bool:
@@ -64,14 +67,15 @@ class Losses:
         """What the recording so far has lost.
 
         `telephone`: nothing is above 4 kHz; `clipped`: 0.1 % of the samples; `faint`: its peak is 40 dB below 1, unless
-        it has none.
+        it has none; `reverberant`: its sounds die away as slowly as in a room with half a second of reverberation.
 
         Args:
             wanted: samples a second that a model wants; one for telephones misses nothing.
         """
         telephone = (TELEPHONE,) if wanted > 8000 and self.narrow else ()
         clipped = (CLIPPED,) if self.clipped > _MOST_CLIPPED else ()
-        return telephone + clipped + ((FAINT,) if 0 < self._peak < _FAINTEST else ())
+        faint = (FAINT,) if 0 < self._peak < _FAINTEST else ()
+        return telephone + clipped + faint + ((REVERBERANT,) if self._decay.slow else ())
 
     def _look_at_bands(self, block: Waveform) -> None:
         seconds = len(block) / self._rate
@@ -92,7 +96,7 @@ class Losses:
 
 
 def warn_of_losses(losses: Losses, wanted: int, name: str) -> None:
-    """Warn of a recording of telephone bandwidth, of one with more than 0.1 % of its samples clipped, of a faint one.
+    """Warn of what a recording has lost, as `Losses.found` says it.
 
     Args:
         losses: of the recording.
@@ -106,6 +110,7 @@ def warn_of_losses(losses: Losses, wanted: int, name: str) -> None:
         TELEPHONE: "nothing above 4 kHz (telephone band); expect more errors",
         CLIPPED: f"{losses.clipped:.1%} of the samples are clipped; record at a lower level",
         FAINT: "its peaks lie 40 dB or more below full scale; record at a higher level",
+        REVERBERANT: "its sounds die away slowly (a reverberant room); expect more errors, record closer to the mouth",
     }
     for loss in losses.found(wanted):
         warnings.warn(f"{one_line(name)}: {told[loss]}", AudioWarning, stacklevel=3)
