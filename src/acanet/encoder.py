@@ -128,7 +128,7 @@ class Encoder:
 
     @cached_property
     def _comparer(self) -> Comparer:
-        return Comparer(self.fingerprint, self.bundle.calibration, self.trims)
+        return Comparer(self.fingerprint, self.dim, self.bundle.calibration, self.trims)
 
     @property
     def calibration(self) -> Calibration | None:

@@ -15,8 +15,9 @@ def bursts(t60: float, rate: int = 16000, seconds: int = 6, floor: float = 1e-4)
     rng = np.random.default_rng(0)
     time = np.arange(rate // 2) / rate
     one = 10 ** (-3 * np.maximum(0, time - 0.1) / t60)
-    sound = 0.3 * np.tile(one, 2 * seconds) * rng.standard_normal(rate * seconds)
-    return (sound + floor * rng.standard_normal(rate * seconds)).astype(np.float32)
+    levels = 0.3 * np.tile(one, 2 * seconds)
+    sound = levels * rng.standard_normal(len(levels)) + floor * rng.standard_normal(len(levels))
+    return sound.astype(np.float32)
 
 
 def slow(waveform: np.ndarray, rate: int = 16000, pieces: int = 1) -> bool:

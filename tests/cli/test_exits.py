@@ -277,6 +277,13 @@ def start(*words: object, **streams: object) -> subprocess.CompletedProcess[str]
     return subprocess.run(command, text=True, timeout=120, check=False, **streams)  # type: ignore[call-overload, no-any-return]
 
 
+@pytest.mark.parametrize("columns", ["0", "1", "-3", "x"])
+def test_a_decision_is_told_however_narrow_the_terminal_is(columns: str, pair: tuple[Path, Path]) -> None:
+    done = start("verify", *pair, "--threshold", "-1", stdout=subprocess.PIPE, env=os.environ | {"COLUMNS": columns})
+    assert done.returncode == 0
+    assert ": same speaker" in done.stdout
+
+
 @needs_full
 @pytest.mark.parametrize("form", [(), ("--json",)])
 def test_a_decision_that_cannot_be_written_is_none(form: tuple[str, ...], pair: tuple[Path, Path]) -> None:

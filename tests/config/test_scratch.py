@@ -168,6 +168,24 @@ def test_links_in_what_is_swept_are_not_followed(folder):
     assert (folder / "b" / "c").read_text() == "old"
 
 
+@pytest.mark.parametrize("link", ["", "old"])
+def test_what_a_link_in_a_download_leads_to_stays_where_it_is(tmp_path, folder, link):
+    """`old` would be given back: of a link in it nothing is, whoever reads or writes beside it."""
+    theirs = tmp_path / "theirs"
+    (theirs / "old" / "best").mkdir(parents=True)
+    (theirs / "best").mkdir()
+    (theirs / "letter").write_text("mine")
+    left = folder / NAMED
+    if link:
+        left.mkdir()
+    (left / link).symlink_to(theirs)
+    give_back(folder / "best")
+    sweep(folder)
+    assert (theirs / "letter").read_text() == "mine"
+    assert (theirs / "old" / "best").is_dir()
+    assert not [name for name in names(folder) if name in ("letter", "best")]
+
+
 def test_a_new_temporary_that_is_swept_before_it_is_locked_is_made_again(tmp_path, monkeypatch):
     hold, held = scratch._hold, []
 

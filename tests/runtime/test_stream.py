@@ -85,6 +85,8 @@ def test_int16_is_what_its_floats_are(encoder, talk):
     with encoder.stream() as one, encoder.stream() as other:
         one.feed(pcm)
         other.feed((pcm / 32768).astype(np.float64))
+        for stream in (one, other):
+            stream.feed(pcm.astype(">i2"))
         np.testing.assert_array_equal(one.embedding(), other.embedding())
 
 
@@ -126,6 +128,8 @@ def test_what_was_lost_is_told_once(encoder, talk, recwarn):
         (np.full(10, np.nan), "not finite"),
         (np.full(10, 1e300), "not finite"),
         (np.full(10, 3000.0), "far beyond 1"),
+        (np.ma.masked_greater(np.full(10, 1e9), 2), "masked array"),
+        (np.ma.masked_all(10), "masked array"),
     ],
 )
 def test_what_cannot_be_fed(encoder, talk, samples, reason):

@@ -19,7 +19,7 @@ def heard(*lost: str, speech: float | None = 2.0, model: str = MODEL) -> Heard:
 
 
 def outside(enrolment: Heard, test: Heard, *, seen: tuple[str, ...] = (), trims: bool = False) -> tuple[str, ...]:
-    found = Comparer(MODEL, calibration(MODEL, warnings=seen), trims)(enrolment, test, None, None)
+    found = Comparer(MODEL, len(UNIT), calibration(MODEL, warnings=seen), trims)(enrolment, test, None, None)
     assert (found.enrolment_warnings, found.test_warnings) == (enrolment.warnings, test.warnings)
     return found.outside
 
@@ -50,11 +50,18 @@ def test_without_a_calibration_of_these_embeddings_nothing_is_outside() -> None:
     both = heard("clipped", speech=0.1), heard("faint")
     assert outside(*both, trims=True) == ()
     for found in (None, calibration("fedcba9876543210")):
-        assert Comparer(MODEL, found, trims=False)(*both, 0.5, None).outside == ()
+        assert Comparer(MODEL, len(UNIT), found, trims=False)(*both, 0.5, None).outside == ()
     assert outside(heard("clipped", speech=None), heard(speech=None)) == ()
 
 
 def test_recordings_of_another_model_are_not_compared() -> None:
     for sides in ((heard(), heard(model="f" * 16)), (heard(model="f" * 16), heard())):
         with pytest.raises(ModelMismatch):
+            outside(*sides)
+
+
+def test_recordings_of_another_size_are_not_compared() -> None:
+    short = Heard(np.ones(1, np.float32), 2.0, MODEL)
+    for sides in ((short, short), (short, heard()), (heard(), short)):
+        with pytest.raises(ModelMismatch, match=r"1 numbers.*one of 8"):
             outside(*sides)

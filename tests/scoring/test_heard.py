@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -137,3 +138,20 @@ def test_what_is_no_matrix_of_embeddings_has_no_scores(embeddings: Any) -> None:
 def test_rows_of_two_sizes_are_not_compared() -> None:
     with pytest.raises(BadArgument, match="rows of 8 and of 4 numbers; they are of two models"):
         list(all_pairs(cosine_rows(UNIT[None]), cosine_rows(np.eye(4, dtype=np.float32))))
+
+
+def test_what_was_heard_stays_what_it_was() -> None:
+    given = UNIT.copy()
+    heard = Heard(given, 2.0, "0123456789abcdef")
+    given[:] = np.nan
+    np.testing.assert_array_equal(heard.embedding, UNIT)
+    with pytest.raises(ValueError, match="read-only"):
+        heard.embedding[:] *= 1000
+
+
+def test_a_pickle_is_looked_at_as_what_is_given_is() -> None:
+    heard = pickle.loads(pickle.dumps(Heard(UNIT, 2.0, "0123456789abcdef", ("faint",))))
+    assert (heard.speech, heard.warnings) == (2.0, ("faint",))
+    assert not heard.embedding.flags.writeable
+    with pytest.raises(BadArgument, match="length 2"):
+        heard.__setstate__([2 * UNIT, 2.0, "0123456789abcdef", ()])

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from acanet.errors import TooShort
+from acanet.data.synthetic import SyntheticVoice, synthesise
+from acanet.errors import BadAudio, TooShort
+from acanet.runtime.detector import find_speech
 from acanet.speech.speech import FADE, Speech, require_length
 
 
@@ -60,3 +64,30 @@ def test_speech_within_parts(steps: list[int], one: int, other: int) -> None:
     found = speech.within(np.array([float(start)]), np.array([float(end)]))
     assert found[0] == pytest.approx(spoken[start:end].sum())
     assert Speech([]).within(np.array([0.0]), np.array([9.0])).tolist() == [0]
+
+
+# Asked for alone
+
+
+@pytest.mark.parametrize(
+    ("samples", "rate", "reason"),
+    [
+        (np.full(16000, np.nan), 16000, "not finite"),
+        (np.full(16000, np.inf, np.float32), 16000, "not finite"),
+        (np.zeros((2, 16000), np.float32), 16000, "one channel"),
+        (np.zeros(16000, np.complex64), 16000, "complex64"),
+        *((np.zeros(16000, np.float32), rate, "samples a second") for rate in (0, -1, 3, 8000.5, "x", None)),
+    ],
+)
+def test_what_is_no_waveform_holds_no_answer(samples: np.ndarray, rate: Any, reason: str) -> None:
+    with pytest.raises(BadAudio, match=reason):
+        find_speech(samples, rate)
+
+
+def test_a_waveform_of_any_type_that_streams_take() -> None:
+    voice = synthesise(SyntheticVoice.draw(0, 0), 3.0, 0)
+    found = find_speech(voice, 16000)
+    assert found.seconds > 1
+    for same in (voice.astype(np.float64), voice.astype(">f4")):
+        assert find_speech(same, 16000) == found
+    assert find_speech(np.zeros(0, np.float32), 16000).seconds == 0

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from acanet.audio.blocks import Waveform, check_scale
 from acanet.audio.quality import Losses, warn_of_losses
 from acanet.audio.resample import Resampler
+from acanet.audio.sources import MASKED
 from acanet.errors import BadAudio
 
 _BLOCK_SECONDS = 1.0
@@ -46,9 +47,8 @@ class Intake:
         Raises:
             BadAudio: when they are of another shape or type, not finite, or far beyond 1; as if they had not come.
         """
-        waveform = _as_waveform(samples, self.name)
+        waveform = checked_waveform(samples, self.name)
         if len(waveform):
-            check_scale(waveform, self.name)
             self._gathered.append(waveform)
             self.samples += len(waveform)
         return self.flush() if self.samples - self._taken >= _BLOCK_SECONDS * self.rate else _NOTHING
@@ -84,14 +84,27 @@ class Intake:
         warn_of_losses(self._losses, self.wanted, self.name)
 
 
-def _as_waveform(samples: NDArray[Any], name: str) -> Waveform:
-    """A copy of samples as float32."""
+def checked_waveform(samples: NDArray[Any], name: str) -> Waveform:
+    """A copy of samples of one channel, (samples,), any number of them, as float32.
+
+    Raises:
+        BadAudio: when they are of another shape or type than floating-point or int16, not finite, or far beyond 1.
+    """
+    waveform = _as_float32(samples, name)
+    if len(waveform):
+        check_scale(waveform, name)
+    return waveform
+
+
+def _as_float32(samples: NDArray[Any], name: str) -> Waveform:
     if not isinstance(samples, np.ndarray) or samples.ndim != 1:
         found = f"an array {samples.shape}" if isinstance(samples, np.ndarray) else type(samples).__name__
         raise BadAudio(name, f"{found}; samples of one channel are expected, (samples,)")
+    if isinstance(samples, np.ma.MaskedArray):
+        raise BadAudio(name, MASKED)
     if samples.dtype == np.float32:
         return samples.copy()
-    if samples.dtype == np.int16:
+    if samples.dtype.kind == "i" and samples.dtype.itemsize == 2:  # in any order of bytes
         return samples.astype(np.float32) / np.float32(2**15)
     if samples.dtype.kind == "f":
         with np.errstate(over="ignore"):

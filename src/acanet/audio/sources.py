@@ -7,7 +7,7 @@ import os
 import stat
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, BinaryIO, cast
 
 import numpy as np
@@ -25,6 +25,7 @@ An open file that can seek is heard from its beginning, whatever was read of it,
 what is still to come. Several threads do not share one, unless it is a BytesIO."""
 
 _TAKEN = "a recording is a path, the bytes of a file, an open file, or a NumPy array of samples"
+MASKED = "a masked array; say what the masked samples are: array.filled(0)"
 _MOST_PIPED = 2**32
 """Bytes that are taken from a pipe: they go to a temporary file, as nothing can be heard twice from a pipe."""
 _MEMORY = 2**24
@@ -38,9 +39,11 @@ def describe(source: object) -> str:
         case np.ndarray():
             return f"<array {source.shape}>"
         case bytes() | bytearray() | memoryview():
-            return f"<{type(source).__name__}, {memoryview(source).nbytes}>"
+            with suppress(ValueError):  # a view that was released
+                return f"<{type(source).__name__}, {memoryview(source).nbytes}>"
         case str() | os.PathLike():
-            return os.fsdecode(source) or "<empty path>"
+            with suppress(Exception):  # a path whose own method gives none; using it will tell
+                return os.fsdecode(source) or "<empty path>"
     named = getattr(source, "name", None)
     return named if _is_file(source) and isinstance(named, str) else f"<{type(source).__name__}>"
 
@@ -52,11 +55,15 @@ def check_source(source: object, name: str) -> None:
         BadAudio: naming the source.
     """
     if isinstance(source, np.ma.MaskedArray):
-        raise BadAudio(name, "a masked array; say what the masked samples are: array.filled(0)")
+        raise BadAudio(name, MASKED)
     if isinstance(source, np.ndarray | bytes | bytearray | memoryview) or _is_file(source):
         return
     if isinstance(source, str | os.PathLike):
-        if not os.fspath(source):
+        try:
+            path = os.fspath(source)
+        except Exception as error:
+            raise BadAudio(name, f"{_TAKEN}; the path of this {type(source).__name__} fails: {error}") from None
+        if not path:
             raise BadAudio(name, _TAKEN)
         return
     if type(source).__module__.partition(".")[0] == "torch":
@@ -165,7 +172,8 @@ def _given(file: BinaryIO, name: str) -> Iterator[BinaryIO]:
     if not isinstance(start, bytes):
         raise BadAudio(name, f"reading it gives {type(start).__name__}, not bytes; open it with mode 'rb'")
     try:
-        here = file.seek(0, os.SEEK_CUR)
+        file.seek(0, os.SEEK_CUR)
+        here = file.tell()
     except (OSError, AttributeError):  # a pipe, an answer from the net
         with _spooled(file.read, name) as whole:
             yield whole

@@ -38,7 +38,8 @@ class Window:
             patches: what replaces bytes that are there.
         """
         self._stream, self._begin, self._before, self._patches = stream, begin, before, tuple(patches)
-        last = stream.seek(0, os.SEEK_END)
+        stream.seek(0, os.SEEK_END)
+        last = stream.tell()  # of a map, seeking tells nothing
         self._end = last if end is None else min(end, last)
         self.size = len(before) + max(0, self._end - begin)
         self._failures: list[Exception] = []

@@ -15,6 +15,15 @@ from acanet.runtime.choices import Device
 
 
 class _Console(Console):
+    @property
+    def width(self) -> int:
+        """At least one column: a terminal that says it has none gets its lines all the same."""
+        return max(1, super().width)
+
+    @width.setter
+    def width(self, width: int) -> None:
+        self._width = width
+
     def render_str(self, text: str, **how: Any) -> Text:
         """A text, or the cell of a table, without what commands a terminal: names may hold it."""
         return super().render_str("\n".join(map(one_line, text.split("\n"))), **how)

@@ -96,7 +96,8 @@ def give_back(path: Path) -> None:
     folder = path.absolute().parent
     with suppress(OSError):
         for name in os.listdir(folder):
-            if _NAME.fullmatch(name) and (folder / name / OLD / path.name).is_dir():
+            old = folder / name / OLD
+            if _NAME.fullmatch(name) and _is_folder(folder / name) and _is_folder(old) and (old / path.name).is_dir():
                 _sweep(folder / name, wait=True)
 
 
@@ -141,8 +142,15 @@ def _sweep(scratch: Path, *, wait: bool) -> None:
             os.close(descriptor)
 
 
+def _is_folder(path: Path) -> bool:
+    """Whether there is a folder, and no link to one: a link in a temporary may lead to what is somebody else's."""
+    with suppress(OSError):
+        return stat.S_ISDIR(path.lstat().st_mode)
+    return False
+
+
 def _put_back(old: Path, folder: Path) -> None:
     """Move what is in `old` into a folder, where its name is free there."""
-    for moved in old.iterdir() if old.is_dir() else ():
+    for moved in old.iterdir() if _is_folder(old) else ():
         if not os.path.lexists(folder / moved.name):
             os.replace(moved, folder / moved.name)

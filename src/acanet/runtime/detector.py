@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from acanet.audio.blocks import Waveform
+from acanet.audio.blocks import Waveform, checked_rate
+from acanet.audio.intake import checked_waveform
 from acanet.audio.resample import Resampler
+from acanet.audio.sources import describe
 from acanet.errors import AcanetError
 from acanet.runtime.features import PIECE, FeatureStream, Run
 from acanet.runtime.speech_map import SpeechMap
@@ -68,10 +70,15 @@ def find_speech(waveform: Waveform, rate: int) -> Speech:
     """The speech in a waveform.
 
     Args:
-        waveform: (samples,), float32.
+        waveform: (samples,), any number of them: floating-point in [-1, 1], or int16.
         rate: samples a second.
+
+    Raises:
+        BadAudio: for samples of another shape or type, not finite, or far beyond 1; for a rate that cannot be used.
     """
-    return speech_in(detected(waveform, own_detector(rate)), len(waveform) / rate)
+    name = describe(waveform)
+    rate, checked = checked_rate(rate, name), checked_waveform(waveform, name)
+    return speech_in(detected(checked, own_detector(rate)), len(checked) / rate)
 
 
 def detected(waveform: Waveform, detector: SpeechDetector) -> Floats:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from acanet.errors import ModelMismatch
 from acanet.scoring.calibrate import Calibration
 from acanet.scoring.decide import Verification, check_decision
-from acanet.scoring.heard import Heard
+from acanet.scoring.heard import Heard, check_embeddings
 from acanet.scoring.operating_point import OperatingPoint
 
 
@@ -18,11 +18,13 @@ class Comparer:
 
     Attributes:
         fingerprint: of the encoder.
+        dim: numbers in its embeddings.
         found: the calibration that its bundle has, whatever it is of.
         trims: whether the encoder cuts pauses out; calibrations are of recordings as they are.
     """
 
     fingerprint: str
+    dim: int
     found: Calibration | None
     trims: bool
 
@@ -37,12 +39,15 @@ class Comparer:
         """Compare two recordings; arguments and errors as in `Encoder.verify`.
 
         Raises:
-            ModelMismatch: for one that another encoder heard.
+            ModelMismatch: for one that another encoder heard, or of another size.
         """
         check_decision(threshold, prior)
         for side in (enrolment, test):
             if side.fingerprint != self.fingerprint:
                 raise ModelMismatch(f"an embedding of {side.fingerprint}", f"one of {self.fingerprint}, this encoder's")
+            if len(side.embedding) != self.dim:
+                raise ModelMismatch(f"an embedding of {len(side.embedding)} numbers", f"one of {self.dim}")
+            check_embeddings(side.embedding[None])
         score = min(1.0, max(-1.0, float(enrolment.embedding @ test.embedding)))
         if self.calibration is None or enrolment.speech is None or test.speech is None:
             compared = Verification(score, threshold, undecided=self._undecided)

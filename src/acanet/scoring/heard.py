@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,7 +35,7 @@ class Heard:
     """A recording as `Encoder.hear` heard it, which `Encoder.compare` compares.
 
     Attributes:
-        embedding: (dim,) float32, of unit length.
+        embedding: (dim,) float32, of unit length; a copy of what is given, which cannot be written to.
         speech: seconds of speech; None: in a file of before acanet counted it of every recording.
         fingerprint: of the encoder: embeddings of two models are never compared.
         warnings: what the recording has lost: `telephone` (nothing above 4 kHz), `clipped`, `faint`, `reverberant`.
@@ -50,9 +50,16 @@ class Heard:
     warnings: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        check_embeddings(np.asarray(self.embedding)[None])
+        embedding = np.array(self.embedding)
+        check_embeddings(embedding[None])
+        embedding.setflags(write=False)
+        object.__setattr__(self, "embedding", embedding)
         if self.speech is not None and not 0 <= self.speech < np.inf:
             raise BadArgument("speech", f"speech is {self.speech}; seconds, 0 or more, are expected")
+
+    def __setstate__(self, state: list[Any]) -> None:
+        """What a pickle holds is looked at as what is given is."""
+        self.__init__(*state)  # type: ignore[misc]
 
     def save(self, path: str | Path) -> None:
         """Write an `.npz` file; it appears whole, or what is there stays.

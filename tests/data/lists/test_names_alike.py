@@ -21,6 +21,10 @@ COMPOSED, DECOMPOSED = (unicodedata.normalize(form, "josé") for form in ("NFC",
         ([COMPOSED, DECOMPOSED], r"'jose\u0301' and 'josé' differ in Unicode form"),
         (["ａｎｎａ", "anna"], r"'anna' and '\uff41\uff4e\uff4e\uff41' differ in Unicode form"),
         (["anna", "an\u200bna"], r"'anna' and 'an\u200bna' differ in invisible characters alone"),
+        *(
+            (["anna", f"an{unseen}na"], "differ in invisible characters alone")
+            for unseen in "\ufe0f\u034f\u115f\u17b5\u2800\U000e0100"
+        ),
         (["STRASSE", "straße"], "'STRASSE' and 'straße' differ in case alone"),
         ([COMPOSED.upper(), DECOMPOSED + " "], "differ in Unicode form (composed and decomposed letters, "),
         (["a\u3000b", "a b"], "differ in Unicode form"),

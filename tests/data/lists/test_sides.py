@@ -15,8 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from acanet.audio.recording import content_hash, read_audio
+from acanet.data.draw.list_files import draw_list
+from acanet.data.draw.plan import Plan
 from acanet.data.lists.enrolments import read_enrolments
 from acanet.data.lists.names_alike import AlikeWarning
+from acanet.data.lists.same_recording import CopyWarning
 from acanet.data.lists.sides import Sides, check_apart, find_sides
 from acanet.data.lists.trials import read_trials
 from acanet.errors import BadTrials
@@ -351,6 +354,62 @@ def test_speakers_of_the_list_of_speechocean762(shared: Path) -> None:
     folders = np.unique([name.split("/")[1] for name in trials.names], return_inverse=True)[1]
     pairs = set(zip(folders.tolist(), sides.speakers.tolist(), strict=True))
     assert len(pairs) == len(set(folders.tolist())) == sides.speakers.max() + 1 == 30
+
+
+PARTS = {  # name: start and end in seconds, of one file of "anna"
+    "whole": (0.0, None),
+    "first": (0.0, 4.0),
+    "shifted": (0.01, 4.0),
+    "second": (4.0, 4.0),
+    "rounded": (3.95, 2.0),
+    "late": (6.0, None),
+}
+
+
+def parts_of_files(path: Path, *names: str) -> Path:
+    """A manifest of parts of a file of anna, and of one of bo."""
+    entries = [
+        {"path": f"{who}.wav", "id": f"{who}-{name}", "speaker": who, "start": PARTS[name][0]}
+        | ({} if PARTS[name][1] is None else {"duration": PARTS[name][1]})
+        for who in ("anna", "bo")
+        for name in names
+    ]
+    return write(path, [json.dumps(entry) for entry in entries])
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "shares"),
+    [
+        ("whole", "first", True),
+        ("whole", "late", True),
+        ("first", "shifted", True),
+        ("second", "rounded", True),
+        ("second", "late", True),
+        ("first", "second", False),
+        ("first", "rounded", False),
+        ("first", "late", False),
+    ],
+)
+@pytest.mark.parametrize("turned", [False, True])
+def test_parts_of_a_file_that_share_speech_are_not_compared(
+    one: str, other: str, shares: bool, turned: bool, tmp_path: Path
+) -> None:
+    manifest = parts_of_files(tmp_path / "test.jsonl", *PARTS)
+    pair = f"anna-{other} anna-{one}" if turned else f"anna-{one} anna-{other}"
+    trials = read_trials(write(tmp_path / "trials", [f"0 anna-{one} bo-{one}", f"1 {pair}"]))
+    if shares:
+        with pytest.raises(BadTrials, match=r"line 2: .* is compared with itself: it is a part of a file that"):
+            find_sides(trials, manifest=manifest)
+    else:
+        assert find_sides(trials, manifest=manifest).speakers.tolist() == [0, 1, 0]
+
+
+def test_parts_that_share_speech_are_passed_over_where_trials_are_drawn(tmp_path: Path) -> None:
+    manifest = parts_of_files(tmp_path / "test.jsonl", "first", "shifted", "second", "rounded", "late")
+    with pytest.warns(CopyWarning, match="6 utterances are .*, or share speech with one, and are passed over"):
+        drawn, _ = draw_list(manifest, tmp_path / "drawn", Plan(targets=None, ratio=None), seed=0)
+    kept = {f"{who}-{name}" for who in ("anna", "bo") for name in ("first", "second")}
+    assert {utterance.id for utterance in drawn.utterances} == kept
 
 
 # One recording under two names

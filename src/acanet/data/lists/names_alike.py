@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 import warnings
 from collections.abc import Callable, Iterable
@@ -13,8 +14,16 @@ class AlikeWarning(UserWarning):
     """Speakers whose names are so much alike that they may be one person."""
 
 
+_UNSEEN = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0000-\U000e0fff]"
+)
+"""Letters that no font shows, beside controls and formats: joiners, fillers, variation selectors, tags, the empty
+Braille pattern (Unicode's Default_Ignorable_Code_Point and what looks like it)."""
+
+
 def _visible(name: str) -> str:
-    return "".join(letter for letter in name if unicodedata.category(letter) not in ("Cf", "Cc") or letter.isspace())
+    seen = _UNSEEN.sub("", name)
+    return "".join(letter for letter in seen if unicodedata.category(letter) not in ("Cf", "Cc") or letter.isspace())
 
 
 def _spaced(name: str) -> str:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from acanet.data.lists.enrolments import Enrolments
 from acanet.data.lists.manifest import Utterance, read_manifest
 from acanet.data.lists.names_alike import warn_of_names
-from acanet.data.lists.same_recording import contents, files
+from acanet.data.lists.same_recording import contents, files, overlapping
 from acanet.data.lists.trials import Names, Trials, resolve
 from acanet.errors import BadTrials
 
@@ -60,7 +60,8 @@ def find_sides(
     Raises:
         BadTrials: with the first line that cannot be used: a name that is not found or stands for several utterances;
             a target trial of two speakers, or a nontarget trial of one (so too a pair that comes with both labels); an
-            utterance compared with itself, by whatever names, or with a model that was enrolled with it; a model that
+            utterance compared with itself, by whatever names, with a part of a file that it shares speech with, or with
+            a model that was enrolled with either; a model that
             is not in the enrolments, is on the test side, or has members of several speakers.
         BadManifest: for a manifest that cannot be used.
         BadArgument: with neither a manifest nor an audio root.
@@ -86,6 +87,7 @@ def find_sides(
     sides = Sides(utterances, members, speakers[[rows[0] for rows in members]], source)
     check_apart(trials, sides, files(utterances))
     check_apart(trials, sides, contents(utterances))
+    _check_parts(trials, sides)
     _check_labels(trials, sides)
     if known is not None:
         warn_of_names(utterance.speaker for utterance in utterances)
@@ -122,6 +124,29 @@ def check_apart(trials: Trials, sides: Sides, recordings: Sequence[Hashable]) ->
     else:
         what = f"is the very utterance that {trials.names[enrol]!r} stands for"
     raise BadTrials(trials.path, int(same[0]) + 1, f"{trials.names[test]!r} {what}{_such(same)}; remove the trial")
+
+
+def _check_parts(trials: Trials, sides: Sides) -> None:
+    """See that no test utterance shares speech in a file with what it is compared with, or with a member of it."""
+    shared: dict[int, set[int]] = {}
+    for one, other in overlapping(sides.utterances):
+        shared.setdefault(one, set()).add(other)
+        shared.setdefault(other, set()).add(one)
+    if not shared:
+        return
+    count = len(sides.utterances)
+    enrolled = [
+        name * count + other
+        for name, rows in enumerate(sides.members)
+        for row in rows.tolist()
+        for other in shared.get(row, ())
+    ]
+    single = np.array([rows[0] for rows in sides.members])
+    same = np.flatnonzero(np.isin(trials.enrol * count + single[trials.test], enrolled))
+    if same.size:
+        enrol, test = (trials.names[int(side[same[0]])] for side in (trials.enrol, trials.test))
+        reason = f"{test!r} is compared with itself: it is a part of a file that {enrol!r} shares speech with"
+        raise BadTrials(trials.path, int(same[0]) + 1, f"{reason}{_such(same)}; remove the trial")
 
 
 @dataclass(frozen=True)
