@@ -194,14 +194,14 @@ COMMANDS = {
     ),
     "export": Command(("export", "torch", "-o", "exported"), (), "exported", _check_export, _check_export),
     "calibrate": Command(
-        ("calibrate", "bundle", "all.trials", "--manifest", "all.jsonl"),
+        ("calibrate", "bundle", "all.trials", "--manifest", "all.jsonl", "--prior", "0.1"),
         (),
         "bundle/calibration.json",
         _check_calibrate,
         _same_calibration,
     ),
     "calibrate a copy": Command(
-        ("calibrate", "bundle", "all.trials", "--manifest", "all.jsonl", "--output", "out"),
+        ("calibrate", "bundle", "all.trials", "--manifest", "all.jsonl", "--prior", "0.1", "--output", "out"),
         (),
         "out",
         _check_copy,
