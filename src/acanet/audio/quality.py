@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from acanet.audio.blocks import Waveform
 from acanet.audio.decay import Decay
+from acanet.audio.gaps import Gaps
 from acanet.errors import one_line
 
 _WINDOWS, _FIRST_WINDOWS = 8, 64
@@ -23,7 +24,10 @@ _MOST_CLIPPED = 0.001
 
 _FAINTEST = 0.01  # a peak 40 dB below full scale
 
-TELEPHONE, CLIPPED, FAINT, REVERBERANT = "telephone", "clipped", "faint", "reverberant"
+_MOST_MISSING = 0.2
+
+TELEPHONE, CLIPPED, FAINT, INTERRUPTED = "telephone", "clipped", "faint", "interrupted"
+REVERBERANT = "reverberant"
 """What a recording may have lost."""
 
 
@@ -32,7 +36,7 @@ class AudioWarning(UserWarning):
 
 
 class Losses:
-    """The bandwidth, the clipping, the level and the room of a recording that comes in blocks."""
+    """The bandwidth, the clipping, the level, the gaps and the room of a recording that comes in blocks."""
 
     def __init__(self, rate: int) -> None:
         """Nothing has come yet of a recording with so many samples a second."""
@@ -40,13 +44,14 @@ class Losses:
         self._below = self._above = 0.0
         self._windows = 0
         self._peak, self._clipped = 0.0, 0
-        self._decay = Decay(rate)
+        self._gaps, self._decay = Gaps(rate), Decay(rate)
 
     def feed(self, block: Waveform) -> None:
         """Look at the next samples, (samples,), one at least."""
         self._samples += len(block)
         self._look_at_bands(block)
         self._count_clipped(block)
+        self._gaps.feed(block)
         self._decay.feed(block)
 
     @property
@@ -63,11 +68,17 @@ class Losses:
         """The share of samples so far that lie in runs of three or more at the very peak; runs end where blocks do."""
         return self._clipped / self._samples if self._peak >= _QUIET else 0.0
 
+    @property
+    def missing(self) -> float:
+        """The share of the recording so far that is gaps of zeros between samples."""
+        return self._gaps.share
+
     def found(self, wanted: int) -> tuple[str, ...]:
         """What the recording so far has lost.
 
         `telephone`: nothing is above 4 kHz; `clipped`: 0.1 % of the samples; `faint`: its peak is 40 dB below 1, unless
-        it has none; `reverberant`: its sounds die away as slowly as in a room with half a second of reverberation.
+        it has none; `interrupted`: a fifth of one that is not faint lies in gaps of zeros; `reverberant`: its sounds
+        die away as slowly as in a room with half a second of reverberation.
 
         Args:
             wanted: samples a second that a model wants; one for telephones misses nothing.
@@ -75,7 +86,8 @@ class Losses:
         telephone = (TELEPHONE,) if wanted > 8000 and self.narrow else ()
         clipped = (CLIPPED,) if self.clipped > _MOST_CLIPPED else ()
         faint = (FAINT,) if 0 < self._peak < _FAINTEST else ()
-        return telephone + clipped + faint + ((REVERBERANT,) if self._decay.slow else ())
+        interrupted = (INTERRUPTED,) if self.missing > _MOST_MISSING and not faint else ()
+        return telephone + clipped + faint + interrupted + ((REVERBERANT,) if self._decay.slow else ())
 
     def _look_at_bands(self, block: Waveform) -> None:
         seconds = len(block) / self._rate
@@ -110,6 +122,7 @@ def warn_of_losses(losses: Losses, wanted: int, name: str) -> None:
         TELEPHONE: "nothing above 4 kHz (telephone band); expect more errors",
         CLIPPED: f"{losses.clipped:.1%} of the samples are clipped; record at a lower level",
         FAINT: "its peaks lie 40 dB or more below full scale; record at a higher level",
+        INTERRUPTED: f"{losses.missing:.0%} of it is zeros between samples, as lost packets leave them; record again",
         REVERBERANT: "its sounds die away slowly (a reverberant room); expect more errors, record closer to the mouth",
     }
     for loss in losses.found(wanted):

@@ -38,7 +38,8 @@ class Heard:
         embedding: (dim,) float32, of unit length; a copy of what is given, which cannot be written to.
         speech: seconds of speech; None: in a file of before acanet counted it of every recording.
         fingerprint: of the encoder: embeddings of two models are never compared.
-        warnings: what the recording has lost: `telephone` (nothing above 4 kHz), `clipped`, `faint`, `reverberant`.
+        warnings: what the recording has lost: `telephone` (nothing above 4 kHz), `clipped`, `faint`, `interrupted`,
+            `reverberant`.
 
     Raises:
         BadArgument: for an embedding that is not of this form, or speech that is no number of seconds.
