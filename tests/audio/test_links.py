@@ -24,6 +24,7 @@ from support.sounds import ID3, encode, noise
 ONE, TWO, THREE = noise(40_000), noise(24_000, 1), noise(33_333, 2)
 OGG = {"opus": ("OGG", "OPUS"), "vorbis": ("OGG", "VORBIS")}
 JOINED = {**OGG, "flac": ("FLAC", "PCM_16"), "wav": ("WAV", "PCM_16"), "aiff": ("AIFF", "PCM_16"), "w64": ("W64", None)}
+JOINED |= {"nist": ("NIST", "PCM_16"), "au": ("AU", "PCM_16")}
 JOINED |= {"rf64": ("RF64", None), "gsm": ("WAV", "GSM610"), "caf": ("CAF", "PCM_16")}
 
 
@@ -42,6 +43,32 @@ def test_all_links_are_heard(name: str) -> None:
         waveform, rate = read_audio(b"".join(parts))
     assert rate == 16000
     np.testing.assert_array_equal(waveform, want)
+
+
+OLD_TAG = b"TAG" + bytes(125)
+
+
+@pytest.mark.parametrize("tag", [ID3, OLD_TAG, ID3 + OLD_TAG], ids=["ID3v2", "ID3v1", "both"])
+@pytest.mark.parametrize("name", ["wav", "aiff", "caf", "rf64", "gsm"])
+def test_tags_between_files_are_passed_over(name: str, tag: bytes) -> None:
+    one, two = (encode(sound, 16000, *JOINED[name]) for sound in (ONE, TWO))
+    want = np.concatenate([read_audio(part)[0] for part in (one, two)])
+    np.testing.assert_array_equal(read_audio(one + tag + two)[0], want)
+    np.testing.assert_array_equal(read_audio(one + tag)[0], read_audio(one)[0])
+
+
+@pytest.mark.parametrize("other", ["flac", "opus", "aiff", "nist", "au", "caf"])
+@pytest.mark.parametrize("tag", [b"", ID3])
+def test_a_file_of_another_kind_behind_samples_is_told_of(other: str, tag: bytes) -> None:
+    assert "another kind follows" in refusal(encode(ONE) + tag + encode(TWO, 16000, *JOINED[other]))
+
+
+@pytest.mark.parametrize("begin", [b"PK\x03\x04", b"\xff\xd8\xff\xe0", b"\x89PNG\r\n\x1a\n", b"%PDF-1.7"])
+@pytest.mark.parametrize("name", ["wav", "aiff", "caf", "au", "rf64"])
+def test_pictures_and_archives_behind_samples_are_not_heard(name: str, begin: bytes) -> None:
+    data = encode(ONE, 16000, *JOINED[name])
+    junk = begin + np.random.default_rng(0).bytes(20_000)
+    np.testing.assert_array_equal(read_audio(data + junk)[0], read_audio(data)[0])
 
 
 @pytest.mark.parametrize("name", ["flac", "wav", "aiff", "gsm"])

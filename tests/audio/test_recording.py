@@ -450,4 +450,4 @@ def test_real_speech_gives_almost_no_warnings(shared: Path) -> None:
                 load(path, 16000)
             warned, total = warned + bool(caught), total + 1
     assert total >= 60
-    assert warned <= 2
+    assert warned <= 0.05 * total

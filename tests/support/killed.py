@@ -46,7 +46,7 @@ class Command:
 
 def make_world(folder: Path, bundle: Path, programs: Programs) -> Path:
     """Twelve voices, manifests, lists, recipes, a model for torch, and its export, twice: all that commands need."""
-    voices = write_corpus(folder / "voices", 12, 2, seconds=(1.6, 2.0))
+    voices = write_corpus(folder / "voices", 12, 2, seconds=(1.6, 2.0), seed=7)  # calibration needs targets above
     names = sorted(path.relative_to(voices).as_posix() for path in voices.rglob("*.wav"))
     entries = [json.dumps({"path": f"voices/{name}", "id": name, "speaker": name[:4]}) + "\n" for name in names]
     (folder / "train.jsonl").write_text("".join(entries[:12]))

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from acanet.audio.mpeg import behind_tags
 from acanet.audio.window import Window
 from acanet.errors import BadAudio
 
@@ -24,6 +25,15 @@ neighbours) and in 64."""
 _NEAR_THE_TOP = 2**16
 """Bytes around 2 and 4 GiB at which a size of 64 bits is one of 32 that is not known."""
 _TAGS = (b"ID3", b"TAG", b"APETAGEX")
+_OTHER_FILES = re.compile(
+    rb"RIFF....WAVE|RIFX....WAVE|RF64|FORM....AIF[FC]|caff\0|riff\x2e\x91|fLaC|OggS|NIST_1A|\x1a\x45\xdf\xa3|....ftyp|\.snd",
+    re.DOTALL,
+)
+"""How recordings begin."""
+_NO_SAMPLES = re.compile(rb"PK\x03\x04|\xff\xd8\xff[\xdb-\xef]|\x89PNG\r\n|%PDF-|GIF8[79]a|Rar!\x1a|7z\xbc\xaf")
+"""How pictures and archives begin, which some put behind the samples."""
+_OLD_TAG = 128
+"""Bytes of a tag of version 1 of ID3."""
 _NAME = re.compile(rb"[ -~]{4}")
 _MOST_CHUNKS = 10_000
 _Order = Literal["little", "big"]
@@ -103,8 +113,8 @@ def mended(window: Window, name: str) -> tuple[Window, int | None]:
         order, samples = layout.order, found
     _check_whole(samples, window.size, name)
     unclaimed = window.size - samples.end
-    if layout is not None and unclaimed > 0 and _is_chunk(window, layout, samples.end):
-        return window, _next(window, layout, samples.end)
+    if unclaimed > 0 and (known := _followed(window, layout, samples.end, name)) is not None:
+        return known
     if 0 <= unclaimed <= max(_SLACK, _MISSING * (samples.end - samples.begin)):
         return window, None
     own = len(samples.name) + samples.width if layout is not None and layout.whole else 0
@@ -155,6 +165,38 @@ def _check_whole(samples: _Chunk, size: int, name: str) -> None:
         known = claimed < _UNKNOWN_WIDE and all(abs(claimed - top) > _NEAR_THE_TOP for top in (2**31, 2**32))
     if known and claimed - held > max(_SLACK, _MISSING * claimed):
         raise BadAudio(name, f"cut off: the header promises {claimed} bytes of samples, the file has {held}")
+
+
+def _followed(window: Window, layout: _Layout | None, end: int, name: str) -> tuple[Window, int | None] | None:
+    """The file and where the next one begins, as `mended` gives them, where what follows its samples is no samples.
+
+    That is a chunk, a tag, another file of its kind, a picture or an archive.
+
+    Raises:
+        BadAudio: where a file of another kind follows.
+    """
+    step = 1 if layout is None else layout.step
+    end = -(-end // step) * step
+    behind = _behind_tags(window, end)
+    own = window.part(0, end) if window.peek(end, 16).startswith(_TAGS) else window
+    begin = window.peek(behind, 16)
+    if layout is None and begin[:4] == window.peek(0, 4):
+        return window.part(0, end), behind
+    if layout is not None and (behind > end or _is_chunk(window, layout, end)):
+        following = _next(window, layout, behind)
+        if following is not None:
+            return own if behind > end else window.part(0, following), following
+        if not _OTHER_FILES.match(begin):
+            return own, None
+    if _OTHER_FILES.match(begin):
+        raise BadAudio(name, "a file of another kind follows in it; decode both, then join them")
+    return (window, None) if _NO_SAMPLES.match(begin) else None
+
+
+def _behind_tags(window: Window, at: int) -> int:
+    """Where something begins behind a place and the ID3 tags there."""
+    at += behind_tags(window.part(at))
+    return at + _OLD_TAG if window.peek(at, 3) == b"TAG" and at + _OLD_TAG < window.size else at
 
 
 def _is_chunk(window: Window, layout: _Layout, at: int) -> bool:

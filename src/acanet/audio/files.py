@@ -16,7 +16,7 @@ from acanet.audio.links import flac_links, ogg_links
 from acanet.audio.mpeg import behind_tags, counted
 from acanet.audio.quality import AudioWarning
 from acanet.audio.soundfiles import open_sound
-from acanet.audio.sphere import check_samples, expand, is_shortened, sphere_header
+from acanet.audio.sphere import expand, is_shortened, sphere_header, sphere_links
 from acanet.audio.window import Window
 from acanet.errors import MissingExtra
 
@@ -75,8 +75,8 @@ def _links(window: Window, name: str) -> Callable[[], Iterable[Window]]:
             found = flac_links(window)
             return lambda: found
         case b"NIST":
-            check_samples(window, name)
-            return lambda: [window]
+            files = sphere_links(window, name)
+            return lambda: files
     file = counted(window, name)
     return (lambda: [file]) if file is not window else lambda: _chunked(window, name)
 
@@ -98,7 +98,7 @@ def _chunked(window: Window, name: str) -> Iterator[Window]:
     while begin is not None:
         rest = window.part(begin)
         file, following = mended(rest, name)
-        yield file if following is None else rest.part(0, following)
+        yield file
         begin = None if following is None else begin + following
 
 

@@ -23,19 +23,33 @@ def sphere_header(window: Window) -> dict[str, str]:
     return {words[0]: words[2] for words in (line.split(None, 2) for line in lines) if len(words) == 3}
 
 
-def check_samples(window: Window, name: str) -> None:
-    """Refuse a NIST file that was cut off.
+def sphere_links(window: Window, name: str) -> list[Window]:
+    """The NIST files that follow each other.
 
     Raises:
-        BadAudio: naming the recording.
+        BadAudio: naming the recording, when the last was cut off.
     """
+    links, begin = [], 0
+    while True:
+        link = window.part(begin)
+        claimed, held = _claimed(link), link.size - _HEADER
+        if claimed is not None and held < 0.95 * claimed:
+            raise BadAudio(
+                name, f"cut off: the header promises {claimed} bytes of samples, the file has {max(0, held)}"
+            )
+        if claimed is None or not sphere_header(link.part(_HEADER + claimed)):
+            return [*links, link]
+        links.append(link.part(0, _HEADER + claimed))
+        begin += _HEADER + claimed
+
+
+def _claimed(window: Window) -> int | None:
+    """Bytes of samples that a NIST file says it has; None: it does not."""
     header = sphere_header(window)
     counts = [header.get(field, "") for field in ("sample_count", "channel_count", "sample_n_bytes")]
     if not all(count.isdecimal() and len(count) < _DIGITS for count in counts):
-        return
-    claimed, held = math.prod(map(int, counts)), window.size - _HEADER
-    if held < 0.95 * claimed:
-        raise BadAudio(name, f"cut off: the header promises {claimed} bytes of samples, the file has {max(0, held)}")
+        return None
+    return math.prod(map(int, counts))
 
 
 def is_shortened(window: Window) -> bool:
