@@ -29,7 +29,8 @@ def sphere_links(window: Window, name: str) -> list[Window]:
     Raises:
         BadAudio: naming the recording, when the last was cut off.
     """
-    links, begin = [], 0
+    links: list[Window] = []
+    begin = 0
     while True:
         link = window.part(begin)
         claimed, held = _claimed(link), link.size - _HEADER
