@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
 from rich.console import Console
 
-from acanet.errors import ModelMismatch
+from acanet.errors import BadConfig, ModelMismatch
 from acanet.models.speech import Taught
-from acanet.runtime.bundle import Bundle, BundleConfig, Provenance, write_bundle
+from acanet.runtime.bundle import SHIPPED, Bundle, BundleConfig, Provenance, write_bundle
 from acanet.training.read_recipe import read_recipe
-from acanet.training.recipe import Recipe
+from acanet.training.recipe import Recipe, recipe_yaml
 from acanet.training.run import train
 from support.networks import small
 
@@ -95,3 +96,22 @@ def test_the_path_of_the_model_counts_from_the_recipe(tiny_recipe, tmp_path):
     assert read_recipe(path).model.init == tmp_path / "recipes/../before"
     path.write_text(yaml.safe_dump(tiny_recipe))
     assert read_recipe(path).model.init is None
+
+
+def test_a_model_that_ships_is_named_as_it_is(tiny_recipe, tmp_path):
+    path = tmp_path / "recipe.yaml"
+    for name in SHIPPED:
+        path.write_text(yaml.safe_dump(tiny_recipe | {"model": {"name": "acanet2", "init": name}}))
+        init = read_recipe(path).model.init
+        assert Bundle.load(init).fingerprint == Bundle.load(name).fingerprint
+        path.write_text(recipe_yaml(read_recipe(path)))
+        assert read_recipe(path).model.init == init
+    assert read_recipe(path, ["model.init=default"]).model.init == Path("default")
+
+
+def test_a_recipe_and_the_command_line_do_not_name_two_models(tiny_recipe, tiny_bundle, tmp_path):
+    named = tiny_recipe["model"] | {"init": str(tiny_bundle)}
+    with pytest.raises(BadConfig, match=r"the recipe names model \w{16} to start from, --init \w{16}; give one"):
+        run(tiny_recipe | {"model": named}, tmp_path / "run", init=Bundle.load("small"))
+    assert not (tmp_path / "run").exists()
+    run(tiny_recipe | {"model": named, "steps": 1}, tmp_path / "run", init=Bundle.load(tiny_bundle))

@@ -14,11 +14,14 @@ from pydantic import (
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
     model_validator,
 )
 
 from acanet.config.strict import ConfigPath, Strict
 from acanet.data.augment.effects import Augment, Range, Share, within
+from acanet.runtime.bundle import SHIPPED
 
 CropSeconds = Annotated[Range, within(0.2, 600)]
 
@@ -53,13 +56,24 @@ def _several(batch: int) -> int:
 Batch = Annotated[int, AfterValidator(_several)]
 
 
+def _by_name(model: Any, located: ValidatorFunctionWrapHandler) -> Path:
+    path: Path = Path(model) if model in SHIPPED else located(model)
+    return path
+
+
+ModelPath = Annotated[ConfigPath, WrapValidator(_by_name)]
+"""The name of a model that ships, as it is, or the folder of one."""
+
+
 class ModelChoice(Strict):
     """A registered model, with keys of its config changed."""
 
     name: str = "acanet2"
     change: dict[str, Any] = Field({}, description="keys laid over the model's config")
-    init: ConfigPath | None = Field(
-        None, description="folder of a model whose weights training starts from, as with --init; None: fresh ones"
+    init: ModelPath | None = Field(
+        None,
+        description="`default`, `small` or the folder of a model whose weights training starts from, as with --init; "
+        "None: fresh ones",
     )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from acanet.errors import BadAudio
+from acanet.errors import BadAudio, BadConfig
 from acanet.models.inference import load_model
 from acanet.runtime.bundle import Bundle
 from acanet.training.checkpoint import LAST, resumed, save_run
@@ -63,15 +63,15 @@ def train(
         AcanetError: when `out` holds a run already and `resume` is false; when the discriminant of the recipe has more
             directions than the training speakers span; when a process that makes batches dies.
         BadConfig: when the run in `out` was started with another recipe, from another model or on other recordings;
-            when the model has no place for a discriminant, or brings one.
+            when the model has no place for a discriminant, or brings one; when `init` is another model than the recipe
+            names.
         BadManifest: when training and dev share a speaker, or an id stands twice.
         BadAudio: when a recording cannot be read while crops are decoded as they are needed; the run is saved then.
         Diverged: when loss, weights or embeddings are not finite any more; what was saved before stays.
         ModelMismatch: when `init` is another architecture than the recipe's.
     """
     console = console or Console(stderr=True)
-    if init is None and recipe.model.init is not None:
-        init = Bundle.load(recipe.model.init)
+    init = _start_from(recipe, init)
     check_folder(out, recipe, resume)
     keep_freed_memory()
     setup = set_up(recipe, out, init)
@@ -86,6 +86,17 @@ def train(
             trained = train_steps(setup, progress, log, stopped)
         finished = trained and finish(setup, progress, console, stopped)
     return Outcome(finished, progress.step, best_of(progress.history), before, out, setup.main)
+
+
+def _start_from(recipe: Recipe, init: Bundle | None) -> Bundle | None:
+    """The model that training starts from, which the caller or the recipe names; None: fresh weights."""
+    if recipe.model.init is None:
+        return init
+    named = Bundle.load(recipe.model.init)
+    if init is not None and init.fingerprint != named.fingerprint:
+        problem = f"the recipe names model {named.fingerprint} to start from, --init {init.fingerprint}; give one"
+        raise BadConfig("model.init", [problem])
+    return named
 
 
 def _start(setup: Setup, resume: bool, console: Console) -> Progress:
