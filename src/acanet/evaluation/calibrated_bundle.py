@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from acanet.config.files import printable, write_text, written_folder
+from acanet.config.scratch import sweep
 from acanet.encoder import Encoder
 from acanet.errors import AcanetError
 from acanet.evaluation.calibration import fit_calibration
@@ -140,6 +141,7 @@ def _check_output(model: str | Path, output: Path | None) -> None:
         if str(model) in SHIPPED:
             raise AcanetError("a model that ships stays as it is; name a folder for a copy with --output")
         return
+    sweep(output.absolute().parent)
     if output.exists():
         raise AcanetError(f"{output} is there already; name a new folder")
     if not output.absolute().parent.is_dir():
