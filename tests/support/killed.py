@@ -132,8 +132,10 @@ def _check_train(folder: Path, undisturbed: Path) -> None:
 
 def _check_run(run: Path, _: Path) -> None:
     if (run / "last.pt").exists():
-        assert 0 < load_state(run / "last.pt").step <= STEPS
-        Bundle.load(run).weights()  # at step 1 there may be none
+        step = load_state(run / "last.pt").step
+        assert 0 < step <= STEPS
+        if step > 1:  # dev, which chooses a model, is heard every two steps
+            Bundle.load(run).weights()
     elif (run / "best").exists():
         Bundle.load(run).weights()
 
