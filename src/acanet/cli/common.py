@@ -15,14 +15,11 @@ from acanet.runtime.choices import Device
 
 
 class _Console(Console):
-    @property
-    def width(self) -> int:
-        """At least one column: a terminal that says it has none gets its lines all the same."""
-        return max(1, super().width)
-
-    @width.setter
-    def width(self, width: int) -> None:
-        self._width = width
+    def __init__(self, **how: Any) -> None:
+        """A terminal that says it has no columns (COLUMNS=0) gets its lines all the same."""
+        super().__init__(**how)
+        if self._width == 0:
+            self._width = None
 
     def render_str(self, text: str, **how: Any) -> Text:
         """A text, or the cell of a table, without what commands a terminal: names may hold it."""
