@@ -36,6 +36,20 @@ def test_gaps_are_counted_in_blocks_of_any_size(on: float, off: float, missing: 
     assert share(interrupted(on, off, 8000), 8000, pieces) == pytest.approx(missing, abs=0.02)
 
 
+def test_blocks_without_a_gap_are_passed_over_and_no_gap_is() -> None:
+    """Against the runs of zeros counted one by one, wherever blocks end; 4 to 200 samples are a gap here."""
+    rng = np.random.default_rng(1)
+    for _ in range(200):
+        lengths = rng.integers(1, 300, 12)
+        lengths[1::2] = rng.choice([1, 3, 4, 5, 40, 200, 201, 250], 6)
+        runs = [np.full(length, place % 2 == 0, np.float32) for place, length in enumerate(lengths)]
+        waveform = np.concatenate([*runs, np.ones(1, np.float32)])
+        gaps = sum(int(each) for each in lengths[1::2] if 4 <= each <= 200)
+        pauses = sum(int(each) for each in lengths[1::2] if each > 200)
+        found = share(waveform, 1000, pieces=int(rng.integers(1, 40)))
+        assert found == pytest.approx(gaps / (len(waveform) - pauses))
+
+
 def test_by_hand() -> None:
     waveform = np.ones(20, np.float32)
     waveform[[0, 1, 5, 6, 7, 8, 12, 18, 19]] = 0  # at 1000 a second: a gap of four, one zero, and both ends

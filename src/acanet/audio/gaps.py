@@ -16,11 +16,15 @@ class Gaps:
     def __init__(self, rate: int) -> None:
         """Nothing has come yet of a recording with so many samples a second."""
         self._shortest, self._longest = _SHORTEST * rate, _LONGEST * rate
+        self._step = max(1, int(self._shortest))
         self._samples = self._missing = self._zeros = 0
         self._begun = False
 
     def feed(self, block: Waveform) -> None:
         """Look at the next samples, (samples,)."""
+        if self._is_whole(block):
+            self._samples, self._begun = self._samples + len(block), True
+            return
         heard = np.flatnonzero(block)
         if not len(heard):
             self._zeros += len(block)
@@ -32,6 +36,10 @@ class Gaps:
         self._missing += int(before[(before >= self._shortest) & (before <= self._longest)].sum())
         self._samples += len(heard) + int(before[before <= self._longest].sum())
         self._zeros = len(block) - 1 - int(heard[-1])
+
+    def _is_whole(self, block: Waveform) -> bool:
+        """Whether no gap can lie in a block, or begin or end in it: one would have a zero at every so many samples."""
+        return bool(len(block) and not self._zeros and block[-1] and block[:: self._step].all())
 
     @property
     def share(self) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -135,10 +136,15 @@ def _energies(waveform: Waveform, rate: int, most: int) -> tuple[float, float]:
     if rate < 16000 or len(waveform) < size:
         return 0.0, 0.0
     starts = np.linspace(0, len(waveform) - size, min(most, 2 * len(waveform) // size)).astype(int)
-    windows = np.stack([waveform[at : at + size] for at in starts]) * np.hanning(size).astype(np.float32)
+    windows = np.stack([waveform[at : at + size] for at in starts]) * _window(size)
     power = np.square(np.abs(np.fft.rfft(windows))).sum(axis=0)
     edge = round(_EDGE * size / rate)
     return float(power[:edge].sum()), float(power[edge:].sum())
+
+
+@lru_cache(maxsize=4)
+def _window(size: int) -> NDArray[np.float32]:
+    return np.hanning(size).astype(np.float32)
 
 
 def _in_runs(marked: NDArray[np.bool_]) -> int:
