@@ -38,7 +38,7 @@ class Gaps:
         self._zeros = len(block) - 1 - int(heard[-1])
 
     def _is_whole(self, block: Waveform) -> bool:
-        """Whether no gap can lie in a block, or begin or end in it: one would have a zero at every so many samples."""
+        """Whether no gap lies, begins or ends in a block: each would hold one of the samples that are looked at."""
         return bool(len(block) and not self._zeros and block[-1] and block[:: self._step].all())
 
     @property
