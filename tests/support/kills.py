@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 SERVER = r"""
-import json, os, signal, sys
+import json, os, signal, sys, tempfile
 
 import acanet.cli.application, acanet.data.prepare.manifests, acanet.models, acanet.training.read_recipe
 import acanet.evaluation.figures.intervals, acanet.training.run
@@ -63,7 +63,7 @@ while True:
     print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 
 os.chdir(asked["folder"])
-os.environ["TMPDIR"] = asked["temporary"]
+os.environ["TMPDIR"] = tempfile.tempdir = asked["temporary"]  # set: Python tries no folder with a file of its own
 for number, name in ((1, "out"), (2, "err")):
     os.dup2(os.open(os.path.join(asked["temporary"], "..", name), os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
 os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
