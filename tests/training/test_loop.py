@@ -491,7 +491,7 @@ def test_the_second_phase_has_longer_crops_a_larger_margin_and_no_other_speeds(e
     assert max(margins[:6]) <= 0.2
     assert margins[6:] == [0.5] * 4
     state = load_state(uninterrupted / "last.pt")
-    assert state.loss["centres"].shape[0] == 2 * 4 * 3  # sub-centres of four speakers at three speeds
+    assert state.loss["speakers.centres"].shape[0] == 2 * 4 * 3  # sub-centres of four speakers at three speeds
 
 
 def test_without_a_dev_set_the_last_weights_are_the_model(tiny_recipe, tmp_path):

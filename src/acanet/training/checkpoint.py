@@ -11,6 +11,7 @@ import torch
 
 from acanet.config.files import written
 from acanet.errors import AcanetError, BadConfig
+from acanet.runtime.bundle import Bundle
 from acanet.training.finite import not_finite
 from acanet.training.progress import DevResult, Progress
 from acanet.training.setup import Setup
@@ -30,6 +31,7 @@ class State:
     init: str | None = None  # fingerprint of the model that the run started from
     average: dict[str, Any] | None = None
     audio: str | None = None  # digest of the recordings that it trains on
+    teacher: str | None = None  # fingerprint of the model that it learns from
 
 
 def save_state(state: State, path: Path) -> None:
@@ -76,6 +78,7 @@ def save_run(setup: Setup, progress: Progress) -> None:
         history=progress.history,
         init=setup.init,
         audio=_digest(setup),
+        teacher=_fingerprint(setup.taught_by),
     )
     save_state(state, setup.folder / LAST)
 
@@ -85,13 +88,16 @@ def resumed(setup: Setup) -> Progress:
 
     Raises:
         AcanetError: as `load_state`.
-        BadConfig: when the run started from another model, or on other recordings.
+        BadConfig: when the run started from another model, with another teacher, or on other recordings.
     """
     state = load_state(setup.folder / LAST)
     if state.init != setup.init:
         start = f"from model {state.init}" if state.init else "from fresh weights"
         problem = f"the run started {start}; give --resume the same --init, or none where there was none"
         raise BadConfig(setup.folder, [problem])
+    if state.teacher != _fingerprint(setup.taught_by):
+        problem = f"the run learns from model {state.teacher}, teacher.bundle is {_fingerprint(setup.taught_by)}"
+        raise BadConfig(setup.folder, [f"{problem}; give it that one, or start anew in another --out"])
     if state.audio not in (None, _digest(setup)):
         problem = "the recordings that data.train names are not those of the run; give it those, or start anew"
         raise BadConfig(setup.folder, [f"{problem} in another --out"])
@@ -101,6 +107,10 @@ def resumed(setup: Setup) -> Progress:
     if setup.average is not None and state.average is not None:
         setup.average.load_state_dict(state.average)
     return Progress(state.step, state.history)
+
+
+def _fingerprint(bundle: Bundle | None) -> str | None:
+    return None if bundle is None else bundle.fingerprint
 
 
 def _digest(setup: Setup) -> str:

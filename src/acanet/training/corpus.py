@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 from acanet.data.augment.chain import Banks
@@ -11,10 +12,10 @@ from acanet.data.augment.rooms import build_rooms
 from acanet.data.corpora.folder import recordings
 from acanet.data.feed.batches import Phase
 from acanet.data.feed.cache import Audio, build_cache, open_files, warn_of_failures
-from acanet.data.lists.manifest import Utterance, read_manifest
+from acanet.data.lists.manifest import NOBODY, Utterance, read_manifest, read_recordings
 from acanet.data.lists.names_alike import warn_of_names
 from acanet.errors import BadConfig, BadManifest
-from acanet.runtime.bundle import Provenance
+from acanet.runtime.bundle import Bundle, Provenance
 from acanet.training.dev import read_dev
 from acanet.training.recipe import Data, Recipe
 
@@ -25,29 +26,32 @@ class Corpus:
 
     Attributes:
         audio: the utterances.
-        speakers: number of the speaker (0, 1, ... in the order of their names) of each utterance.
+        speakers: number of the speaker (0, 1, ... in the order of their names) of each utterance; one that names nobody
+            has a number of its own, above those of all names.
+        named: how many speakers have names.
         provenance: what a model that was trained on it has to tell.
     """
 
     audio: Audio
     speakers: tuple[int, ...]
+    named: int
     provenance: Provenance
 
 
 def load_corpus(
-    data: Data, rate: int, dev_speakers: frozenset[str] = frozenset(), heard_before: frozenset[str] = frozenset()
+    recipe: Recipe, rate: int, dev_speakers: frozenset[str] = frozenset(), heard_before: frozenset[str] = frozenset()
 ) -> Corpus:
     """Read the manifests and decode what they name, or find it decoded.
 
     Args:
-        data: the manifests, and how they are decoded.
+        recipe: names the manifests, tells how they are decoded, and whether speakers need names.
         rate: samples a second.
         dev_speakers: who chooses the model, and so must not be trained on.
-        heard_before: the speakers of the model that training starts from.
+        heard_before: the speakers of the models that training starts from or learns from.
 
     Raises:
-        BadManifest: with fewer than two speakers, when an id or path stands twice, or when a dev speaker is trained
-            on, now or before.
+        BadManifest: with fewer than two speakers where they have a loss, when an id or path stands twice, when nobody
+            is named without a teacher, or when a dev speaker is trained on, now or before.
         BadAudio: when no recording can be decoded.
         AcanetError: for a manifest without lengths that is not to be decoded at once.
 
@@ -55,22 +59,23 @@ def load_corpus(
         AlikeWarning: of speakers, those of dev among them, whose names are alike.
         LeftOutWarning: of recordings that cannot be decoded, and are left out.
     """
-    utterances = [utterance for path in data.train for utterance in read_manifest(path)]
-    names = _speakers(utterances, data, dev_speakers, heard_before)
+    data, utterances = recipe.data, _utterances(recipe)
+    names = _speakers(utterances, recipe, dev_speakers, heard_before)
     if data.decode == "once":
         cache = build_cache(utterances, data.cache, rate, data.workers)
         warn_of_failures(cache, utterances)
         utterances = [utterances[place] for place in cache.kept]
         audio: Audio = cache
-        names = _speakers(utterances, data, dev_speakers, heard_before)
+        names = _speakers(utterances, recipe, dev_speakers, heard_before)
     else:
         audio = open_files(utterances, rate)
     warn_of_names(dev_speakers.union(names))
-    number = {name: i for i, name in enumerate(names)}
+    number, nobody = {name: i for i, name in enumerate(names)}, count(len(names))
     provenance = Provenance(
         data=tuple(path.name for path in data.train), speakers=frozenset(names), audio=frozenset(audio.hashes)
     )
-    return Corpus(audio, tuple(number[utterance.speaker] for utterance in utterances), provenance)
+    speakers = (next(nobody) if each.speaker == NOBODY else number[each.speaker] for each in utterances)
+    return Corpus(audio, tuple(speakers), len(names), provenance)
 
 
 def check_inputs(recipe: Recipe) -> frozenset[str]:
@@ -80,11 +85,12 @@ def check_inputs(recipe: Recipe) -> frozenset[str]:
         The speakers that it will train on.
 
     Raises:
-        BadManifest, BadTrials, BadConfig: as training would, later.
+        BadManifest, BadTrials, BadConfig, AcanetError: as training would, later.
     """
+    if recipe.teacher is not None:
+        Bundle.load(recipe.teacher.bundle)
     dev_speakers = read_dev(recipe.dev).speakers if recipe.dev else frozenset()
-    utterances = [utterance for path in recipe.data.train for utterance in read_manifest(path)]
-    names = _speakers(utterances, recipe.data, dev_speakers)
+    names = _speakers(_utterances(recipe), recipe, dev_speakers)
     for key, effect in (("music", recipe.augment.music), ("noise", recipe.augment.noise)):
         if effect.probability and effect.folder is not None:
             _recordings(effect.folder, f"augment.{key}.folder")
@@ -133,19 +139,29 @@ def load_banks(augment: Augment, data: Data, rate: int, seed: int) -> Banks:
     )
 
 
+def _utterances(recipe: Recipe) -> list[Utterance]:
+    """The training utterances; with a teacher they need not tell who speaks."""
+    read = read_manifest if recipe.teacher is None else read_recordings
+    return [utterance for path in recipe.data.train for utterance in read(path)]
+
+
 def _speakers(
     utterances: list[Utterance],
-    data: Data,
+    recipe: Recipe,
     dev_speakers: frozenset[str],
     heard_before: frozenset[str] = frozenset(),
 ) -> list[str]:
-    """The names of the speakers, sorted: two or more, none of dev."""
-    names = sorted({utterance.speaker for utterance in utterances})
-    if len(names) < 2:
-        raise BadManifest(data.train[0], None, "only one speaker; training needs two or more")
+    """The names of the speakers, sorted: two or more where they have a loss, none of dev."""
+    manifest = recipe.data.train[0]
+    names = sorted({utterance.speaker for utterance in utterances} - {NOBODY})
+    if recipe.loss is not None and len(names) < 2:
+        known = "only one speaker" if names else "no speaker is named"
+        raise BadManifest(manifest, None, f"{known}; the loss on speakers needs two or more")
+    if len(utterances) < 2:
+        raise BadManifest(manifest, None, "only one utterance; training needs two or more")
     if shared := sorted(dev_speakers & heard_before.union(names)):
         reason = f"{len(shared)} dev speakers are trained on too ({', '.join(shared[:3])}); make them disjoint"
-        raise BadManifest(data.train[0], None, reason)
+        raise BadManifest(manifest, None, reason)
     return names
 
 

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from acanet.audio.blocks import Waveform
 from acanet.data.augment.chain import Chain
-from acanet.data.augment.functions import change_speed
 from acanet.data.feed.batches import TrainingBatches
+from acanet.data.feed.whole import whole_at
 from acanet.errors import AcanetError, BadConfig
 from acanet.models.config import ExtractorConfig, ModelConfig
 from acanet.models.extractor import Extractor
@@ -36,8 +36,6 @@ from acanet.scoring.discriminant_analysis import (
 )
 from acanet.training.recipe import DiscriminantFit, Recipe
 
-SHORTEST_SECONDS, LONGEST_SECONDS = 0.5, 20.0
-"""A shorter utterance is repeated up to the one, of a longer one so much is taken."""
 CHUNK = 32
 """Utterances that are read and embedded together, in all their forms."""
 
@@ -136,12 +134,9 @@ class Views:
         return [view for utterance in chosen.tolist() for view in self._of(utterance)]
 
     def _of(self, utterance: int) -> list[Waveform]:
-        audio = self.batches.audio
-        seconds = min(max(audio.samples(utterance) / self.rate, SHORTEST_SECONDS), LONGEST_SECONDS)
-        whole = audio.read(utterance, 0, round(seconds * self.rate))
-        played = [change_speed(whole, speed, int(len(whole) / speed)) for speed in self.speeds]
-        worse = [self.batches.changed(whole, utterance, chain, number) for number, chain in enumerate(self.chains)]
-        return [whole, *played, *worse]
+        played = whole_at(self.batches.audio, utterance, self.rate, self.speeds)
+        worse = [self.batches.changed(played[0], utterance, chain, number) for number, chain in enumerate(self.chains)]
+        return [*played, *worse]
 
 
 def with_discriminant(

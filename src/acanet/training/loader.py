@@ -76,9 +76,10 @@ class _Told(Dataset[Any]):
         if get_worker_info() is None:
             return item
         try:
-            return [part.share_memory_() if isinstance(part, Tensor) else part for part in item]
+            parts = [part.share_memory_() if isinstance(part, Tensor) else part for part in item]
         except RuntimeError as error:
             return AcanetError(f"a batch has no room in shared memory ({error}); {_REMEDY}")
+        return type(item)(*parts) if isinstance(item, tuple) else parts
 
 
 def _as_it_is(item: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,9 +16,20 @@ from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
 from acanet.config.files import errors_about, write_text, written_text
+from acanet.training.objective import Outcome
 from acanet.training.progress import DevResult
 
-_COLUMNS = ("step", "loss", "accuracy", "rate", "margin", "utterances_per_second", "waiting_share", "seconds")
+_COLUMNS = (
+    "step",
+    "loss",
+    "accuracy",
+    "teacher",
+    "rate",
+    "margin",
+    "utterances_per_second",
+    "waiting_share",
+    "seconds",
+)
 
 
 def seconds_trained(folder: Path) -> float:
@@ -68,7 +80,7 @@ class Log:
         self._task = self._bar.add_task("Training", total=steps, completed=start, now="")
         self._began = time.perf_counter()
         self._rows, self._waiting, self._spent = 0, 0.0, 0.0
-        self._losses, self._right = [], []  # type: list[Tensor], list[Tensor]
+        self._outcomes: list[Outcome] = []
         self._done_before, self._step = start, start
 
     def __enter__(self) -> Self:
@@ -83,15 +95,14 @@ class Log:
         self._board.close()
 
     def step(
-        self, step: int, loss: Tensor, right: Tensor, rate: float, margin: float, rows: int, waited: float, spent: float
+        self, step: int, outcome: Outcome, rate: float, margin: float, rows: int, waited: float, spent: float
     ) -> None:
         """Take note of a step of `rows` crops; `waited` of the `spent` seconds it waited for its batch.
 
         Raises:
             OSError: naming the log, when it cannot be written.
         """
-        self._losses.append(loss)
-        self._right.append(right)
+        self._outcomes.append(Outcome(*(value.detach() for value in outcome)))
         self._rows += rows
         self._waiting += waited
         self._spent += spent
@@ -116,27 +127,41 @@ class Log:
 
     def _report(self, step: int, rate: float, margin: float) -> None:
         now = time.perf_counter()
-        count, spent = len(self._losses), self._spent
-        loss = sum(float(value) for value in self._losses) / count
-        accuracy = sum(float(value) for value in self._right) / count
+        spent = self._spent
+        loss, accuracy, teacher = (_mean(values) for values in zip(*self._outcomes, strict=True))
         speed, share = self._rows / spent, min(1.0, self._waiting / spent)
         self._csv.writerow(
-            (step, f"{loss:.4f}", f"{accuracy:.4f}", f"{rate:.3e}", f"{margin:.3f}",
+            (step, f"{loss:.4f}", _written(accuracy), _written(teacher), f"{rate:.3e}", f"{margin:.3f}",
              f"{speed:.1f}", f"{share:.3f}", f"{self._seconds_before + now - self._began:.1f}")
         )  # fmt: skip
         self._file.flush()
-        for name, value in {"loss": loss, "accuracy": accuracy, "rate": rate, "margin": margin}.items():
-            self._board.add_scalar(f"train/{name}", value, step)
+        scalars = {"loss": loss, "accuracy": accuracy, "teacher": teacher, "rate": rate, "margin": margin}
+        for name, value in scalars.items():
+            if not math.isnan(value):
+                self._board.add_scalar(f"train/{name}", value, step)
         self._board.add_scalar("speed/utterances_per_second", speed, step)
         self._board.add_scalar("speed/waiting_share", share, step)
-        line = f"loss {loss:.3f}, accuracy {accuracy:.1%}, {speed:.0f} utterances/s, {share:.0%} waiting for data"
+        named = "" if math.isnan(accuracy) else f", accuracy {accuracy:.1%}"
+        taught = "" if math.isnan(teacher) else f", teacher {teacher:.3f}"
+        line = f"loss {loss:.3f}{named}{taught}, {speed:.0f} utterances/s, {share:.0%} waiting for data"
         self._bar.update(self._task, now=line)
         if not self.console.is_terminal:
             left = (now - self._began) / (step - self._done_before) * (self.steps - step)
             self.console.print(
                 f"step {step}/{self.steps}: {line}, {_clock(left)} left", highlight=False, soft_wrap=True
             )
-        self._losses, self._right, self._rows, self._waiting, self._spent = [], [], 0, 0.0, 0.0
+        self._outcomes, self._rows, self._waiting, self._spent = [], 0, 0.0, 0.0
+
+
+def _mean(values: Sequence[Tensor]) -> float:
+    """The mean of those that are numbers; NaN where none is."""
+    known = [float(value) for value in values if not value.isnan()]
+    return sum(known) / len(known) if known else math.nan
+
+
+def _written(value: float) -> str:
+    """A value as a column has it: empty where there is none."""
+    return "" if math.isnan(value) else f"{value:.4f}"
 
 
 def _clock(seconds: float) -> str:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from acanet.data.augment.functions import spec_masks
-from acanet.data.feed.batches import Purpose, generator
+from acanet.data.feed.batches import Batch, Purpose, generator
 from acanet.training.best import write_best
 from acanet.training.checkpoint import save_run
 from acanet.training.dev import DevSet
@@ -44,7 +44,7 @@ def train_steps(setup: Setup, progress: Progress, log: Log | None, stopped: Sequ
     recipe, model, optimizer, accelerator = setup.recipe, setup.model, setup.optimizer, setup.accelerator
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     waiting = time.perf_counter()  # since when, for the next batch
-    for waveforms, classes in setup.loader(setup.batches, range(progress.step, recipe.all_steps)):
+    for batch in setup.loader(setup.batches, range(progress.step, recipe.all_steps)):
         began = time.perf_counter()
         step = progress.step
         rate, margin = rate_at(step, recipe), margin_at(step, recipe)
@@ -52,19 +52,19 @@ def train_steps(setup: Setup, progress: Progress, log: Log | None, stopped: Sequ
         model.train()
 
         with torch.no_grad():
-            heard = setup.weights.front_end.hear(waveforms.to(setup.device))
+            heard = setup.weights.front_end.hear(batch.waveforms.to(setup.device))
             hidden = hidden_features(heard.values.shape, recipe, step).to(setup.device)
             heard = heard._replace(values=heard.values.masked_fill(hidden, 0.0))  # the mean of an utterance's features
         with setup.precision():
             embeddings = model(*heard.inputs)  # (batch, dim)
-        loss, accuracy = setup.loss(embeddings, classes.to(setup.device), margin)
+        outcome = setup.loss(embeddings, batch.classes.to(setup.device), _targets(setup, batch), margin)
 
         for group in optimizer.param_groups:
             group["lr"] = rate * group["share"]
         optimizer.zero_grad(set_to_none=True)
-        accelerator.backward(loss)
+        accelerator.backward(outcome.total)
         norm = accelerator.clip_grad_norm_(parameters, recipe.optimizer.clip)
-        require_finite_step(step + 1, loss, norm)
+        require_finite_step(step + 1, outcome.total, norm)
         optimizer.step()
 
         progress.step = step + 1
@@ -73,14 +73,19 @@ def train_steps(setup: Setup, progress: Progress, log: Log | None, stopped: Sequ
             setup.average.update_parameters(setup.weights)
         now = time.perf_counter()
         if log is not None:
-            log.step(
-                progress.step, loss.detach(), accuracy, rate, margin, len(waveforms), began - waiting, now - waiting
-            )
+            log.step(progress.step, outcome, rate, margin, len(batch.classes), began - waiting, now - waiting)
             evaluate_and_save(setup, progress, log, bool(stopped))
         if stopped and progress.step < recipe.all_steps:
             return False
         waiting = time.perf_counter()
     return True
+
+
+def _targets(setup: Setup, batch: Batch) -> Tensor | None:
+    """What the teacher says of a batch, (rows, teacher's dim); None without one."""
+    if setup.teacher is None:
+        return None
+    return torch.from_numpy(setup.teacher.targets(batch)).to(setup.device)
 
 
 def hidden_features(shape: Sequence[int], recipe: Recipe, step: int) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from acanet.runtime.bundle import Provenance
+from acanet.runtime.bundle import Bundle, Provenance
 from acanet.training.fit_discriminant import Fitted
 from acanet.training.portable import portable
 from acanet.training.progress import DevResult
@@ -15,6 +15,7 @@ def model_card(
     chosen: DevResult | None,
     provenance: Provenance,
     init: str | None,
+    taught_by: Bundle | None = None,
     fitted: Fitted | None = None,
 ) -> str:
     """The model card of a run in Markdown; files are named without their folders, which mean nothing elsewhere.
@@ -25,6 +26,7 @@ def model_card(
         chosen: the dev evaluation that chose them; None without a dev set.
         provenance: what the model was trained on.
         init: fingerprint of the model that the run started from.
+        taught_by: its teacher; None: it had none.
         fitted: its discriminant; None: it has none.
     """
     origin = f"\nStarted from the weights of model `{init}`, whose licence holds for these too.\n" if init else ""
@@ -34,7 +36,7 @@ def model_card(
 
 Trained on {len(provenance.speakers)} speakers, {len(provenance.audio)} utterances: {", ".join(provenance.data)}.
 Licence: {recipe.licence}.
-{origin}{_discriminant(fitted)}
+{origin}{_teacher(taught_by)}{_discriminant(fitted)}
 ```yaml
 {recipe_yaml(portable(recipe))}```
 """
@@ -49,6 +51,13 @@ def _origin(recipe: Recipe, step: int, chosen: DevResult | None) -> str:
         f"The {weights}, chosen at step {step} of {recipe.all_steps}: EER {chosen.eer:.2%} on "
         f"`{recipe.dev.manifest.name}`, which chose it and\nso says little about other voices."
     )
+
+
+def _teacher(bundle: Bundle | None) -> str:
+    if bundle is None:
+        return ""
+    who = f"model `{bundle.fingerprint}` ({bundle.name}, licence: {bundle.config.licence})"
+    return f"\nTaught by {who}:\nit learned to give that model's embeddings of the training speech.\n"
 
 
 def _discriminant(fitted: Fitted | None) -> str:

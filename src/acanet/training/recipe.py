@@ -111,6 +111,23 @@ class Loss(Strict):
         return self
 
 
+class Teacher(Strict):
+    """A trained model whose embeddings the model learns to give, beside or in place of the loss on speakers."""
+
+    bundle: ModelPath = Field(description="`default`, `small`, or the folder of any model")
+    targets: Literal["utterance", "crop"] = Field(
+        "utterance",
+        description="`utterance`: its embeddings of whole utterances, computed once and kept in the cache; `crop`: of "
+        "each crop before its effects, at every step",
+    )
+    kind: Literal["cosine", "similarity", "both"] = Field(
+        "both",
+        description="`cosine`: a linear layer makes its embedding of the model's; `similarity`: the model's cosines "
+        "between crops are its own; `both`: the sum",
+    )
+    weight: PositiveFloat = Field(5.0, description="of it, where that of the loss on speakers is 1")
+
+
 class Optimizer(Strict):
     """AdamW with linear warm-up and cosine decay."""
 
@@ -210,7 +227,8 @@ class Recipe(Strict):
     data: Data
     dev: Dev | None = Field(None, description="None: nothing is chosen, the last weights are the model")
     augment: Augment = Augment()
-    loss: Loss = Loss()
+    loss: Loss | None = Field(Loss(), description="on speakers; null: none, a teacher alone, and no speaker is named")
+    teacher: Teacher | None = Field(None, description="None: there is none")
     optimizer: Optimizer = Optimizer()
     steps: PositiveInt = Field(10_000, description="of the first phase")
     large_margin: LargeMargin | None = Field(None, description="the second phase; None: there is none")
@@ -226,6 +244,16 @@ class Recipe(Strict):
     save_every: PositiveInt = Field(500, description="steps between checkpoints")
     log_every: PositiveInt = Field(20, description="steps between lines of the log")
     licence: str = Field("unknown", description="under which the trained model may be used")
+
+    @model_validator(mode="after")
+    def _learns_from_somebody(self) -> Self:
+        if self.loss is None:
+            if self.teacher is None:
+                raise ValueError("loss is null, and there is no teacher; nothing would be learned")
+            for key in ("large_margin", "discriminant"):
+                if getattr(self, key) is not None:
+                    raise ValueError(f"{key} needs speakers, and loss is null")
+        return self
 
     @property
     def all_steps(self) -> int:

@@ -22,10 +22,13 @@ def rate_at(step: int, recipe: Recipe) -> float:
 
 
 def margin_at(step: int, recipe: Recipe) -> float:
-    """The margin of a step in radians: 0, then rising linearly, then `margin`; in the large-margin phase its own."""
+    """The margin of a step in radians: 0, then rising linearly, then `margin`; in the large-margin phase its own.
+
+    Without a loss on speakers there is none: 0.
+    """
     if recipe.large_margin is not None and step >= recipe.steps:
         return recipe.large_margin.margin
-    return _rising(step, recipe.steps, recipe.loss)
+    return 0.0 if recipe.loss is None else _rising(step, recipe.steps, recipe.loss)
 
 
 def is_averaged(step: int, recipe: Recipe) -> bool:

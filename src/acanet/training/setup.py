@@ -28,11 +28,14 @@ from acanet.runtime.bundle import Bundle, BundleConfig, Provenance
 from acanet.training.average import averaged
 from acanet.training.corpus import Corpus, crop_phases, load_banks, load_corpus
 from acanet.training.dev import DevSet
+from acanet.training.distillation import TeacherLoss
 from acanet.training.fit_discriminant import check_discriminant
 from acanet.training.loader import load_items
 from acanet.training.losses import AngularMarginSoftmax
+from acanet.training.objective import Objective
 from acanet.training.recipe import Recipe
 from acanet.training.run_folder import differences
+from acanet.training.targets import CropTeacher, Teacher, UtteranceTeacher, open_teacher, utterance_targets
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,11 +50,13 @@ class Setup:
         batches: the training batches, by step.
         chains: of the effects with which the discriminant hears each utterance once more.
         dev: the dev set; None: nothing is chosen.
-        provenance: what the model was trained on, with what it was started from.
+        provenance: what the model was trained on, with what it was started from and who taught it.
         config: of the bundle that the model becomes.
         init: fingerprint of the model that the run starts from; None: fresh weights.
         model: the network, as the accelerator prepared it.
-        loss: with the centres of the speakers, likewise.
+        teacher: says what embeddings should be; None: there is none.
+        taught_by: the teacher's bundle; None without one.
+        loss: an `Objective`, with the centres of the speakers, likewise.
         optimizer: of both, in groups whose `share` is that of the schedule's rate.
         average: of the weights; None: the weights as trained are the model.
     """
@@ -66,6 +71,8 @@ class Setup:
     provenance: Provenance
     config: BundleConfig
     init: str | None
+    teacher: Teacher | None
+    taught_by: Bundle | None
     model: Any
     loss: Any
     optimizer: Any
@@ -124,6 +131,7 @@ def set_up(recipe: Recipe, folder: Path, init: Bundle | None = None) -> Setup:
         AcanetError, BadConfig, BadManifest, ModelMismatch: as `train`.
     """
     set_seed(recipe.seed)
+    taught_by = None if recipe.teacher is None else Bundle.load(recipe.teacher.bundle)
     config = model_config(recipe.model.name, recipe.model.change)
     if init is not None:
         _check_same_network(init, recipe.model.name, config)
@@ -131,15 +139,19 @@ def set_up(recipe: Recipe, folder: Path, init: Bundle | None = None) -> Setup:
     # Mixed precision is not Accelerate's: of that, a process has one kind for all its runs.
     accelerator = Accelerator(cpu=not cuda, mixed_precision="no")
     with accelerator.main_process_first():  # the others find everything decoded
-        speech = _load(recipe, config.front_end.rate, init)
+        speech = _load(recipe, config.front_end.rate, [each for each in (init, taught_by) if each is not None])
     check_discriminant(recipe, config, speech.corpus.speakers)
     batches = _batches(recipe, config.front_end.rate, speech, accelerator)
+    with accelerator.main_process_first():
+        teacher = None if taught_by is None else _teacher(recipe, taught_by, batches, config.front_end.rate)
     model = _network(recipe, config, init)
-    loss = _loss(recipe, config, model.dim, batches.classes)
+    loss = _objective(recipe, config, model.dim, batches.classes, teacher)
     optimizer = _optimizer(recipe, model, loss, init)
     model, loss, optimizer = accelerator.prepare(model, loss, optimizer)
     weights = accelerator.unwrap_model(model)
     provenance = speech.corpus.provenance
+    for heard_before in (taught_by, init):
+        provenance = provenance if heard_before is None else heard_before.provenance | provenance
     return Setup(
         recipe=recipe,
         folder=folder,
@@ -148,9 +160,11 @@ def set_up(recipe: Recipe, folder: Path, init: Bundle | None = None) -> Setup:
         batches=batches,
         chains=speech.chains,
         dev=speech.dev,
-        provenance=provenance if init is None else init.provenance | provenance,
+        provenance=provenance,
         config=BundleConfig(name=recipe.model.name, model=config.model_dump(mode="json"), licence=recipe.licence),
         init=None if init is None else init.fingerprint,
+        teacher=teacher,
+        taught_by=taught_by,
         model=model,
         loss=loss,
         optimizer=optimizer,
@@ -177,13 +191,12 @@ def _check_same_network(init: Bundle, name: str, config: ModelConfig) -> None:
         raise ModelMismatch(f"{name} with {have} to start from", f"{want}, as model.change in the recipe says")
 
 
-def _load(recipe: Recipe, rate: int, init: Bundle | None) -> _Speech:
-    """Read and decode all speech of a run, or find it decoded."""
+def _load(recipe: Recipe, rate: int, before: Sequence[Bundle]) -> _Speech:
+    """Read and decode all speech of a run, or find it decoded; `before` are models whose speakers are none of dev."""
     data, effects = recipe.data, recipe.discriminant.effects if recipe.discriminant else ()
     dev = DevSet(recipe.dev, data.cache, rate, data.workers) if recipe.dev else None
-    corpus = load_corpus(
-        data, rate, dev.speakers if dev else frozenset(), init.provenance.speakers if init else frozenset()
-    )
+    heard_before = frozenset[str]().union(*(bundle.provenance.speakers for bundle in before))
+    corpus = load_corpus(recipe, rate, dev.speakers if dev else frozenset(), heard_before)
     chains = [Chain(effect, load_banks(effect, data, rate, recipe.seed), rate) for effect in effects]
     return _Speech(corpus, load_banks(recipe.augment, data, rate, recipe.seed), chains, dev)
 
@@ -202,6 +215,8 @@ def _batches(recipe: Recipe, rate: int, speech: _Speech, accelerator: Accelerato
         speech.banks,
         part=(accelerator.process_index, processes),
         power=recipe.data.sampling_power,
+        named=speech.corpus.named,
+        clean=recipe.teacher is not None and recipe.teacher.targets == "crop",
     )
 
 
@@ -219,17 +234,31 @@ def _is_own(name: str) -> bool:
     return name.startswith(("front_end.speech.", "discriminant."))
 
 
-def _loss(recipe: Recipe, config: ModelConfig, dim: int, classes: int) -> AngularMarginSoftmax:
-    return AngularMarginSoftmax(
-        dim,
-        classes,
-        scale=recipe.loss.scale,
-        sub_centres=recipe.loss.sub_centres,
-        branches=config.branches if isinstance(config, ExtractorConfig) else 1,
-    )
+def _teacher(recipe: Recipe, bundle: Bundle, batches: TrainingBatches, rate: int) -> Teacher:
+    """The teacher of a run, with what it says of whole utterances, where that is what the run learns from."""
+    network = open_teacher(bundle, rate, threads=max(torch.get_num_threads(), 1))
+    if recipe.teacher is not None and recipe.teacher.targets == "crop":
+        return CropTeacher(network)
+    folder = recipe.data.cache / "targets"
+    return UtteranceTeacher(utterance_targets(network, bundle.fingerprint, batches.audio, batches.speeds, folder))
 
 
-def _optimizer(recipe: Recipe, model: Any, loss: AngularMarginSoftmax, init: Bundle | None) -> torch.optim.AdamW:
+def _objective(recipe: Recipe, config: ModelConfig, dim: int, classes: int, teacher: Teacher | None) -> Objective:
+    speakers = None
+    if recipe.loss is not None:
+        speakers = AngularMarginSoftmax(
+            dim,
+            classes,
+            scale=recipe.loss.scale,
+            sub_centres=recipe.loss.sub_centres,
+            branches=config.branches if isinstance(config, ExtractorConfig) else 1,
+        )
+    if recipe.teacher is None or teacher is None:
+        return Objective(speakers, None, 0.0)
+    return Objective(speakers, TeacherLoss(dim, teacher.dim, recipe.teacher.kind), recipe.teacher.weight)
+
+
+def _optimizer(recipe: Recipe, model: Any, loss: Objective, init: Bundle | None) -> torch.optim.AdamW:
     """AdamW over the weights of the network, at a share of the rate when they are old, and those of the loss."""
     share = 1.0 if init is None else recipe.optimizer.init_rate
     groups = [{"params": model.parameters(), "share": share}, {"params": loss.parameters(), "share": 1.0}]

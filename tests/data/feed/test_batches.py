@@ -88,8 +88,8 @@ def with_effects(phase=PLAIN, **effects):
 
 
 def assert_same(batch, other):
-    np.testing.assert_array_equal(batch[0], other[0])
-    np.testing.assert_array_equal(batch[1], other[1])
+    for ours, theirs in zip(batch, other, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
 
 
 @pytest.mark.parametrize("plan", [PLAIN, EVERYTHING], ids=["plain", "everything"])
@@ -98,7 +98,7 @@ def test_a_batch_is_crops_of_one_length(speech, plan, banks):
     assert len(batches) == 20
     lengths = set()
     for step in range(20):
-        waveforms, classes = batches[step]
+        waveforms, classes = batches[step][:2]
         assert (waveforms.dtype, classes.dtype) == (np.float32, np.int64)
         assert len(waveforms) == len(classes) == plan.batch
         assert np.isfinite(waveforms).all()
@@ -143,9 +143,10 @@ def test_a_speakers_utterances_come_equally_often(numbered):
     batches = batches_of((cache, speakers), PLAIN, seed=3, steps=9)  # 12 rounds of 3 speakers
     seen = Counter()
     for step in range(9):
-        waveforms, classes = batches[step]
+        waveforms, classes, utterances = batches[step][:3]
         found = utterances_of(waveforms)
         assert [speakers[utterance] for utterance in found] == classes.tolist()
+        assert found == utterances.tolist()
         seen.update(found)
     assert seen == {0: 4, 1: 4, 2: 4, 3: 12, 4: 4, 5: 4, 6: 4}
 
@@ -158,8 +159,8 @@ def test_more_speech_is_heard_more_often(tmp_path, power, turns):
         audio, [0, 1, 2, 2], [replace(PLAIN, steps=sum(turns), batch=2)], seed=0, rate=RATE, power=power
     )
     heard = [batches[step] for step in range(sum(turns))]
-    assert Counter(int(label) for _, labels in heard for label in labels) == dict(enumerate(2 * t for t in turns))
-    third = Counter(number for waveforms, _ in heard for number in utterances_of(waveforms) if number in (2, 3))
+    assert Counter(int(label) for batch in heard for label in batch.classes) == dict(enumerate(2 * t for t in turns))
+    third = Counter(number for batch in heard for number in utterances_of(batch.waveforms) if number in (2, 3))
     assert third == {2: turns[2], 3: turns[2]}
 
 
@@ -197,13 +198,46 @@ def test_a_speaker_at_another_speed_is_another_class(tmp_path):
     assert batches.classes == 9
     seen = Counter()
     for step in range(30):
-        for waveform, label in zip(*batches[step], strict=True):
+        batch = batches[step]
+        for waveform, label, drawn in zip(batch.waveforms, batch.classes, batch.speeds, strict=True):
             speed, speaker = divmod(int(label), 3)
+            assert drawn == speed
             loudest = np.abs(np.fft.rfft(waveform * np.hanning(8000))).argmax() * 2
             assert loudest == pytest.approx(hz[speaker] * (1.0, 0.9, 1.1)[speed], abs=3)
             seen[speed] += 1
     assert seen[0] / 120 == pytest.approx(0.4, abs=0.15)
     assert min(seen[1], seen[2]) > 15
+
+
+def test_speakers_without_a_name_have_no_class(numbered):
+    """They come in rounds as all others do, and other speeds of them have no class either."""
+    audio, _ = numbered
+    plan = with_effects(PLAIN, speed=0.5)
+    batches = TrainingBatches(audio, [0, 1, 1, 2, 3, 4, 5], [replace(plan, steps=9, batch=6)], 0, RATE, named=2)
+    assert batches.classes == 2 * 3
+    drawn = [batches[step] for step in range(9)]
+    speeds, labels, utterances = (
+        np.concatenate([getattr(batch, name) for batch in drawn]).tolist()
+        for name in ("speeds", "classes", "utterances")
+    )
+    seen = list(zip(speeds, labels, utterances, strict=True))
+    assert {label for _, label, utterance in seen if utterance > 2} == {-1}
+    assert {(speed, label) for speed, label, utterance in seen if utterance in (1, 2)} == {(0, 1), (1, 3), (2, 5)}
+    assert Counter(utterance for *_, utterance in seen)[3] == 9
+
+
+def test_clean_crops_come_beside_the_spoilt_ones_when_they_are_asked_for(speech, banks):
+    loud = with_effects(PLAIN, speed=0.5, noise=1.0)
+    plain = with_effects(PLAIN, speed=0.5)
+
+    def batch(plan, **how):
+        return TrainingBatches(*speech, [replace(plan, steps=1)], seed=0, rate=RATE, **how)[0]
+
+    asked = batch(loud, clean=True)
+    np.testing.assert_array_equal(asked.clean, batch(plain).waveforms)
+    np.testing.assert_array_equal(asked.waveforms, batch(loud).waveforms)
+    assert not np.isclose(asked.clean, asked.waveforms).all(axis=1).any()
+    assert batch(loud).clean is None
 
 
 def test_without_other_speeds_classes_are_speakers(speech):
@@ -232,7 +266,7 @@ def test_babble_is_other_speakers(tmp_path):
     plan = with_effects(replace(PLAIN, crop_samples=(8000, 8000)), babble=babble)
     batches = batches_of((write_cache(tmp_path, tones), [0, 1, 2, 3]), plan, seed=0, steps=10)
     for step in range(10):
-        for waveform, label in zip(*batches[step], strict=True):
+        for waveform, label in zip(*batches[step][:2], strict=True):
             powers = np.abs(np.fft.rfft(waveform))[[f // 2 for f in hz]] ** 2
             own, others = powers[label], np.delete(powers, label)
             others = others[others > 1e-4 * own]
@@ -254,9 +288,8 @@ def test_parts_together_are_the_batch(speech, world, banks):
     whole = batches_of(speech, EVERYTHING, seed=1, steps=5, banks=banks)
     parts = [batches_of(speech, EVERYTHING, seed=1, steps=5, banks=banks, part=(rank, world)) for rank in range(world)]
     for step in range(5):
-        waveforms, classes = whole[step]
         for rank, part in enumerate(parts):
-            assert_same(part[step], (waveforms[rank::world], classes[rank::world]))
+            assert_same(part[step][:4], [values[rank::world] for values in whole[step][:4]])
 
 
 def test_phases_follow_each_other_in_one_sequence_of_crops(numbered):
@@ -265,8 +298,8 @@ def test_phases_follow_each_other_in_one_sequence_of_crops(numbered):
     batches = TrainingBatches(*numbered, phases, seed=0, rate=RATE)
     assert len(batches) == 11
     found = [batches[step] for step in range(11)]
-    assert [waveforms.shape for waveforms, _ in found] == [(4, 1600)] * 4 + [(2, 800)] * 7
-    classes = np.concatenate([classes for _, classes in found]).reshape(10, 3)
+    assert [batch.waveforms.shape for batch in found] == [(4, 1600)] * 4 + [(2, 800)] * 7
+    classes = np.concatenate([batch.classes for batch in found]).reshape(10, 3)
     assert all(sorted(turn) == [0, 1, 2] for turn in classes.tolist())
     with pytest.raises(IndexError, match="11 steps"):
         batches[11]

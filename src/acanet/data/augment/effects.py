@@ -76,6 +76,11 @@ class Speed(Effect):
 
     speeds: tuple[PositiveFloat, ...] = Field((0.9, 1.1), min_length=1, description="those speeds")
 
+    @property
+    def drawn(self) -> tuple[float, ...]:
+        """The speeds that may come: none without a probability."""
+        return self.speeds if self.probability else ()
+
 
 class Room(Effect):
     """Reverberation of a shoebox room, from a bank that is made once."""

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,8 @@ from acanet.data.augment.effects import Augment
 from acanet.data.augment.functions import change_speed, samples_at_speed
 from acanet.data.feed.cache import Audio
 
+NO_CLASS = -1
+"""The class of a crop of which nobody knows who speaks."""
 _LEAST_SECONDS = 1.0
 """Speakers with less speech than this stand in a round as if they had so much."""
 
@@ -51,6 +54,32 @@ class Phase:
     augment: Augment
 
 
+class Batch(NamedTuple):
+    """The crops of a step.
+
+    Attributes:
+        waveforms: (rows, samples) float32.
+        classes: (rows,) int64, the class of the speaker at the crop's speed; -1 where nobody is named.
+        utterances: (rows,) int64, the number of the utterance that a crop is from.
+        speeds: (rows,) int64, 0 for its own speed, 1 for the first of the others, and so on.
+        clean: (rows, samples) float32, the crops before their effects; None where nobody asked for them.
+    """
+
+    waveforms: NDArray[np.float32]
+    classes: NDArray[np.int64]
+    utterances: NDArray[np.int64]
+    speeds: NDArray[np.int64]
+    clean: NDArray[np.float32] | None
+
+
+class _Crop(NamedTuple):
+    waveform: Waveform
+    label: int
+    utterance: int
+    speed: int
+    clean: Waveform
+
+
 class TrainingBatches:
     """Batch number `step` of a run: crops of one length.
 
@@ -60,12 +89,15 @@ class TrainingBatches:
     Args:
         audio: the utterances.
         speakers: speaker number (0, 1, ...) of every utterance.
+        named: speakers below this number have names, and classes; None: all. An utterance that names nobody has a
+            number of its own.
         phases: what to cut and how to augment it, one after the other.
         seed: of the run.
         rate: samples a second.
         banks: see `Chain`.
         part: (this, of how many): the rows of each batch that this process makes.
         power: a speaker stands in a round in proportion to the seconds of speech to this power; 0: everybody once.
+        clean: whether batches hold the crops before their effects too.
     """
 
     def __init__(
@@ -78,14 +110,17 @@ class TrainingBatches:
         banks: Banks = Banks(),
         part: tuple[int, int] = (0, 1),
         power: float = 0.0,
+        named: int | None = None,
+        clean: bool = False,
     ) -> None:
         self.audio, self.phases, self.seed, self.part = audio, phases, seed, part
-        self.speakers = speakers
+        self.speakers, self.clean = speakers, clean
         self.chains = [Chain(phase.augment, banks, rate) for phase in phases]
         by_speaker: dict[int, list[int]] = {}
         for utterance, speaker in enumerate(speakers):
             by_speaker.setdefault(speaker, []).append(utterance)
         self.utterances = [by_speaker[speaker] for speaker in range(len(by_speaker))]
+        self.named = len(self.utterances) if named is None else named
         seconds = [sum(map(audio.samples, mine)) / rate for mine in self.utterances]
         self.turns = _turns(seconds, power)
         self.round = np.repeat(np.arange(len(self.turns)), self.turns)  # speaker of every place in a round
@@ -93,22 +128,32 @@ class TrainingBatches:
 
     @property
     def classes(self) -> int:
-        """Speakers, times one and the number of other speeds."""
-        speeds = [len(phase.augment.speed.speeds) for phase in self.phases if phase.augment.speed.probability]
-        return len(self.utterances) * (1 + max(speeds, default=0))
+        """Speakers with names, times one and the number of other speeds."""
+        return self.named * (1 + len(self.speeds))
+
+    @property
+    def speeds(self) -> tuple[float, ...]:
+        """The speeds, beside their own, at which utterances are heard."""
+        return max((phase.augment.speed.drawn for phase in self.phases), key=len)
 
     def __len__(self) -> int:
         return sum(phase.steps for phase in self.phases)
 
-    def __getitem__(self, step: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """Waveforms (rows, samples) and classes (rows,) of a step."""
+    def __getitem__(self, step: int) -> Batch:
+        """The crops of a step."""
         number, place = self._phase_and_place(step)
         phase = self.phases[number]
         low, high = phase.crop_samples
         samples = int(generator(self.seed, Purpose.LENGTH, step).integers(low, high + 1))
         rows = range(self.part[0], phase.batch, self.part[1])
         crops = [self._crop(place + row, samples, self.chains[number]) for row in rows]
-        return np.stack([crop for crop, _ in crops]), np.array([label for _, label in crops], dtype=np.int64)
+        return Batch(
+            waveforms=np.stack([crop.waveform for crop in crops]),
+            classes=np.array([crop.label for crop in crops], dtype=np.int64),
+            utterances=np.array([crop.utterance for crop in crops], dtype=np.int64),
+            speeds=np.array([crop.speed for crop in crops], dtype=np.int64),
+            clean=np.stack([crop.clean for crop in crops]) if self.clean else None,
+        )
 
     def _phase_and_place(self, step: int) -> tuple[int, int]:
         """The number of the phase of a step, and how many crops come before the step."""
@@ -120,24 +165,24 @@ class TrainingBatches:
             before += phase.steps * phase.batch
         raise IndexError(f"the run has {len(self)} steps")
 
-    def _crop(self, place: int, samples: int, chain: Chain) -> tuple[Waveform, int]:
-        """The crop at a place in the run's sequence of crops, and its class."""
-        speakers, speed = len(self.utterances), chain.config.speed
+    def _crop(self, place: int, samples: int, chain: Chain) -> _Crop:
+        """The crop at a place in the run's sequence of crops."""
+        speed, voice = chain.config.speed, 0
         turn, slot = divmod(place, len(self.round))
         chosen = int(_order(self.seed, Purpose.SPEAKERS, turn, len(self.round))[slot])
         speaker = int(self.round[chosen])
         rng = generator(self.seed, Purpose.CROP, place)
         utterance = self._utterance(speaker, turn * int(self.turns[speaker]) + chosen - int(self.first[speaker]))
-        label = speaker
         if speed.happens(rng):
             choice = int(rng.integers(len(speed.speeds)))
-            label += (1 + choice) * speakers
+            voice = 1 + choice
             needed = samples_at_speed(samples, speed.speeds[choice])
             crop = random_crop(self.audio, utterance, needed, rng)
             crop = change_speed(crop, speed.speeds[choice], samples)
         else:
             crop = random_crop(self.audio, utterance, samples, rng)
-        return self._augmented(crop, speaker, chain, rng), label
+        label = speaker + voice * self.named if speaker < self.named else NO_CLASS
+        return _Crop(self._augmented(crop, speaker, chain, rng), label, utterance, voice, crop)
 
     def changed(self, waveform: Waveform, utterance: int, chain: Chain, number: int) -> Waveform:
         """The utterance after a chain of effects, (samples,) -> (samples,).

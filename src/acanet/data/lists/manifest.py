@@ -25,7 +25,8 @@ CUT_TYPES = ("MonoCut", "MultiCut")
 LONGEST = 16 * MEGABYTE
 """A line that is longer is not of a manifest, and is not read to its end."""
 
-_NOBODY = "nobody named"
+NOBODY = ""
+"""The speaker of an utterance that names none, which no label is."""
 
 T = TypeVar("T")
 
@@ -37,7 +38,7 @@ class Utterance:
     Attributes:
         id: unique in its manifest.
         path: the audio file.
-        speaker: who speaks.
+        speaker: who speaks; `NOBODY` where nobody is named.
         recording: id of the recording that it was cut from.
         start: where it begins, in seconds.
         duration: its length in seconds; None: to the end of the file.
@@ -71,13 +72,13 @@ def read_manifest(path: str | Path) -> list[Utterance]:
 
 
 def read_recordings(path: str | Path) -> list[Utterance]:
-    """Read a manifest for its recordings alone: as `read_manifest`, but a plain line need not name a speaker.
+    """Read a manifest whose plain lines need not name a speaker; otherwise as `read_manifest`.
 
     Raises:
         BadManifest: as `read_manifest`.
     """
     path = Path(path)
-    return collect(path, _lines(path), lambda line: _utterance(line, path.parent, named=False))
+    return collect(path, _lines(path), lambda line: _utterance(line, path.parent, nobody=True))
 
 
 def collect(path: Path, entries: Iterable[tuple[int, T]], parse: Callable[[T], Utterance]) -> list[Utterance]:
@@ -112,12 +113,13 @@ class BadEntry(Exception):
     """The mistake in an entry of a manifest; `collect` adds where it is."""
 
 
-def plain_utterance(entry: Mapping[str, Any], folder: Path) -> Utterance:
+def plain_utterance(entry: Mapping[str, Any], folder: Path, *, nobody: bool = False) -> Utterance:
     """The utterance that an entry of the plain form describes.
 
     Args:
         entry: its keys and values.
         folder: where a relative path counts from.
+        nobody: whether it may name no speaker.
 
     Raises:
         BadEntry: a missing key or a value of the wrong kind.
@@ -127,7 +129,7 @@ def plain_utterance(entry: Mapping[str, Any], folder: Path) -> Utterance:
     return Utterance(
         id=_text(entry, "id") if "id" in entry else path,
         path=folder / path,
-        speaker=_text(entry, "speaker"),
+        speaker=NOBODY if nobody and "speaker" not in entry else _text(entry, "speaker"),
         recording=path,
         start=start,
         duration=duration,
@@ -150,7 +152,7 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
         raise BadManifest(path, None, f"cannot be read: {error}") from None
 
 
-def _utterance(line: bytes, folder: Path, *, named: bool = True) -> Utterance:
+def _utterance(line: bytes, folder: Path, *, nobody: bool = False) -> Utterance:
     try:
         entry = parse_json(line.decode("utf-8-sig").rstrip(), finite=False)
     except UnicodeDecodeError as error:
@@ -160,7 +162,7 @@ def _utterance(line: bytes, folder: Path, *, named: bool = True) -> Utterance:
     entry = _object(entry, "the line")
     if _is_cut(entry):
         return _from_cut(entry, folder)
-    return plain_utterance(entry if named else {"speaker": _NOBODY, **entry}, folder)
+    return plain_utterance(entry, folder, nobody=nobody)
 
 
 def _is_cut(entry: Mapping[str, Any]) -> bool:
