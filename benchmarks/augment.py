@@ -26,6 +26,7 @@ from acanet.data.augment import functions as augment
 from acanet.data.augment.codecs import opus, telephone
 from acanet.data.augment.music import music
 from acanet.data.augment.rooms import build_rooms
+from acanet.data.augment.voices import Voice, as_voice, move_formants
 from acanet.data.synthetic import SyntheticVoice, synthesise
 
 SPEED, VOICES, T60, SEED = 1.1, 5, 0.5, 0
@@ -44,9 +45,10 @@ def effects(seconds: float, rate: int) -> dict[str, Callable[[], object]]:
     def with_added(noise: Callable[[], Waveform]) -> Callable[[], object]:
         return lambda: augment.add_at_snr(crop, noise(), 10.0)
 
-    needed = augment.samples_at_speed(samples, SPEED)
+    faster = Voice(SPEED)
     return {
-        "speed": lambda: augment.change_speed(longer[:needed], SPEED, samples),
+        "speed": lambda: as_voice(longer[: faster.samples_needed(samples)], faster, samples, rate),
+        "formants": lambda: move_formants(crop, 1.15, rate),
         f"room, T60 {T60} s": lambda: augment.reverberate(crop, response),
         f"babble of {VOICES}": with_added(lambda: augment.babble(others)),
         "music, generated": with_added(lambda: music(rng, samples, rate)),

@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 
 from acanet.audio.blocks import Waveform
 from acanet.data.augment.chain import Chain
+from acanet.data.augment.voices import Voice
 from acanet.data.feed.batches import TrainingBatches
-from acanet.data.feed.whole import whole_at
+from acanet.data.feed.whole import whole_in
 from acanet.errors import AcanetError, BadConfig
 from acanet.models.config import ExtractorConfig, ModelConfig
 from acanet.models.extractor import Extractor
@@ -134,7 +135,7 @@ class Views:
         return [view for utterance in chosen.tolist() for view in self._of(utterance)]
 
     def _of(self, utterance: int) -> list[Waveform]:
-        played = whole_at(self.batches.audio, utterance, self.rate, self.speeds)
+        played = whole_in(self.batches.audio, utterance, self.rate, [Voice(speed) for speed in self.speeds])
         worse = [self.batches.changed(played[0], utterance, chain, number) for number, chain in enumerate(self.chains)]
         return [*played, *worse]
 

@@ -236,11 +236,12 @@ def _is_own(name: str) -> bool:
 
 def _teacher(recipe: Recipe, bundle: Bundle, batches: TrainingBatches, rate: int) -> Teacher:
     """The teacher of a run, with what it says of whole utterances, where that is what the run learns from."""
-    network = open_teacher(bundle, rate, threads=max(torch.get_num_threads(), 1))
+    network = open_teacher(bundle, rate)
     if recipe.teacher is not None and recipe.teacher.targets == "crop":
         return CropTeacher(network)
-    folder = recipe.data.cache / "targets"
-    return UtteranceTeacher(utterance_targets(network, bundle.fingerprint, batches.audio, batches.speeds, folder))
+    data = recipe.data
+    table = utterance_targets(bundle, batches.audio, batches.voices, data.cache / "targets", data.workers)
+    return UtteranceTeacher(table)
 
 
 def _objective(recipe: Recipe, config: ModelConfig, dim: int, classes: int, teacher: Teacher | None) -> Objective:

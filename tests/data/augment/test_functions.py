@@ -13,11 +13,9 @@ from acanet.data.augment.functions import (
     add_at_snr,
     babble,
     change_level,
-    change_speed,
     clip,
     coloured_noise,
     reverberate,
-    samples_at_speed,
     spec_masks,
 )
 
@@ -39,21 +37,6 @@ def loudest_hz(waveform):
 
 def power(waveform):
     return np.mean(np.square(waveform, dtype=np.float64))
-
-
-@pytest.mark.parametrize("speed", [0.8, 0.9, 1.0, 1.1, 1.25])
-def test_speed_moves_a_tone_by_its_ratio(speed):
-    changed = change_speed(tone(1000, samples_at_speed(RATE, speed)), speed, RATE)
-    assert changed.dtype == np.float32
-    assert len(changed) == RATE
-    assert loudest_hz(changed) == pytest.approx(1000 * speed, abs=1.0)
-    assert power(changed[1000:-1000]) == pytest.approx(0.125, rel=0.01)
-
-
-@settings(max_examples=40, deadline=None)
-@given(st.integers(400, 50000), st.floats(0.5, 2.0))
-def test_enough_samples_are_asked_for(samples, speed):
-    assert len(change_speed(white(samples_at_speed(samples, speed)), speed, samples)) == samples
 
 
 @pytest.mark.parametrize("seed", range(20))

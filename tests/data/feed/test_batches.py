@@ -14,6 +14,7 @@ import pytest
 from acanet.data.augment.chain import Banks, Chain
 from acanet.data.augment.effects import Augment, Range
 from acanet.data.augment.rooms import build_rooms
+from acanet.data.augment.voices import Voice
 from acanet.data.feed.batches import Phase, Purpose, TrainingBatches, generator
 from acanet.data.feed.cache import AudioCache
 
@@ -199,7 +200,7 @@ def test_a_speaker_at_another_speed_is_another_class(tmp_path):
     seen = Counter()
     for step in range(30):
         batch = batches[step]
-        for waveform, label, drawn in zip(batch.waveforms, batch.classes, batch.speeds, strict=True):
+        for waveform, label, drawn in zip(batch.waveforms, batch.classes, batch.voices, strict=True):
             speed, speaker = divmod(int(label), 3)
             assert drawn == speed
             loudest = np.abs(np.fft.rfft(waveform * np.hanning(8000))).argmax() * 2
@@ -207,6 +208,18 @@ def test_a_speaker_at_another_speed_is_another_class(tmp_path):
             seen[speed] += 1
     assert seen[0] / 120 == pytest.approx(0.4, abs=0.15)
     assert min(seen[1], seen[2]) > 15
+
+
+def test_other_formants_are_other_classes_too(tmp_path):
+    """The own voice, two speeds, and other formants at each of the three."""
+    noise = np.random.default_rng(0).normal(0, 3000, (2, 16000))
+    plan = with_effects(replace(PLAIN, crop_samples=(4000, 4000)), speed={"probability": 0.8, "formants": [1.2]})
+    batches = batches_of((write_cache(tmp_path, noise), [0, 1]), plan, seed=0, steps=40)
+    assert batches.voices == (Voice(0.9), Voice(1.1), Voice(1.0, 1.2), Voice(0.9, 1.2), Voice(1.1, 1.2))
+    assert batches.classes == 2 * 6
+    drawn = [batches[step] for step in range(40)]
+    assert all((batch.classes == 2 * batch.voices + batch.utterances).all() for batch in drawn)
+    assert {*np.concatenate([batch.voices for batch in drawn]).tolist()} == set(range(6))
 
 
 def test_speakers_without_a_name_have_no_class(numbered):
@@ -218,7 +231,7 @@ def test_speakers_without_a_name_have_no_class(numbered):
     drawn = [batches[step] for step in range(9)]
     speeds, labels, utterances = (
         np.concatenate([getattr(batch, name) for batch in drawn]).tolist()
-        for name in ("speeds", "classes", "utterances")
+        for name in ("voices", "classes", "utterances")
     )
     seen = list(zip(speeds, labels, utterances, strict=True))
     assert {label for _, label, utterance in seen if utterance > 2} == {-1}

@@ -10,13 +10,15 @@ from __future__ import annotations
 from typing import Annotated, Any, Self
 
 import numpy as np
-from pydantic import AfterValidator, Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic import AfterValidator, Field, NonNegativeInt, PositiveInt, model_validator
 
 from acanet.config.strict import ConfigPath, Strict
 from acanet.data.augment.codecs import LEAST_KBPS, MOST_KBPS
 from acanet.data.augment.rooms import LONGEST_T60, SHORTEST_T60
+from acanet.data.augment.voices import Voice
 
 Share = Annotated[float, Field(ge=0, le=1)]
+Factor = Annotated[float, Field(ge=0.5, le=2)]
 
 
 class Range(Strict):
@@ -72,14 +74,30 @@ class Effect(Strict):
 
 
 class Speed(Effect):
-    """Speech played faster or slower; a speaker at another speed is another speaker."""
+    """Another voice: speech played faster or slower, or with other formants; a speaker in it is another speaker."""
 
-    speeds: tuple[PositiveFloat, ...] = Field((0.9, 1.1), min_length=1, description="those speeds")
+    speeds: tuple[Factor, ...] = Field((0.9, 1.1), description="those speeds, which move pitch and formants too")
+    formants: tuple[Factor, ...] = Field(
+        (), description="how many times as high formants are, beside that, at each of the speeds and at their own"
+    )
+
+    @model_validator(mode="after")
+    def _others(self) -> Self:
+        if self.probability and not self.voices:
+            raise ValueError("neither speeds nor formants; name some, or leave the effect out")
+        for name in ("speeds", "formants"):
+            given = getattr(self, name)
+            if 1.0 in given or len(set(given)) < len(given):
+                raise ValueError(f"{name} has 1, or a factor twice; name each other one once")
+        return self
 
     @property
-    def drawn(self) -> tuple[float, ...]:
-        """The speeds that may come: none without a probability."""
-        return self.speeds if self.probability else ()
+    def voices(self) -> tuple[Voice, ...]:
+        """The voices that may come, in a fixed order: none without a probability."""
+        if not self.probability:
+            return ()
+        alone = [Voice(speed) for speed in self.speeds]
+        return (*alone, *(Voice(speed, formants) for formants in self.formants for speed in (1.0, *self.speeds)))
 
 
 class Room(Effect):

@@ -8,27 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import soxr
 from numpy.typing import NDArray
 from scipy import fft
 
 from acanet.audio.blocks import Waveform
 
 _QUIETEST = 1e-8  # mean power under which a signal counts as silence
-
-
-def change_speed(waveform: Waveform, speed: float, samples: int) -> Waveform:
-    """Play a waveform `speed` times as fast (pitch and formants move too) and cut it to `samples`.
-
-    `waveform` has to hold at least ``samples_at_speed(samples, speed)`` samples.
-    """
-    resampled: Waveform = soxr.resample(waveform, speed, 1.0, quality="MQ")
-    return resampled[:samples]
-
-
-def samples_at_speed(samples: int, speed: float) -> int:
-    """The number of samples that `change_speed` needs to give `samples`."""
-    return int(np.ceil(samples * speed)) + 2
 
 
 def coloured_noise(rng: np.random.Generator, samples: int) -> Waveform:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from acanet.audio.blocks import Waveform
 from acanet.data.augment.chain import Banks, Chain, random_crop
 from acanet.data.augment.effects import Augment
-from acanet.data.augment.functions import change_speed, samples_at_speed
+from acanet.data.augment.voices import Voice, as_voice
 from acanet.data.feed.cache import Audio
 
 NO_CLASS = -1
@@ -59,16 +59,16 @@ class Batch(NamedTuple):
 
     Attributes:
         waveforms: (rows, samples) float32.
-        classes: (rows,) int64, the class of the speaker at the crop's speed; -1 where nobody is named.
+        classes: (rows,) int64, the class of the speaker in the crop's voice; -1 where nobody is named.
         utterances: (rows,) int64, the number of the utterance that a crop is from.
-        speeds: (rows,) int64, 0 for its own speed, 1 for the first of the others, and so on.
+        voices: (rows,) int64, 0 for its own voice, 1 for the first of the others, and so on.
         clean: (rows, samples) float32, the crops before their effects; None where nobody asked for them.
     """
 
     waveforms: NDArray[np.float32]
     classes: NDArray[np.int64]
     utterances: NDArray[np.int64]
-    speeds: NDArray[np.int64]
+    voices: NDArray[np.int64]
     clean: NDArray[np.float32] | None
 
 
@@ -76,7 +76,7 @@ class _Crop(NamedTuple):
     waveform: Waveform
     label: int
     utterance: int
-    speed: int
+    voice: int
     clean: Waveform
 
 
@@ -114,7 +114,7 @@ class TrainingBatches:
         clean: bool = False,
     ) -> None:
         self.audio, self.phases, self.seed, self.part = audio, phases, seed, part
-        self.speakers, self.clean = speakers, clean
+        self.speakers, self.rate, self.clean = speakers, rate, clean
         self.chains = [Chain(phase.augment, banks, rate) for phase in phases]
         by_speaker: dict[int, list[int]] = {}
         for utterance, speaker in enumerate(speakers):
@@ -128,13 +128,13 @@ class TrainingBatches:
 
     @property
     def classes(self) -> int:
-        """Speakers with names, times one and the number of other speeds."""
-        return self.named * (1 + len(self.speeds))
+        """Speakers with names, times one and the number of other voices."""
+        return self.named * (1 + len(self.voices))
 
     @property
-    def speeds(self) -> tuple[float, ...]:
-        """The speeds, beside their own, at which utterances are heard."""
-        return max((phase.augment.speed.drawn for phase in self.phases), key=len)
+    def voices(self) -> tuple[Voice, ...]:
+        """The voices, beside their own, in which utterances are heard."""
+        return max((phase.augment.speed.voices for phase in self.phases), key=len)
 
     def __len__(self) -> int:
         return sum(phase.steps for phase in self.phases)
@@ -151,7 +151,7 @@ class TrainingBatches:
             waveforms=np.stack([crop.waveform for crop in crops]),
             classes=np.array([crop.label for crop in crops], dtype=np.int64),
             utterances=np.array([crop.utterance for crop in crops], dtype=np.int64),
-            speeds=np.array([crop.speed for crop in crops], dtype=np.int64),
+            voices=np.array([crop.voice for crop in crops], dtype=np.int64),
             clean=np.stack([crop.clean for crop in crops]) if self.clean else None,
         )
 
@@ -174,11 +174,10 @@ class TrainingBatches:
         rng = generator(self.seed, Purpose.CROP, place)
         utterance = self._utterance(speaker, turn * int(self.turns[speaker]) + chosen - int(self.first[speaker]))
         if speed.happens(rng):
-            choice = int(rng.integers(len(speed.speeds)))
-            voice = 1 + choice
-            needed = samples_at_speed(samples, speed.speeds[choice])
-            crop = random_crop(self.audio, utterance, needed, rng)
-            crop = change_speed(crop, speed.speeds[choice], samples)
+            voice = 1 + int(rng.integers(len(speed.voices)))
+            other = speed.voices[voice - 1]
+            crop = random_crop(self.audio, utterance, other.samples_needed(samples), rng)
+            crop = as_voice(crop, other, samples, self.rate)
         else:
             crop = random_crop(self.audio, utterance, samples, rng)
         label = speaker + voice * self.named if speaker < self.named else NO_CLASS
