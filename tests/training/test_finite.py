@@ -159,7 +159,7 @@ def test_a_state_that_is_damaged_or_not_finite_is_not_gone_on_with(tiny_recipe, 
     state = torch.load(path, weights_only=True)
     next(iter(state["loss"].values())).fill_(math.nan)
     torch.save(state, path)
-    with pytest.raises(AcanetError, match=r"last\.pt: centres is not finite: the run diverged"):
+    with pytest.raises(AcanetError, match=r"last\.pt: speakers\.centres is not finite: the run diverged"):
         run(tiny_recipe | {"steps": 1}, tmp_path / "run", resume=True)
     for damaged in (whole[: len(whole) // 2], b"", b"something else", whole[:-1000]):
         path.write_bytes(damaged)

@@ -31,7 +31,7 @@ def spread(function: Callable[..., Result], *arguments: Sequence[Any], workers: 
         yield from map(function, *arguments)
         return
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, context, initializer=_depend_on_the_parent)
+    pool = ProcessPoolExecutor(workers, context, initializer=depend_on_the_parent)
     try:
         yield from pool.map(function, *arguments, chunksize=_CHUNK)
     except BrokenProcessPool:
@@ -43,7 +43,7 @@ def spread(function: Callable[..., Result], *arguments: Sequence[Any], workers: 
         pool.shutdown(cancel_futures=True)
 
 
-def _depend_on_the_parent() -> None:
+def depend_on_the_parent() -> None:
     """Leave interrupts to the parent process, and end when it does, in whatever way."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_the_parent, daemon=True).start()

@@ -62,7 +62,7 @@ def _embed(
     setup: Setup, views: Views, model: Any, console: Console, stopped: Sequence[int]
 ) -> NDArray[np.float32] | None:
     """Embeddings (views, dim); None when the run shall stop."""
-    chunks = setup.loader(views, range(len(views)), list)
+    chunks = setup.loader(views, range(len(views)))
     embedded = []
     for waveforms in track(chunks, "Fitting the discriminant", len(views), console=console):
         if stopped:

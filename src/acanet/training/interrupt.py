@@ -10,6 +10,8 @@ from typing import Any
 
 import torch
 
+from acanet.data.parallel import depend_on_the_parent
+
 _STOPPING = b"\nstopping after this step (Ctrl-C again: at once, losing what is not saved)\n"
 
 
@@ -32,9 +34,9 @@ def interrupts() -> Iterator[list[int]]:
 
 
 def start_worker(_: Any) -> None:
-    """The start of a process that makes batches: in one thread, and deaf to Ctrl-C.
+    """The start of a process that makes batches: in one thread, deaf to Ctrl-C, and ending when its parent does.
 
     Ctrl-C reaches the whole group of processes; only the main one decides what it means.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    depend_on_the_parent()
     torch.set_num_threads(1)

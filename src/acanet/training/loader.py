@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, default_convert, get_worker_info
+from torch.utils.data import DataLoader, Dataset
 
 from acanet.errors import AcanetError
 from acanet.training.interrupt import start_worker
@@ -16,28 +15,26 @@ from acanet.training.interrupt import start_worker
 _REMEDY = "free memory, or go on with --resume and fewer data.workers (0: none)"
 
 
-def load_items(
-    dataset: Any, items: range, workers: int, *, pinned: bool, collate: Callable[[Any], Any] = default_convert
-) -> Iterator[Any]:
-    """The items of a dataset in their order.
+def load_items(dataset: Any, items: range, workers: int) -> Iterator[Any]:
+    """The items of a dataset in their order, as the dataset gives them.
+
+    They should be arrays, not tensors: these would come through memory that processes share, of which containers have
+    little, and through files that a killed program leaves behind.
 
     Args:
         dataset: gives an item by its number.
         items: the numbers.
         workers: processes that make items ahead; 0: none.
-        pinned: whether tensors come in memory from which a GPU copies faster.
-        collate: makes tensors of an item, in the process that made it.
 
     Raises:
-        AcanetError: what making an item raises, and when there is no memory to hand it over.
+        AcanetError: what making an item raises.
     """
     loader: DataLoader[Any] = DataLoader(
-        _Told(dataset, collate),
+        _Told(dataset),
         batch_size=None,
         sampler=items,
         num_workers=workers,
         worker_init_fn=start_worker,
-        pin_memory=pinned,
         collate_fn=_as_it_is,
     )
     for item in loader:
@@ -66,20 +63,12 @@ class _Told(Dataset[Any]):
     """A dataset whose errors come as items: raised in a process, they would come as others, or not at all."""
 
     dataset: Any
-    collate: Callable[[Any], Any]
 
     def __getitem__(self, number: int) -> Any:
         try:
-            item = self.collate(self.dataset[number])
+            return self.dataset[number]
         except AcanetError as error:
             return error
-        if get_worker_info() is None:
-            return item
-        try:
-            parts = [part.share_memory_() if isinstance(part, Tensor) else part for part in item]
-        except RuntimeError as error:
-            return AcanetError(f"a batch has no room in shared memory ({error}); {_REMEDY}")
-        return type(item)(*parts) if isinstance(item, tuple) else parts
 
 
 def _as_it_is(item: Any) -> Any:

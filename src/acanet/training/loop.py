@@ -52,12 +52,13 @@ def train_steps(setup: Setup, progress: Progress, log: Log | None, stopped: Sequ
         model.train()
 
         with torch.no_grad():
-            heard = setup.weights.front_end.hear(batch.waveforms.to(setup.device))
+            heard = setup.weights.front_end.hear(torch.from_numpy(batch.waveforms).to(setup.device))
             hidden = hidden_features(heard.values.shape, recipe, step).to(setup.device)
             heard = heard._replace(values=heard.values.masked_fill(hidden, 0.0))  # the mean of an utterance's features
         with setup.precision():
             embeddings = model(*heard.inputs)  # (batch, dim)
-        outcome = setup.loss(embeddings, batch.classes.to(setup.device), _targets(setup, batch), margin)
+        classes = torch.from_numpy(batch.classes).to(setup.device)
+        outcome = setup.loss(embeddings, classes, _targets(setup, batch), margin)
 
         for group in optimizer.param_groups:
             group["lr"] = rate * group["share"]
@@ -73,7 +74,7 @@ def train_steps(setup: Setup, progress: Progress, log: Log | None, stopped: Sequ
             setup.average.update_parameters(setup.weights)
         now = time.perf_counter()
         if log is not None:
-            log.step(progress.step, outcome, rate, margin, len(batch.classes), began - waiting, now - waiting)
+            log.step(progress.step, outcome, rate, margin, len(classes), began - waiting, now - waiting)
             evaluate_and_save(setup, progress, log, bool(stopped))
         if stopped and progress.step < recipe.all_steps:
             return False

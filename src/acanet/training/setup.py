@@ -5,7 +5,7 @@ Weights are drawn from the recipe's seed as the first thing that torch draws, th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,6 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import set_seed
 from torch.optim.swa_utils import AveragedModel
-from torch.utils.data import default_convert
 
 from acanet.data.augment.chain import Banks, Chain
 from acanet.data.feed.batches import TrainingBatches
@@ -103,10 +102,9 @@ class Setup:
         """The context in which the network computes in the recipe's precision."""
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16)
 
-    def loader(self, dataset: Any, items: range, collate: Callable[[Any], Any] = default_convert) -> Iterator[Any]:
+    def loader(self, dataset: Any, items: range) -> Iterator[Any]:
         """The items of a dataset in their order, made by the recipe's number of processes; errors as `load_items`."""
-        pinned = self.device.type == "cuda"
-        return load_items(dataset, items, self.recipe.data.workers, pinned=pinned, collate=collate)
+        return load_items(dataset, items, self.recipe.data.workers)
 
 
 @dataclass(frozen=True, eq=False)

@@ -59,7 +59,7 @@ class CropTeacher:
     def targets(self, batch: Batch) -> Targets:
         """See `Teacher.targets`; the batch has to hold its crops clean."""
         assert batch.clean is not None
-        return self.network.embed_waveforms(list(np.asarray(batch.clean)))
+        return self.network.embed_waveforms(list(batch.clean))
 
 
 class UtteranceTeacher:
@@ -74,7 +74,7 @@ class UtteranceTeacher:
 
     def targets(self, batch: Batch) -> Targets:
         """See `Teacher.targets`."""
-        chosen: Targets = self.table[np.asarray(batch.utterances), np.asarray(batch.voices)]
+        chosen: Targets = self.table[batch.utterances, batch.voices]
         return chosen
 
 
