@@ -68,13 +68,20 @@ def test_joined_files_are_counted_together(bomb: bytes) -> None:
     assert "it decodes to" in refusal(part * 100)
 
 
+HONEST = [
+    ("wav", "WAV", "PCM_16"),
+    pytest.param(("ogg", "OGG", "OPUS"), marks=pytest.mark.slow),
+    pytest.param(("mp3", "MP3", "MPEG_LAYER_III"), marks=pytest.mark.slow),
+]
+
+
 def test_ten_minutes_are_free(tmp_path: Path) -> None:
     data = silence(tmp_path / "minutes.flac", 599, format="FLAC", subtype="PCM_16")
     assert len(data) < 59_900
     assert len(read_audio(data)[0]) == 599 * 4000
 
 
-@pytest.mark.parametrize("kind", [("wav", "WAV", "PCM_16"), ("ogg", "OGG", "OPUS"), ("mp3", "MP3", "MPEG_LAYER_III")])
+@pytest.mark.parametrize("kind", HONEST)
 def test_honest_hours_are_heard(kind: tuple[str, str, str], tmp_path: Path) -> None:
     suffix, format, subtype = kind
     path = tmp_path / f"hour.{suffix}"

@@ -50,13 +50,13 @@ def short(monkeypatch):
 @pytest.mark.parametrize(
     ("stage", "call"),
     [
-        ("write_corpus", 2),
-        ("prepare", 1),
+        pytest.param("write_corpus", 2, marks=pytest.mark.slow),
+        pytest.param("prepare", 1, marks=pytest.mark.slow),
         ("train", 1),
-        ("write_trials", 1),
-        ("evaluate_model", 1),
-        ("prepare", 2),
-        ("write_report", 1),
+        pytest.param("write_trials", 1, marks=pytest.mark.slow),
+        pytest.param("evaluate_model", 1, marks=pytest.mark.slow),
+        pytest.param("prepare", 2, marks=pytest.mark.slow),
+        pytest.param("write_report", 1, marks=pytest.mark.slow),
     ],
 )
 def test_a_demo_that_is_interrupted_ends_with_130_and_the_same_command_goes_on(
@@ -81,6 +81,7 @@ def test_a_demo_that_is_interrupted_ends_with_130_and_the_same_command_goes_on(
     assert (done.code, "exists; remove it" in done.err) == (2, True)
 
 
+@pytest.mark.slow
 def test_a_demo_whose_training_is_interrupted_does_not_go_on_with_half_a_model(short, tmp_path, monkeypatch):
     step, stopping = Log.step, []
 

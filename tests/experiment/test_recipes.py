@@ -70,6 +70,7 @@ def test_every_recipe_is_tried():
     assert {path.stem for path in (ROOT / "recipes").glob("*.yaml")} == tried | bases
 
 
+@pytest.mark.slow
 def test_wsj0_1talker(place):
     """The paper's experiment, in the commands that the recipe gives, with the networks in their real sizes."""
     corpus = wsj0(place)
@@ -221,10 +222,10 @@ def test_open_speech(place, open_speech):
     ("kind", "system", "lists"),
     [
         pytest.param("rates", "x-vector-high", {"dev"}, marks=pytest.mark.slow),
-        ("comparison", "acanet2", {"test", "hard"}),
+        pytest.param("comparison", "acanet2", {"test", "hard"}, marks=pytest.mark.slow),
         pytest.param("pooling", "pointwise-statistics", {"test", "hard"}, marks=pytest.mark.slow),
         pytest.param("ablation", "one-head", {"dev", "hard"}, marks=pytest.mark.slow),
-        ("open-speech", "acanet2-small", {"test", "hard"}),
+        pytest.param("open-speech", "acanet2-small", {"test", "hard"}, marks=pytest.mark.slow),
         ("silence", "acanet2-small", {"test", "hard"}),
     ],
 )

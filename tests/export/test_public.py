@@ -159,7 +159,7 @@ def save_safetensors(weights, folder):
 @pytest.mark.parametrize(
     ("layout", "save"),
     [
-        ("speechbrain-ecapa", save_plain),
+        pytest.param("speechbrain-ecapa", save_plain, marks=pytest.mark.slow),
         pytest.param("authors-acanet", save_nested, marks=pytest.mark.slow),
         pytest.param("campplus", save_safetensors, marks=pytest.mark.slow),
     ],

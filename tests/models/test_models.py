@@ -437,6 +437,7 @@ def test_the_command_line_lists_an_installed_model(gated):
     assert [entry["name"] for entry in json.loads(done.stdout)] == [*MODELS, "gated"]
 
 
+@pytest.mark.slow
 def test_the_command_line_trains_an_installed_model_and_embeds_with_it(gated, tmp_path, tiny_recipe, voices):
     sizes = {
         "frames": {"channels": 16, "layers": 1},

@@ -294,6 +294,7 @@ def package(tmp_path_factory):
     return install(tmp_path_factory.mktemp("packages"), "cosines", source, parts="cosine = cosines")
 
 
+@pytest.mark.slow
 def test_the_command_line_trains_with_an_installed_part_and_embeds(package, tmp_path, tiny_recipe, voices):
     model = {"name": "acanet-mean", "change": {"front_end": {"kind": "cosine", "mels": 20, "root": 3.0}}}
     (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(tiny_recipe | {"model": model, "steps": 1}), encoding="utf-8")

@@ -221,7 +221,7 @@ def test_a_disk_without_room_is_told(encoder, talk, monkeypatch):
 @pytest.mark.parametrize(
     ("heard", "few", "many"),
     [
-        pytest.param("encoder.embed(recording)", 10, 20, id="file"),
+        pytest.param("encoder.embed(recording)", 10, 20, id="file", marks=pytest.mark.slow),
         pytest.param("fed(recording)", 3, 10, id="stream"),
     ],
 )

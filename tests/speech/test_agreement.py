@@ -43,7 +43,7 @@ def verdict(ask: Callable[[np.ndarray], object], clip: np.ndarray) -> str:
     return ""
 
 
-@pytest.mark.parametrize("count", [300, pytest.param(10_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [100, pytest.param(10_000, marks=pytest.mark.slow)])
 def test_what_embed_refuses_verify_refuses(voices: list[np.ndarray], count: int) -> None:
     encoder = Encoder.load()
     refused = 0

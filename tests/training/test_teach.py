@@ -51,6 +51,7 @@ def write(path, manifest, **changes):
     return path
 
 
+@pytest.mark.slow
 def test_it_is_taught_and_written_from_end_to_end(manifest, voices, tmp_path):
     answer = acanet("teach", write(tmp_path / "recipe.yaml", manifest), "-o", tmp_path / "network")
     assert (answer.code, answer.out) == (0, f"the network is in {tmp_path / 'network'}\n"), answer.err
