@@ -127,6 +127,7 @@ def test_the_model_tells_who_taught_it(taught, tiny_bundle, tmp_path):
     assert "0" * 64 in bundle.provenance.audio
     card = (bundle.folder / "README.md").read_text()
     assert f"Taught by model `{theirs.fingerprint}` (acanet-local, licence: Apache-2.0)" in card
+    assert "- some.jsonl: 12 utterances, 3 speakers\n" in card
     assert str(tmp_path) not in card
     heard = Provenance(speakers=frozenset({"s004"}))
     write_bundle(tmp_path / "heard", theirs.config, theirs.weights(), heard, "# A teacher\n")

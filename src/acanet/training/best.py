@@ -33,7 +33,7 @@ def write_best(setup: Setup, model: Any, step: int, chosen: DevResult | None, fi
     if fitted is not None:
         config = config.model_copy(update={"model": model.config.model_dump(mode="json")})
     weights = {name: value.cpu().numpy() for name, value in model.state_dict().items()}
-    card = model_card(setup.recipe, step, chosen, setup.provenance, setup.init, setup.taught_by, fitted)
+    card = model_card(setup, step, chosen, fitted)
     write_bundle(setup.folder / BEST, config, weights, setup.provenance, card)
 
 

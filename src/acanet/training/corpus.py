@@ -18,6 +18,7 @@ from acanet.errors import BadConfig, BadManifest
 from acanet.runtime.bundle import Bundle, Provenance
 from acanet.training.dev import read_dev
 from acanet.training.recipe import Data, Recipe
+from acanet.training.sources import Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +31,14 @@ class Corpus:
             has a number of its own, above those of all names.
         named: how many speakers have names.
         provenance: what a model that was trained on it has to tell.
+        sources: the manifests that it was read from.
     """
 
     audio: Audio
     speakers: tuple[int, ...]
     named: int
     provenance: Provenance
+    sources: tuple[Source, ...]
 
 
 def load_corpus(
@@ -59,12 +62,14 @@ def load_corpus(
         AlikeWarning: of speakers, those of dev among them, whose names are alike.
         LeftOutWarning: of recordings that cannot be decoded, and are left out.
     """
-    data, utterances = recipe.data, _utterances(recipe)
+    data, read = recipe.data, _read(recipe)
+    utterances = [utterance for _, utterance in read]
     names = _speakers(utterances, recipe, dev_speakers, heard_before)
     if data.decode == "once":
         cache = build_cache(utterances, data.cache, rate, data.workers)
         warn_of_failures(cache, utterances)
-        utterances = [utterances[place] for place in cache.kept]
+        read = [read[place] for place in cache.kept]
+        utterances = [utterance for _, utterance in read]
         audio: Audio = cache
         names = _speakers(utterances, recipe, dev_speakers, heard_before)
     else:
@@ -75,7 +80,8 @@ def load_corpus(
         data=tuple(path.name for path in data.train), speakers=frozenset(names), audio=frozenset(audio.hashes)
     )
     speakers = (next(nobody) if each.speaker == NOBODY else number[each.speaker] for each in utterances)
-    return Corpus(audio, tuple(speakers), len(names), provenance)
+    sources = (Source.of(path.name, [each for origin, each in read if origin == path]) for path in data.train)
+    return Corpus(audio, tuple(speakers), len(names), provenance, tuple(sources))
 
 
 def check_inputs(recipe: Recipe) -> frozenset[str]:
@@ -90,7 +96,7 @@ def check_inputs(recipe: Recipe) -> frozenset[str]:
     if recipe.teacher is not None:
         Bundle.load(recipe.teacher.bundle)
     dev_speakers = read_dev(recipe.dev).speakers if recipe.dev else frozenset()
-    names = _speakers(_utterances(recipe), recipe, dev_speakers)
+    names = _speakers([utterance for _, utterance in _read(recipe)], recipe, dev_speakers)
     for key, effect in (("music", recipe.augment.music), ("noise", recipe.augment.noise)):
         if effect.probability and effect.folder is not None:
             _recordings(effect.folder, f"augment.{key}.folder")
@@ -139,10 +145,10 @@ def load_banks(augment: Augment, data: Data, rate: int, seed: int) -> Banks:
     )
 
 
-def _utterances(recipe: Recipe) -> list[Utterance]:
-    """The training utterances; with a teacher they need not tell who speaks."""
+def _read(recipe: Recipe) -> list[tuple[Path, Utterance]]:
+    """The training utterances, each with its manifest; with a teacher they need not tell who speaks."""
     read = read_manifest if recipe.teacher is None else read_recordings
-    return [utterance for path in recipe.data.train for utterance in read(path)]
+    return [(path, utterance) for path in recipe.data.train for utterance in read(path)]
 
 
 def _speakers(

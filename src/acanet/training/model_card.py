@@ -2,33 +2,25 @@
 
 from __future__ import annotations
 
-from acanet.runtime.bundle import Bundle, Provenance
+from acanet.runtime.bundle import Bundle
 from acanet.training.fit_discriminant import Fitted
 from acanet.training.portable import portable
 from acanet.training.progress import DevResult
 from acanet.training.recipe import Recipe, recipe_yaml
+from acanet.training.setup import Setup
 
 
-def model_card(
-    recipe: Recipe,
-    step: int,
-    chosen: DevResult | None,
-    provenance: Provenance,
-    init: str | None,
-    taught_by: Bundle | None = None,
-    fitted: Fitted | None = None,
-) -> str:
+def model_card(setup: Setup, step: int, chosen: DevResult | None, fitted: Fitted | None = None) -> str:
     """The model card of a run in Markdown; files are named without their folders, which mean nothing elsewhere.
 
     Args:
-        recipe: of the run.
+        setup: of the run.
         step: after which the weights were taken.
         chosen: the dev evaluation that chose them; None without a dev set.
-        provenance: what the model was trained on.
-        init: fingerprint of the model that the run started from.
-        taught_by: its teacher; None: it had none.
         fitted: its discriminant; None: it has none.
     """
+    recipe, provenance, init = setup.recipe, setup.provenance, setup.init
+    sources = "".join(f"- {source}\n" for source in setup.sources)
     origin = f"\nStarted from the weights of model `{init}`, whose licence holds for these too.\n" if init else ""
     return f"""# {recipe.model.name}
 
@@ -36,7 +28,8 @@ def model_card(
 
 Trained on {len(provenance.speakers)} speakers, {len(provenance.audio)} utterances: {", ".join(provenance.data)}.
 Licence: {recipe.licence}.
-{origin}{_teacher(taught_by)}{_discriminant(fitted)}
+
+{sources}{origin}{_teacher(setup.taught_by)}{_discriminant(fitted)}
 ```yaml
 {recipe_yaml(portable(recipe))}```
 """

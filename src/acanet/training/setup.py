@@ -34,6 +34,7 @@ from acanet.training.losses import AngularMarginSoftmax
 from acanet.training.objective import Objective
 from acanet.training.recipe import Recipe
 from acanet.training.run_folder import differences
+from acanet.training.sources import Source
 from acanet.training.targets import CropTeacher, Teacher, UtteranceTeacher, open_teacher, utterance_targets
 
 
@@ -50,6 +51,7 @@ class Setup:
         chains: of the effects with which the discriminant hears each utterance once more.
         dev: the dev set; None: nothing is chosen.
         provenance: what the model was trained on, with what it was started from and who taught it.
+        sources: the manifests that it is trained on, as its card tells of them.
         config: of the bundle that the model becomes.
         init: fingerprint of the model that the run starts from; None: fresh weights.
         model: the network, as the accelerator prepared it.
@@ -68,6 +70,7 @@ class Setup:
     chains: Sequence[Chain]
     dev: DevSet | None
     provenance: Provenance
+    sources: tuple[Source, ...]
     config: BundleConfig
     init: str | None
     teacher: Teacher | None
@@ -128,7 +131,6 @@ def set_up(recipe: Recipe, folder: Path, init: Bundle | None = None) -> Setup:
     Raises:
         AcanetError, BadConfig, BadManifest, ModelMismatch: as `train`.
     """
-    set_seed(recipe.seed)
     taught_by = None if recipe.teacher is None else Bundle.load(recipe.teacher.bundle)
     config = model_config(recipe.model.name, recipe.model.change)
     if init is not None:
@@ -142,6 +144,7 @@ def set_up(recipe: Recipe, folder: Path, init: Bundle | None = None) -> Setup:
     batches = _batches(recipe, config.front_end.rate, speech, accelerator)
     with accelerator.main_process_first():
         teacher = None if taught_by is None else _teacher(recipe, taught_by, batches, config.front_end.rate)
+    set_seed(recipe.seed)  # here, so that weights do not depend on whether a teacher, of torch too, had to be loaded
     model = _network(recipe, config, init)
     loss = _objective(recipe, config, model.dim, batches.classes, teacher)
     optimizer = _optimizer(recipe, model, loss, init)
@@ -159,6 +162,7 @@ def set_up(recipe: Recipe, folder: Path, init: Bundle | None = None) -> Setup:
         chains=speech.chains,
         dev=speech.dev,
         provenance=provenance,
+        sources=speech.corpus.sources,
         config=BundleConfig(name=recipe.model.name, model=config.model_dump(mode="json"), licence=recipe.licence),
         init=None if init is None else init.fingerprint,
         teacher=teacher,
