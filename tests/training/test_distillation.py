@@ -97,3 +97,5 @@ def test_crops_of_nobody_have_no_loss_on_speakers():
     nobody = objective(embeddings, torch.full((4,), -1), targets, 0.2)
     assert nobody.total.item() == pytest.approx(0.0, abs=1e-6)
     assert nobody.accuracy.isnan()
+    nobody.total.backward()
+    assert not objective.speakers.centres.grad.any()

@@ -55,6 +55,8 @@ class Objective(nn.Module):
                 loss, accuracy = self.speakers(embeddings[named], classes[named], margin)
                 # The mean over all rows, so that each counts as much in a batch with few names as in one with many.
                 total = total + loss * named.float().mean()
+            else:  # every process has to have a gradient for the centres, if only of zeros
+                total = total + 0.0 * self.speakers.centres.sum()
         if self.teacher is not None and targets is not None:
             teacher = self.teacher(embeddings, targets)
             total = total + self.weight * teacher
