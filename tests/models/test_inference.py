@@ -11,7 +11,7 @@ from torch import nn
 
 from acanet.errors import BadConfig, ModelMismatch, UnknownModel
 from acanet.models.inference import embed_waveforms, load_model
-from acanet.models.registry import build_model, model_config
+from acanet.models.registry import build_model, model_config, saved_config
 
 RATE = 100
 SMALL = {"frames": {"channels": 8}, "head": {"dim": 4}}
@@ -98,11 +98,30 @@ def test_what_does_not_fit_is_refused():
         name: value.numpy()
         for name, value in build_model("acanet-mean", model_config("acanet-mean", SMALL)).state_dict().items()
     }
+    default, attentive = (
+        model_config(name, changes).model_dump(mode="json")
+        for name, changes in (("acanet-mean", {}), ("acanet-attentive", SMALL))
+    )
     with pytest.raises(ModelMismatch, match=r"frames\.linear\.weight of shape \(8, 80\)"):
-        load_model("acanet-mean", {}, weights)
+        load_model("acanet-mean", default, weights)
     with pytest.raises(ModelMismatch, match="lack aggregator"):
-        load_model("acanet-attentive", SMALL, weights)
+        load_model("acanet-attentive", attentive, weights)
     with pytest.raises(BadConfig, match="did you mean 'channels'"):
-        load_model("acanet-mean", {"frames": {"chanels": 8}}, weights)
+        load_model("acanet-mean", default | {"frames": {"kind": "pointwise", "chanels": 8}}, weights)
+    with pytest.raises(BadConfig, match="model acanet-mean: head: Field required"):
+        load_model("acanet-mean", {name: part for name, part in default.items() if name != "head"}, weights)
     with pytest.raises(UnknownModel, match="did you mean 'acanet-mean'"):
-        load_model("acanet-men", SMALL, weights)
+        load_model("acanet-men", default, weights)
+
+
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [
+        ("acanet2-large", {"branches": 1}),
+        ("acanet2", {"front_end": {"floor_db": None}}),
+        ("acanet2", {"front_end": {"speech_only": False}}),
+    ],
+)
+def test_what_is_absent_stays_absent_though_the_registered_model_has_it(name, changes):
+    config = model_config(name, changes)
+    assert saved_config(name, config.model_dump(mode="json")) == config

@@ -24,8 +24,7 @@ from acanet.evaluation.result import Result
 from acanet.experiment.origin import these_versions, this_code, this_machine
 from acanet.experiment.page import write_page
 from acanet.experiment.run_card import FIGURES, RUN_CARD, Budget, Data, Listed, RunCard, Size, by_seeds, read_json
-from acanet.models.inference import saved_config
-from acanet.models.registry import model_size
+from acanet.models.registry import model_size, saved_config
 from acanet.runtime.bundle import Bundle
 from acanet.training.corpus import check_inputs
 from acanet.training.log import dev_history, seconds_trained
@@ -150,7 +149,7 @@ def _is_current(card: RunCard, lists: Lists, seed: int, replicates: int) -> bool
 def _card(systems: Systems, name: str, folder: Path, seed: int) -> RunCard:
     """The card of a system that is trained and not evaluated yet."""
     recipe, bundle = systems.recipes[name], Bundle.load(folder)
-    size = model_size(bundle.name, saved_config(bundle.name, bundle.config.model, bundle.weights()))
+    size = model_size(bundle.name, saved_config(bundle.name, bundle.config.model))
     history = dev_history(folder)
     chosen = best_of(history)
     return RunCard(

@@ -10,8 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from acanet.errors import AcanetError, BadArgument
-from acanet.models.config import ModelConfig
-from acanet.models.registry import build_model, model_config
+from acanet.models.registry import build_model, saved_config
 from acanet.models.weights import load_exactly
 from acanet.runtime.batching import batches, pad
 from acanet.runtime.detector import Detector, detected, own_detector
@@ -20,7 +19,6 @@ from acanet.runtime.spill import MEMORY
 from acanet.scoring.heard import check_embeddings
 
 _BATCH_SECONDS = 60.0
-_DEAF = {"floor_db": None, "speech_only": False}
 
 
 def load_model(name: str, config: Mapping[str, Any], weights: Mapping[str, NDArray[Any]]) -> Any:
@@ -31,22 +29,9 @@ def load_model(name: str, config: Mapping[str, Any], weights: Mapping[str, NDArr
         BadConfig: when the config is not one of that model.
         ModelMismatch: when the weights are of another size.
     """
-    model = build_model(name, saved_config(name, config, weights))
+    model = build_model(name, saved_config(name, config))
     load_exactly(model, {key: torch.from_numpy(value) for key, value in weights.items()})
     return model.eval()
-
-
-def saved_config(name: str, config: Mapping[str, Any], weights: Mapping[str, NDArray[Any]]) -> ModelConfig:
-    """The config of a model that was saved, whatever a registered default has become since; see `load_model`."""
-    return model_config(name, _as_it_was(config, weights))
-
-
-def _as_it_was(config: Mapping[str, Any], weights: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
-    """A config that says what a registered default would say otherwise: nothing listens where no weights do."""
-    front_end = config.get("front_end", {})
-    if any(name.startswith("front_end.speech.") for name in weights):
-        return dict(config)
-    return {**config, "front_end": {**_DEAF, **front_end}}
 
 
 class TorchNetwork:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -79,6 +79,20 @@ def model_config(
     default = _entry(name).config
     merged = _merged(default.model_dump(), changes or {})
     return type(default).parse(merged, source or f"model {name}", origin=origin)
+
+
+def saved_config(name: str, config: Mapping[str, Any]) -> ModelConfig:
+    """The config of a model that was saved, whatever the registered default is or has become.
+
+    Args:
+        name: a registered name.
+        config: as it was written, with all its keys but those of what came later and was absent (a discriminant, ...).
+
+    Raises:
+        UnknownModel: with the nearest known name.
+        BadConfig: when it is not a config of that model.
+    """
+    return type(_entry(name).config).parse(config, f"model {name}")
 
 
 def build_model(name: str, config: ModelConfig | None = None) -> Any:

@@ -20,8 +20,7 @@ from acanet.data.augment.chain import Banks, Chain
 from acanet.data.feed.batches import TrainingBatches
 from acanet.errors import BadConfig, ModelMismatch
 from acanet.models.config import ExtractorConfig, ModelConfig
-from acanet.models.inference import saved_config
-from acanet.models.registry import build_model, model_config
+from acanet.models.registry import build_model, model_config, saved_config
 from acanet.models.weights import load_exactly
 from acanet.runtime.bundle import Bundle, BundleConfig, Provenance
 from acanet.training.average import averaged
@@ -183,7 +182,7 @@ def _check_same_network(init: Bundle, name: str, config: ModelConfig) -> None:
         raise ModelMismatch(
             f"model {init.name} to start from", f"{name}, as the recipe says; --set model.name={init.name} changes that"
         )
-    theirs = saved_config(init.name, init.config.model, init.weights())
+    theirs = saved_config(init.name, init.config.model)
     aside: Any = {"discriminant": True, "front_end": {"floor_db", "speech_only"}}
     ours, others = (each.model_dump(mode="json", exclude=aside) for each in (config, theirs))
     different = differences(ours, others)
