@@ -72,7 +72,7 @@ def test_a_frame_sees_as_far_as_is_said():
 @pytest.mark.parametrize("name", model_names())
 def test_models_that_are_global_in_time_have_no_pieces(name):
     model = fold(small(name))
-    aca = name in (*PIECES, "ecapa-512-aca")
+    aca = name in (*PIECES, "ecapa-512-aca", "campplus-aca")
     assert (pieces(model) is not None) == (name in PIECES)
     assert {"whole"} <= set(stages(model))
     assert ("attention" in stages(model)) == aca

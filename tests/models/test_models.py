@@ -159,6 +159,7 @@ ORDERED = (
     "ecapa-512-aca",
     "x-vector",
     "campplus",
+    "campplus-aca",
 )
 
 
@@ -215,6 +216,7 @@ CANCELLED = {
     "acanet-attentive": ATTENTION_BIAS,
     "acanet-local-attentive": LAST_BLOCK | ATTENTION_BIAS,
     "ecapa-512-aca": KEY_BIASES_OF_MLA | READOUT,
+    "campplus-aca": set(),
 }
 
 

@@ -37,7 +37,7 @@ SMALL_PARTS = {
     },
     TdnnFrames: {"channels": 16, "out_channels": 24},
     EcapaFrames: {"channels": 32, "out_channels": 32, "se_channels": 16},
-    CampplusFrames: {"front_channels": 16, "channels": 16, "growth": 8, "bottleneck": 16, "layers": (2, 3, 2)},
+    CampplusFrames: {"front_channels": 16, "channels": 16, "growth": 8, "bottleneck": 16, "layers": (2, 4, 3)},
     MlaAggregator: {"latents": 12, "heads": 4, "aca_mlp": 40, "latent_mlp": 24},
     AcaStatisticsAggregator: {"latents": 8, "heads": 4, "mlp": 24},
     AttentiveStatisticsPooling: {"channels": 16},

@@ -30,6 +30,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from acanet.models.extractor import Extractor
+from acanet.models.passes import AggregatorInPasses
 from acanet.models.speech import step_counts
 from acanet.runtime.bundle import Pieces
 
@@ -91,10 +92,10 @@ def pieces(model: Any) -> Pieces | None:
 
     None where one of the parts answers that it is not, and of a model that is no `Extractor`.
     """
-    if not _attends(model) or not model.config.front_end.local or model.config.frames.receptive_field is None:
+    if not _attends(model) or not model.config.front_end.local:
         return None
-    around, stride = model.config.frames.receptive_field
-    return Pieces(passes=model.aggregator.passes, reach=around, stride=stride)
+    field, passes = model.config.frames.receptive_field, model.config.aggregator.passes
+    return None if field is None or passes is None else Pieces(passes=passes, reach=field.around, stride=field.stride)
 
 
 class Whole(nn.Module):
@@ -219,7 +220,7 @@ class _Readout(nn.Module):
 
 
 def _attends(model: Any) -> bool:
-    return isinstance(model, Extractor) and model.config.aggregator.passes is not None
+    return isinstance(model, Extractor) and isinstance(model.aggregator, AggregatorInPasses)
 
 
 def _pieces(model: Any, waveforms: Tensor) -> dict[str, Stage]:

@@ -248,6 +248,11 @@ class AggregatorConfig(Part):
     def passes(self) -> int | None:
         """Passes over the frames that it takes in pieces, as an `AggregatorInPasses`; None: it needs all at once."""
 
+    @property
+    def starts_as(self) -> AggregatorConfig | None:
+        """The pooling whose place it can take in a trained model, because it equals it at first; None: it cannot."""
+        return None
+
     def check_channels(self, channels: int, branches: int) -> None:
         """See that it can be built for so many channels of frames; ValueError where it cannot."""
 
@@ -303,6 +308,14 @@ class Head(nn.Module, ABC):
     @abstractmethod
     def forward(self, features: Tensor) -> Tensor:
         """(batch, features) or (batch, latents, features) -> (batch, dimensions)."""
+
+    def of_vector(self, weights: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """The weights with which this head gives over latents what such a head gives over a vector, the first latent.
+
+        Args:
+            weights: of the head over the vector. As they are, they fit over one latent.
+        """
+        return weights
 
 
 FRONT_ENDS = Kinds("a front end", FrontEndPart, default="kaldi")  # type: ignore[type-abstract]

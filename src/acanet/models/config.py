@@ -123,6 +123,15 @@ class ExtractorConfig(ModelConfig):
         return self.head.dimensions(self.aggregator.latents_out)
 
     @property
+    def starts_as(self) -> ExtractorConfig | None:
+        """The config of the trained models whose weights this one can start from, though it has another aggregator.
+
+        None where the aggregator starts as no pooling.
+        """
+        pooling = self.aggregator.starts_as
+        return None if pooling is None else self.model_copy(update={"aggregator": pooling})
+
+    @property
     def frames_channels(self) -> int:
         """Channels that the frame encoder gives."""
         return self.frames.channels_out

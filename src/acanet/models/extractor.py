@@ -77,6 +77,11 @@ class Extractor(nn.Module):
         with full_precision(waveforms):
             return functional.normalize(self.discriminant(embeddings)), features.speech
 
+    def start_as(self, pooled: Extractor) -> None:
+        """Take frames and head of a model of `config.starts_as`; with fresh queries this one then equals it."""
+        self.frames.load_state_dict(pooled.frames.state_dict())
+        self.head.load_state_dict(self.head.of_vector(pooled.head.state_dict()))
+
     def with_discriminant(self, discriminant: Discriminant | None) -> Extractor:
         """A copy that projects what its head gives by this one; None: by none."""
         directions = None if discriminant is None else DiscriminantConfig(directions=len(discriminant.matrix))
@@ -87,10 +92,10 @@ class Extractor(nn.Module):
 
 
 def _aggregator(config: ExtractorConfig) -> Aggregator:
-    """The aggregator, which is in passes if its config says so."""
+    """The aggregator, which is in passes if its config says so; one in passes may need all frames at once."""
     aggregator = config.aggregator.build(config.frames_channels, config.branches)
     found = aggregator.passes if isinstance(aggregator, AggregatorInPasses) else None
-    if found != config.aggregator.passes:
+    if config.aggregator.passes not in (None, found):
         raise BadRegistration(
             f"aggregator {config.aggregator.kind!r} answers passes {config.aggregator.passes}, and what it builds has "
             f"{found}; one in passes is an AggregatorInPasses of so many"

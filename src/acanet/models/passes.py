@@ -87,12 +87,22 @@ class AggregatorInPasses(Aggregator):
         return highest, weights, *self.sums(weights, frames)
 
     def means(self, number: int, queries: Tensor, frames: Tensor, mask: Tensor | None) -> tuple[Tensor, ...]:
-        """What a pass over all frames gives the step after it; in training by torch's own, fused softmax."""
+        """What a pass over all frames gives the step after it."""
+        return self.heard(self.scores(queries, frames), frames, mask)
+
+    def heard(self, scores: Tensor, frames: Tensor, mask: Tensor | None) -> tuple[Tensor, ...]:
+        """The means of frames, `sums`, under the softmax of scores; in training by torch's own, fused one.
+
+        Args:
+            scores: (batch, queries, frames).
+            frames: (batch, frames, numbers).
+            mask: (batch, frames) how much each counts; None when all count the same.
+        """
         if self.training:
-            return self.sums(softmax(self.scores(queries, frames), mask), frames)
-        _, weights, *sums = self.attend(queries, frames, mask)
+            return self.sums(softmax(scores, mask), frames)
+        _, weights = exponentials(scores, mask)
         total = weights.sum(dim=-1, keepdim=True)
-        return tuple(each / total for each in sums)
+        return tuple(each / total for each in self.sums(weights, frames))
 
     def forward(self, frames: Tensor, mask: Tensor | None) -> Tensor:
         """(batch, frames, channels) -> (batch, features) or (batch, latents, features)."""

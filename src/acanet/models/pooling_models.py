@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from acanet.models.base import AggregatorConfig
 from acanet.models.config import ExtractorConfig
+from acanet.models.parts.aca_statistics import AcaStatisticsAggregator
 from acanet.models.parts.attentive_statistics import AttentiveStatisticsPooling
+from acanet.models.parts.campplus import CampplusFrames
 from acanet.models.parts.convolution import ConvolutionFrames
 from acanet.models.parts.ecapa import EcapaFrames
 from acanet.models.parts.linear_head import LinearHead
@@ -30,5 +32,15 @@ register_model(
     "ecapa-512-aca",
     ExtractorConfig(
         frames=EcapaFrames(channels=512, out_channels=256), aggregator=MlaAggregator(), head=SharedReadout()
+    ),
+)
+register_model(
+    "campplus-aca",  # with the weights of `campplus` it starts as that
+    ExtractorConfig(
+        frames=CampplusFrames(),
+        aggregator=AcaStatisticsAggregator(
+            latents=4, aca_heads=64, keys=128, latent_layers=0, pooling=StatisticsPooling(unbiased=True)
+        ),
+        head=LinearHead(norm="after"),
     ),
 )

@@ -1,15 +1,23 @@
 """Second-order ACA: each latent passes the mean and the standard deviation of the frames under its attention.
 
 Both are sums (of z and of z squared), so that folding, pieces and a running softmax serve here as in the paper's ACA.
+With queries of zero the attention is even, and this is statistics pooling: a model may start as it.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, Self
 
 import torch
-from pydantic import Field, NonNegativeInt, PositiveInt
+from pydantic import (
+    Field,
+    NonNegativeInt,
+    PositiveInt,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 from torch import Tensor, nn
 
 from acanet.models.base import AggregatorConfig, Division, register_aggregator
@@ -23,7 +31,7 @@ from acanet.models.parts.kaldi_fbank import KaldiFrontEnd
 from acanet.models.parts.linear_head import LinearHead
 from acanet.models.parts.own_readout import OwnReadout
 from acanet.models.parts.spectral import Conv2dStage, SpectralFrames
-from acanet.models.parts.statistics import LEAST_VARIANCE, even_weights, mean_by_product
+from acanet.models.parts.statistics import StatisticsPooling, deviation, even_weights, mean_by_product
 from acanet.models.passes import AggregatorInPasses
 from acanet.models.registry import register_model
 
@@ -50,12 +58,34 @@ class AcaStatisticsAggregator(AggregatorConfig):
     heads: PositiveInt = 8
     mlp: PositiveInt = 256
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    pooling: StatisticsPooling | None = Field(
+        None,
+        description="the pooling that the first latent starts as: its queries are zero, the statistics of all latents "
+        "have no batch norm, and deviations are those of the pooling; None: it starts as none",
+    )
     exact_when_padded = True
     division = Division(
         ("keys", "latents"),
-        when="with keys and latent_layers 0",
-        holds=lambda part: part.keys is not None and part.latent_layers == 0,
+        when="with keys and latent_layers 0, without pooling",
+        holds=lambda part: part.keys is not None and part.latent_layers == 0 and part.pooling is None,
     )
+
+    @model_validator(mode="after")
+    def _pools_alone(self) -> Self:
+        if self.pooling is not None and self.latent_layers:
+            raise ValueError(f"latent_layers {self.latent_layers} with pooling, which compares no latents; set it to 0")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _without_defaults(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out what came later and is not there, so that a model without it keeps its fingerprint."""
+        plain: dict[str, Any] = serialise(self)
+        return {key: value for key, value in plain.items() if key != "pooling" or value is not None}
+
+    @property
+    def starts_as(self) -> StatisticsPooling | None:
+        """The pooling of the config."""
+        return self.pooling
 
     @property
     def latents_out(self) -> int:
@@ -68,8 +98,16 @@ class AcaStatisticsAggregator(AggregatorConfig):
         return 2 * channels // branches + states
 
     @property
-    def passes(self) -> int:
-        """One; before it, for keys that see the statistics of the utterance, one of even attention."""
+    def passes(self) -> int | None:
+        """One; before it, for keys that see the statistics of the utterance, one of even attention.
+
+        None where it starts as a pooling: to equal that, it has to know the number and the mean of all frames.
+        """
+        return None if self.pooling is not None else self.passes_of_whole
+
+    @property
+    def passes_of_whole(self) -> int:
+        """The passes over all frames at once."""
         return 1 if self.keys is None else 2
 
     def check_channels(self, channels: int, branches: int) -> None:
@@ -94,13 +132,16 @@ class AcaStatistics(AggregatorInPasses):
     transformer then compares what the latents heard; each latent's features are its statistics and its state before and
     after every layer.
 
+    Where it starts as a pooling, the first latent hears what that gives, and the others have random queries from the
+    beginning: with equal ones they would learn the same.
+
     Queries are (heads * latents, channels of a key), those of the first head first. Keys that see the utterance take
     its share of their hidden layer as more rows below the queries, one for each branch.
     """
 
     def __init__(self, dim: int, config: AcaStatisticsAggregator, branches: int) -> None:
-        super().__init__(config.passes)
-        count = config.latents
+        super().__init__(config.passes_of_whole)
+        count, self.pooling = config.latents, config.pooling
         self.branches = branches
         self.heads = config.aca_heads * branches
         self.in_context = None if config.keys is None else FrameInContext(dim, config.keys, branches)
@@ -111,7 +152,12 @@ class AcaStatistics(AggregatorInPasses):
         queries = config.aca_heads * count
         self.own_queries = nn.Parameter(torch.randn(queries, width) / math.sqrt(width)) if own else None
         self.latents = nn.Parameter(torch.randn(count, dim)) if config.latent_layers or not own else None
-        self.norm_statistics = LatentNorm(count, 2 * dim // branches)
+        self.norm_statistics: nn.Module = LatentNorm(count, 2 * dim // branches)
+        if config.pooling is not None:
+            self.norm_statistics = nn.Identity()
+            with torch.no_grad():
+                for queries_or_latents in self.parameters(recurse=False):
+                    queries_or_latents[::count] = 0.0  # of the first latent, with all its heads
         if config.latent_layers:
             self.hear = GroupedLinear(2 * dim, dim, 1)
             self.norm_states = LatentNorm(count, dim * (config.latent_layers + 1))
@@ -159,11 +205,20 @@ class AcaStatistics(AggregatorInPasses):
         return tuple((by_head @ values).flatten(1, 2) for values in (shares, shares * shares))
 
     def means(self, number: int, queries: Tensor, frames: Tensor, mask: Tensor | None) -> tuple[Tensor, ...]:
-        """The means under the attention; under an even one once for each head, as it is the same for all."""
+        """The means under the attention; under an even one once for each head, as it is the same for all.
+
+        Where it starts as a pooling, those of the last pass are of frames less their even mean, as a deviation is
+        precise then; that mean follows, (batch, 1, dim), and the share of one frame among all, (batch or 1, 1, 1).
+        """
         with full_precision(frames):
-            if number + 1 == self.passes:
+            last = number + 1 == self.passes
+            if last and self.pooling is None:
                 return super().means(number, queries, frames, mask)
             weights = even_weights(frames, mask)
+            if last:
+                centre = mean_by_product(frames, weights).unsqueeze(1)
+                means = self.heard(self.scores(queries, frames), frames - centre, mask)
+                return *means, centre, weights.amax(dim=1, keepdim=True)
             each = (mean_by_product(values, weights) for values in (frames, frames * frames))
             return tuple(values.unflatten(1, (self.heads, -1)) for values in each)
 
@@ -173,15 +228,16 @@ class AcaStatistics(AggregatorInPasses):
         Args:
             number: of the pass.
             state: not needed.
-            means: (batch, heads * latents, dim / heads) twice; of an even attention also for one latent.
+            means: (batch, heads * latents, dim / heads) twice; of an even attention also for one latent. What else
+                `means` gives may follow.
         """
-        mean, square = (self._of_latents(each) for each in means)
+        mean, square = (self._of_latents(each) for each in means[:2])
         if number + 1 == self.passes:
-            return torch.cat([mean, _deviation(mean, square, VARIANCE_FLOOR)], dim=-1), None
+            return self._statistics(mean, square - mean * mean, *means[2:]), None
         assert self.in_context is not None
         mean, square = (each[:, :: each.shape[1] // self.branches] for each in (mean, square))  # the same for all
         with full_precision(mean):
-            context = self.in_context.context(mean, _deviation(mean, square, LEAST_VARIANCE))
+            context = self.in_context.context(mean, deviation(square - mean * mean, None))
         return state, torch.cat([self.queries.expand(len(context), -1, -1), context], dim=1)
 
     def finish(self, state: Tensor) -> Tensor:
@@ -197,6 +253,14 @@ class AcaStatistics(AggregatorInPasses):
     def by_latent(self, attention: Tensor) -> Tensor:
         """The mean of a latent's heads."""
         return attention.unflatten(1, (self.branches, self.heads // self.branches, -1)).mean(dim=2).flatten(1, 2)
+
+    def _statistics(self, mean: Tensor, variance: Tensor, *centre_and_share: Tensor) -> Tensor:
+        """What each latent hears: mean and deviation, (batch, latents, 2 * dim / branches)."""
+        if self.pooling is None:
+            return torch.cat([mean, variance.clamp(min=VARIANCE_FLOOR).sqrt()], dim=-1)
+        centre, share = centre_and_share
+        variance = variance.clamp(min=0.0)  # rounded, it may be less
+        return torch.cat([centre + mean, deviation(variance, share if self.pooling.unbiased else None)], dim=-1)
 
     def _of_latents(self, heard: Tensor) -> Tensor:
         """What a latent hears with all its heads, those of the first branch first.
@@ -222,11 +286,6 @@ class LatentNorm(nn.BatchNorm1d):
         """An affine map of each feature of each latent."""
         scale, shift = scale_and_shift(self)
         return Affine(scale.view(self.latents, -1), shift.view(self.latents, -1))
-
-
-def _deviation(mean: Tensor, square: Tensor, floor: float) -> Tensor:
-    """The standard deviation, from the mean and that of the squares."""
-    return (square - mean * mean).clamp(min=floor).sqrt()
 
 
 register_model(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
+import torch
 from pydantic import PositiveInt
 from torch import Tensor, nn
 from torch.nn import functional
@@ -58,6 +60,15 @@ class LinearHeadModule(Head):
         """(batch, features) or (batch, latents, features) -> (batch, dim)."""
         vector = features.flatten(1)
         return self.level(self.norm(self.linear(vector)) if self.norm_after else self.linear(self.norm(vector)))
+
+    def of_vector(self, weights: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """The weights over the vector, and none for the latents beside the first, whose norm is a fresh one's."""
+        own, grown = self.state_dict(), dict(weights)
+        for name, value in weights.items():
+            if value.ndim and value.shape[-1] < own[name].shape[-1]:
+                rest = own[name][..., value.shape[-1] :]
+                grown[name] = torch.cat([value, torch.zeros_like(rest) if name == "linear.weight" else rest], dim=-1)
+        return grown
 
     def folded(self) -> nn.Sequential:
         """One product, with the batch norm in it; with branches, whose numbers are made level, layer after layer."""

@@ -58,11 +58,7 @@ class Statistics(Aggregator):
         weights = even_weights(frames, mask)
         mean = self.mean(frames, weights)
         variance = self.mean((frames - mean.unsqueeze(1)).square(), weights)
-        if not self.unbiased:
-            return torch.cat([mean, variance.clamp(min=LEAST_VARIANCE).sqrt()], dim=1)
-        share = weights.amax(dim=1)  # of one frame
-        variance = variance / (1 - share).clamp(min=share)
-        return torch.cat([mean, (variance + _UNBIASED_OFFSET).sqrt()], dim=1)
+        return torch.cat([mean, deviation(variance, weights.amax(dim=1) if self.unbiased else None)], dim=1)
 
     def mean(self, frames: Tensor, weights: Tensor) -> Tensor:
         """The mean, (batch, channels), under weights as from `even_weights`."""
@@ -82,6 +78,18 @@ class FoldedStatistics(Statistics):
     def mean(self, frames: Tensor, weights: Tensor) -> Tensor:
         """The mean, (batch, channels), under weights as from `even_weights`."""
         return mean_by_product(frames, weights)
+
+
+def deviation(variance: Tensor, share: Tensor | None) -> Tensor:
+    """The standard deviation, of the shape of the variance; that of what does not vary is small, and not zero.
+
+    Args:
+        variance: (..., channels), the mean of the squares less the square of the mean.
+        share: of one frame among all, for the unbiased deviation of `Statistics`; None: for the biased one.
+    """
+    if share is None:
+        return variance.clamp(min=LEAST_VARIANCE).sqrt()
+    return (variance / (1 - share).clamp(min=share) + _UNBIASED_OFFSET).sqrt()
 
 
 def even_weights(frames: Tensor, mask: Tensor | None) -> Tensor:
