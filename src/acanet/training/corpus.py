@@ -19,6 +19,7 @@ from acanet.runtime.bundle import Bundle, Provenance
 from acanet.training.dev import read_dev
 from acanet.training.recipe import Data, Recipe
 from acanet.training.sources import Source
+from acanet.training.start import check_frozen
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +86,7 @@ def load_corpus(
 
 
 def check_inputs(recipe: Recipe) -> frozenset[str]:
-    """See that what a run will read is there, before hours of others: manifests, dev trials, folders of recordings.
+    """See that what a run names is there, before hours of others: frozen parts, manifests, trials, recordings.
 
     Returns:
         The speakers that it will train on.
@@ -93,6 +94,7 @@ def check_inputs(recipe: Recipe) -> frozenset[str]:
     Raises:
         BadManifest, BadTrials, BadConfig, AcanetError: as training would, later.
     """
+    check_frozen(recipe.model)
     if recipe.teacher is not None:
         Bundle.load(recipe.teacher.bundle)
     dev_speakers = read_dev(recipe.dev).speakers if recipe.dev else frozenset()

@@ -24,6 +24,7 @@ from acanet.training.progress import DevResult, Progress, best_of
 from acanet.training.recipe import Recipe
 from acanet.training.schedule import is_averaged, margin_at, rate_at
 from acanet.training.setup import Setup
+from acanet.training.start import learning
 
 
 def train_steps(setup: Setup, progress: Progress, log: Log | None, stopped: Sequence[int]) -> bool:
@@ -49,7 +50,7 @@ def train_steps(setup: Setup, progress: Progress, log: Log | None, stopped: Sequ
         step = progress.step
         rate, margin = rate_at(step, recipe), margin_at(step, recipe)
         torch.manual_seed(int(generator(recipe.seed, Purpose.MODEL, step).integers(2**62)))  # of dropout
-        model.train()
+        learning(model, setup.frozen)
 
         with torch.no_grad():
             heard = setup.weights.front_end.hear(torch.from_numpy(batch.waveforms).to(setup.device))

@@ -73,7 +73,12 @@ class ModelChoice(Strict):
     init: ModelPath | None = Field(
         None,
         description="`default`, `small` or the folder of a model whose weights training starts from, as with --init; "
-        "None: fresh ones",
+        "None: fresh ones. It may have pooling where this one has an aggregator that starts as that pooling",
+    )
+    freeze: tuple[str, ...] = Field(
+        (),
+        description="parts of the network that stay as they are, with the statistics of their batch norm: `frames`, "
+        "`head`, or what is in them, such as `head.norm`",
     )
 
 

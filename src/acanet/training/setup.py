@@ -14,14 +14,14 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 from accelerate.utils import set_seed
+from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
 from acanet.data.augment.chain import Banks, Chain
 from acanet.data.feed.batches import TrainingBatches
-from acanet.errors import BadConfig, ModelMismatch
+from acanet.errors import BadConfig
 from acanet.models.config import ExtractorConfig, ModelConfig
-from acanet.models.registry import build_model, model_config, saved_config
-from acanet.models.weights import load_exactly
+from acanet.models.registry import model_config
 from acanet.runtime.bundle import Bundle, BundleConfig, Provenance
 from acanet.training.average import averaged
 from acanet.training.corpus import Corpus, crop_phases, load_banks, load_corpus
@@ -32,8 +32,8 @@ from acanet.training.loader import load_items
 from acanet.training.losses import AngularMarginSoftmax
 from acanet.training.objective import Objective
 from acanet.training.recipe import Recipe
-from acanet.training.run_folder import differences
 from acanet.training.sources import Source
+from acanet.training.start import check_frozen, check_start, freeze, old_and_new, starting_network
 from acanet.training.targets import CropTeacher, Teacher, UtteranceTeacher, open_teacher, utterance_targets
 
 
@@ -54,6 +54,7 @@ class Setup:
         config: of the bundle that the model becomes.
         init: fingerprint of the model that the run starts from; None: fresh weights.
         model: the network, as the accelerator prepared it.
+        frozen: the parts of it that stay as they are.
         teacher: says what embeddings should be; None: there is none.
         taught_by: the teacher's bundle; None without one.
         loss: an `Objective`, with the centres of the speakers, likewise.
@@ -75,6 +76,7 @@ class Setup:
     teacher: Teacher | None
     taught_by: Bundle | None
     model: Any
+    frozen: Sequence[nn.Module]
     loss: Any
     optimizer: Any
     average: AveragedModel | None
@@ -133,7 +135,8 @@ def set_up(recipe: Recipe, folder: Path, init: Bundle | None = None) -> Setup:
     taught_by = None if recipe.teacher is None else Bundle.load(recipe.teacher.bundle)
     config = model_config(recipe.model.name, recipe.model.change)
     if init is not None:
-        _check_same_network(init, recipe.model.name, config)
+        check_start(init, recipe.model.name, config)
+    check_frozen(recipe.model)
     cuda = torch.cuda.is_available()
     # Mixed precision is not Accelerate's: of that, a process has one kind for all its runs.
     accelerator = Accelerator(cpu=not cuda, mixed_precision="no")
@@ -144,9 +147,10 @@ def set_up(recipe: Recipe, folder: Path, init: Bundle | None = None) -> Setup:
     with accelerator.main_process_first():
         teacher = None if taught_by is None else _teacher(recipe, taught_by, batches, config.front_end.rate)
     set_seed(recipe.seed)  # here, so that weights do not depend on whether a teacher, of torch too, had to be loaded
-    model = _network(recipe, config, init)
+    model = starting_network(recipe.model.name, config, init)
+    frozen = freeze(model, recipe.model.freeze)
     loss = _objective(recipe, config, model.dim, batches.classes, teacher)
-    optimizer = _optimizer(recipe, model, loss, init)
+    optimizer = _optimizer(recipe, config, model, loss, init)
     model, loss, optimizer = accelerator.prepare(model, loss, optimizer)
     weights = accelerator.unwrap_model(model)
     provenance = speech.corpus.provenance
@@ -167,29 +171,11 @@ def set_up(recipe: Recipe, folder: Path, init: Bundle | None = None) -> Setup:
         teacher=teacher,
         taught_by=taught_by,
         model=model,
+        frozen=frozen,
         loss=loss,
         optimizer=optimizer,
         average=averaged(weights, recipe.average) if recipe.average else None,
     )
-
-
-def _check_same_network(init: Bundle, name: str, config: ModelConfig) -> None:
-    """See that the model to start from is the one of the recipe, whatever discriminant it has.
-
-    It may listen for speech or not: that changes no weight which is trained.
-    """
-    if init.name != name:
-        raise ModelMismatch(
-            f"model {init.name} to start from", f"{name}, as the recipe says; --set model.name={init.name} changes that"
-        )
-    theirs = saved_config(init.name, init.config.model)
-    aside: Any = {"discriminant": True, "front_end": {"floor_db", "speech_only"}}
-    ours, others = (each.model_dump(mode="json", exclude=aside) for each in (config, theirs))
-    different = differences(ours, others)
-    if different:
-        have = ", ".join(f"{key} {value}" for key, _, value in different)
-        want = ", ".join(f"{key} {value}" for key, value, _ in different)
-        raise ModelMismatch(f"{name} with {have} to start from", f"{want}, as model.change in the recipe says")
 
 
 def _load(recipe: Recipe, rate: int, before: Sequence[Bundle]) -> _Speech:
@@ -221,20 +207,6 @@ def _batches(recipe: Recipe, rate: int, speech: _Speech, accelerator: Accelerato
     )
 
 
-def _network(recipe: Recipe, config: ModelConfig, init: Bundle | None) -> Any:
-    """A network with fresh weights, or those of `init` without its discriminant, which belongs to its own weights."""
-    model = build_model(recipe.model.name, config)
-    if init is not None:
-        theirs = {name: torch.from_numpy(value) for name, value in init.weights().items() if not _is_own(name)}
-        load_exactly(model, theirs | {name: value for name, value in model.state_dict().items() if _is_own(name)})
-    return model
-
-
-def _is_own(name: str) -> bool:
-    """Whether a model has a weight from elsewhere than training: the network that finds speech, a discriminant."""
-    return name.startswith(("front_end.speech.", "discriminant."))
-
-
 def _teacher(recipe: Recipe, bundle: Bundle, batches: TrainingBatches, rate: int) -> Teacher:
     """The teacher of a run, with what it says of whole utterances, where that is what the run learns from."""
     network = open_teacher(bundle, rate)
@@ -260,8 +232,17 @@ def _objective(recipe: Recipe, config: ModelConfig, dim: int, classes: int, teac
     return Objective(speakers, TeacherLoss(dim, teacher.dim, recipe.teacher.kind), recipe.teacher.weight)
 
 
-def _optimizer(recipe: Recipe, model: Any, loss: Objective, init: Bundle | None) -> torch.optim.AdamW:
-    """AdamW over the weights of the network, at a share of the rate when they are old, and those of the loss."""
+def _optimizer(
+    recipe: Recipe, config: ModelConfig, model: Any, loss: Objective, init: Bundle | None
+) -> torch.optim.AdamW:
+    """AdamW over the weights of the network, at a share of the rate when they are old, and those of the loss.
+
+    Raises:
+        BadConfig: when all of them are frozen.
+    """
+    if not any(parameter.requires_grad for part in (model, loss) for parameter in part.parameters()):
+        raise BadConfig("model.freeze", ["nothing is left that could learn; leave out a part"])
     share = 1.0 if init is None else recipe.optimizer.init_rate
-    groups = [{"params": model.parameters(), "share": share}, {"params": loss.parameters(), "share": 1.0}]
+    old, new = old_and_new(model, config, init)
+    groups = [{"params": old, "share": share}, {"params": [*new, *loss.parameters()], "share": 1.0}]
     return torch.optim.AdamW(groups, lr=recipe.optimizer.rate, weight_decay=recipe.optimizer.weight_decay)
