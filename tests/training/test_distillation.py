@@ -57,6 +57,13 @@ def test_both_is_their_sum():
     assert both(student, teacher).item() == pytest.approx(expected.item(), abs=1e-6)
 
 
+def test_direct_is_the_cosine_of_the_embeddings_as_they_are():
+    loss = TeacherLoss(2, 2, "direct")
+    assert not list(loss.parameters())
+    assert loss(at(10, 70), at(10, 70)).item() == pytest.approx(0.0, abs=1e-6)
+    assert loss(at(10, 70), at(70, 70)).item() == pytest.approx((1 - cosine(60)) / 2, abs=1e-6)
+
+
 def test_the_teacher_may_have_another_dimension():
     loss = TeacherLoss(2, 5, "both")
     student = at(0, 60, 90).requires_grad_()

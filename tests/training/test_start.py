@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import os
 import signal
@@ -157,12 +158,32 @@ def test_a_model_of_which_all_is_frozen_comes_out_as_it_was(recipe, pooled, tmp_
     assert Bundle.load(tmp_path / "run").fingerprint == pooled.fingerprint
 
 
+def test_a_model_that_is_taught_by_what_it_starts_as_has_nothing_to_learn_of_what_that_heard(recipe, pooled, tmp_path):
+    """Until it hears something else: the loss is none where the crop is what the teacher heard, and small otherwise."""
+    alone = {"loss": None, "teacher": {"bundle": str(pooled.folder), "kind": "direct", "targets": "crop"}, "steps": 1}
+    losses = []
+    for name, augment in (("clean", {}), ("noisy", {"noise": 1.0})):
+        run(recipe | alone | {"augment": augment}, tmp_path / name)
+        losses.append(float(next(csv.DictReader((tmp_path / name / "log.csv").open()))["teacher"]))
+    assert losses[0] == pytest.approx(0.0, abs=1e-5)
+    assert losses[1] > 1e-4
+
+
 # What is refused
+
+
+def test_embeddings_of_other_lengths_are_not_compared_directly(recipe, tiny_recipe, tmp_path):
+    other = saved(tmp_path / "other", head={"dim": 24})
+    taught = {"teacher": {"bundle": str(other.folder), "kind": "direct", "targets": "crop"}}
+    with pytest.raises(
+        BadConfig, match=r"teacher\.kind: direct compares .* of 16 numbers with 24 of the teacher; take"
+    ):
+        run(recipe | taught, tmp_path / "run")
 
 
 def test_a_run_in_which_nothing_could_learn_is_refused(recipe, pooled, tmp_path):
     everything = recipe["model"] | {"freeze": ["frames", "aggregator", "head"]}
-    alone = {"loss": None, "teacher": {"bundle": str(pooled.folder), "kind": "similarity"}}
+    alone = {"loss": None, "teacher": {"bundle": str(pooled.folder), "kind": "direct"}}
     with pytest.raises(BadConfig, match=r"model\.freeze: nothing is left that could learn"):
         run(recipe | alone | {"model": everything}, tmp_path / "run")
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from acanet.training.recipe import TeacherKind
 
 
 class TeacherLoss(nn.Module):
@@ -16,18 +16,23 @@ class TeacherLoss(nn.Module):
     makes of the student's. `similarity` is the mean squared difference between the cosines of all pairs of crops, as
     the student and as the teacher have them (Tung, Mori, "Similarity-preserving knowledge distillation", ICCV 2019,
     with cosines in place of rows of unit length): it wants no layer, and keeps strangers of the student as far from
-    each other as those of the teacher are. `both` is their sum.
+    each other as those of the teacher are. `both` is their sum. `direct` is one minus the cosine between the embeddings
+    as they are, for a student that starts in the space of its teacher.
 
     Args:
         dim: of the student's embeddings.
-        teacher_dim: of the teacher's.
+        teacher_dim: of the teacher's; for `direct` it is `dim`.
         kind: which.
     """
 
-    def __init__(self, dim: int, teacher_dim: int, kind: Literal["cosine", "similarity", "both"]) -> None:
+    def __init__(self, dim: int, teacher_dim: int, kind: TeacherKind) -> None:
         super().__init__()
-        self.to_teacher = None if kind == "similarity" else nn.Linear(dim, teacher_dim, bias=False)
-        self.similarity = kind != "cosine"
+        self.to_teacher: nn.Module | None = None
+        if kind == "direct":
+            self.to_teacher = nn.Identity()
+        elif kind != "similarity":
+            self.to_teacher = nn.Linear(dim, teacher_dim, bias=False)
+        self.similarity = kind in ("similarity", "both")
 
     def forward(self, embeddings: Tensor, targets: Tensor) -> Tensor:
         """The mean loss of a batch.

@@ -116,6 +116,10 @@ class Loss(Strict):
         return self
 
 
+TeacherKind = Literal["cosine", "similarity", "both", "direct"]
+"""What a model learns of its teacher; see `acanet.training.distillation.TeacherLoss`."""
+
+
 class Teacher(Strict):
     """A trained model whose embeddings the model learns to give, beside or in place of the loss on speakers."""
 
@@ -125,10 +129,10 @@ class Teacher(Strict):
         description="`utterance`: its embeddings of whole utterances, computed once and kept in the cache; `crop`: of "
         "each crop before its effects, at every step",
     )
-    kind: Literal["cosine", "similarity", "both"] = Field(
+    kind: TeacherKind = Field(
         "both",
         description="`cosine`: a linear layer makes its embedding of the model's; `similarity`: the model's cosines "
-        "between crops are its own; `both`: the sum",
+        "between crops are its own; `both`: the sum; `direct`: its embedding is the model's",
     )
     weight: PositiveFloat = Field(5.0, description="of it, where that of the loss on speakers is 1")
 

@@ -229,6 +229,9 @@ def _objective(recipe: Recipe, config: ModelConfig, dim: int, classes: int, teac
         )
     if recipe.teacher is None or teacher is None:
         return Objective(speakers, None, 0.0)
+    if recipe.teacher.kind == "direct" and teacher.dim != dim:
+        problem = f"direct compares embeddings as they are, of {dim} numbers with {teacher.dim} of the teacher"
+        raise BadConfig("teacher.kind", [f"{problem}; take cosine or similarity"])
     return Objective(speakers, TeacherLoss(dim, teacher.dim, recipe.teacher.kind), recipe.teacher.weight)
 
 
