@@ -10,9 +10,10 @@ import pytest
 
 from acanet.data.lists.manifest import read_manifest
 from acanet.experiment.run_card import RunCard, read_json
-from acanet.models.registry import model_config, model_size
-from acanet.runtime.bundle import Bundle
+from acanet.models.registry import build_model, model_config, model_size
+from acanet.runtime.bundle import Bundle, BundleConfig, Provenance, write_bundle
 from acanet.training.read_recipe import read_experiment, read_recipe
+from acanet.training.start import check_frozen, check_start
 from support.commands import acanet
 from support.miniatures import wsj0, wsj0_protocol
 from support.miniatures_public import cnceleb, librispeech, speechocean762, voxceleb
@@ -63,7 +64,7 @@ def pairs_of(manifest, path):
 
 def test_every_recipe_is_tried():
     tried = {"wsj0_1talker", "voxceleb2", "cnceleb", "librispeech", "speechocean762", "own-speech", "open-speech"}
-    tried |= {"rates", "comparison", "pooling", "ablation", "silence"}
+    tried |= {"rates", "comparison", "pooling", "ablation", "silence", "campplus-aca"}
     tried |= {"speech"}  # in tests/training/test_teach.py, in which it is another kind of recipe
     bases = {"open-speech-shared"}  # tried with what lies over it
     assert not tried & bases
@@ -241,6 +242,28 @@ def test_experiments_on_open_speech(place, open_speech, kind, system, lists):
     done("experiment", f"recipes/{kind}.yaml", "--only", system, "--out", "out", *small)
     card = read_json(RunCard, place / "out" / system / "card.json")
     assert (card.experiment, card.system, set(card.lists)) == (kind, system, lists)
+
+
+def test_attention_in_the_place_of_the_pooling_of_campplus(place, open_speech):
+    """CAM++ as it is, and what its weights are the start of, on the same lists; in real size, with random weights."""
+    config, model = model_config("campplus"), build_model("campplus")
+    pooled = write_bundle(
+        place / "runs" / "campplus-torch",
+        BundleConfig(name="campplus", model=config.model_dump(mode="json"), licence="Apache-2.0"),
+        {name: value.numpy() for name, value in model.state_dict().items()},
+        Provenance(),
+        "# CAM++\n",
+    )
+    for recipe in read_experiment(place / "recipes" / "campplus-aca.yaml").recipes.values():
+        check_frozen(recipe.model)
+        check_start(pooled, recipe.model.name, model_config(recipe.model.name, recipe.model.change))
+    only = [word for system in ("campplus", "campplus-aca") for word in ("--only", system)]
+    done("experiment", "recipes/campplus-aca.yaml", "--out", "out", *only, *settings(*SMALL[1:-1], "steps=1"))
+    cards = [read_json(RunCard, place / "out" / system / "card.json") for system in ("campplus", "campplus-aca")]
+    assert cards[0].fingerprint == pooled.fingerprint
+    assert set(cards[1].lists["test"].against) == {"campplus"}
+    before, after = pooled.weights(), Bundle.load(place / "out" / "campplus-aca").weights()
+    assert all(after[name].tobytes() == value.tobytes() for name, value in before.items() if "frames." in name)
 
 
 @pytest.mark.parametrize(
