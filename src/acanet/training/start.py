@@ -47,9 +47,9 @@ def check_start(init: Bundle, name: str, config: ModelConfig) -> None:
 
 
 def pooled_start(init: Bundle, config: ModelConfig) -> ExtractorConfig | None:
-    """The config that a model to start from has to have which has pooling where a recipe's model starts as pooling.
+    """The config that a model to start from has to have, whose pooling gives its place to a recipe's aggregator.
 
-    None for a model with another aggregator, or other frames.
+    None for a model of another kind of aggregator or frames, which is no such model.
     """
     pooled = config.starts_as if isinstance(config, ExtractorConfig) else None
     theirs = saved_config(init.name, init.config.model)
