@@ -64,7 +64,7 @@ def pairs_of(manifest, path):
 
 def test_every_recipe_is_tried():
     tried = {"wsj0_1talker", "voxceleb2", "cnceleb", "librispeech", "speechocean762", "own-speech", "open-speech"}
-    tried |= {"rates", "comparison", "pooling", "ablation", "silence", "campplus-aca"}
+    tried |= {"rates", "comparison", "pooling", "ablation", "silence", "taught", "campplus-aca"}
     tried |= {"speech"}  # in tests/training/test_teach.py, in which it is another kind of recipe
     bases = {"open-speech-shared"}  # tried with what lies over it
     assert not tried & bases
@@ -185,7 +185,7 @@ def test_own_speech(place, voices):
 
 @pytest.fixture
 def open_speech(place, voices):
-    """The three corpora of the recipes on open speech are plain manifests; any three will do."""
+    """The corpora of the recipes on open speech are plain manifests; any will do, some of which name nobody."""
     home = place / "recipes" / "data"
     home.mkdir()
     groups = {
@@ -194,10 +194,15 @@ def open_speech(place, voices):
         "arabic_commands.train": TRAINED[3:],
         "speechocean762.dev": HELD_OUT,
         "speechocean762.test": HELD_OUT,
+        "dspspeech20.train": TRAINED[:1],
+        "speech_commands.train": TRAINED[1:2],
+        "picovoice.pseudo": TRAINED[2:3],
+        "picovoice.unlabelled": TRAINED[3:],
+        "ovos.unlabelled": TRAINED[:1],
     }
     for name, speakers in groups.items():
         lines = [
-            json.dumps({"path": str(path), "speaker": speaker}) + "\n"
+            json.dumps({"path": str(path)} | ({} if "unlabelled" in name else {"speaker": speaker})) + "\n"
             for speaker in speakers
             for path in sorted((voices / speaker).glob("*.wav"))
         ]
@@ -227,14 +232,18 @@ def test_open_speech(place, open_speech):
         pytest.param("pooling", "pointwise-statistics", {"test", "hard"}, marks=pytest.mark.slow),
         pytest.param("ablation", "one-head", {"dev", "hard"}, marks=pytest.mark.slow),
         pytest.param("open-speech", "acanet2-small", {"test", "hard"}, marks=pytest.mark.slow),
+        pytest.param("taught", "acanet2-small", {"test", "hard"}, marks=pytest.mark.slow),
         ("silence", "acanet2-small", {"test", "hard"}),
     ],
 )
-def test_experiments_on_open_speech(place, open_speech, kind, system, lists):
+def test_experiments_on_open_speech(place, open_speech, tiny_bundle, kind, system, lists):
     """One of the systems, in its real size; the others are built at least."""
     path = place / "recipes" / f"{kind}.yaml"
     if kind == "silence":
         (place / "weights").symlink_to(ROOT / "weights")
+    if kind == "taught":
+        (place / "runs").mkdir()
+        (place / "runs" / "campplus").symlink_to(tiny_bundle)
     for recipe in read_experiment(path).recipes.values():
         model_size(recipe.model.name, model_config(recipe.model.name, recipe.model.change))
     one_direction = ["discriminant.directions=1"] if read_recipe(path).discriminant else []
@@ -244,6 +253,7 @@ def test_experiments_on_open_speech(place, open_speech, kind, system, lists):
     assert (card.experiment, card.system, set(card.lists)) == (kind, system, lists)
 
 
+@pytest.mark.slow
 def test_attention_in_the_place_of_the_pooling_of_campplus(place, open_speech):
     """CAM++ as it is, and what its weights are the start of, on the same lists; in real size, with random weights."""
     config, model = model_config("campplus"), build_model("campplus")
