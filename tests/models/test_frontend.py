@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 
 from acanet.models.layers import frame_mask
 from acanet.models.parts.kaldi_fbank import KaldiFrontEnd
+from acanet.models.parts.redimnet2_fbank import Redimnet2FrontEnd
 from acanet.models.parts.speechbrain_fbank import SpeechbrainFrontEnd
 
-KINDS = [KaldiFrontEnd(), KaldiFrontEnd(rate=8000, mels=40), SpeechbrainFrontEnd(low_hz=0)]
-KIND_NAMES = ["kaldi", "kaldi-8k", "speechbrain"]
+KINDS = [KaldiFrontEnd(), KaldiFrontEnd(rate=8000, mels=40), SpeechbrainFrontEnd(low_hz=0), Redimnet2FrontEnd()]
+KIND_NAMES = ["kaldi", "kaldi-8k", "speechbrain", "redimnet2"]
 
 
 def noise(samples, level=0.1, seed=0):
@@ -62,7 +63,7 @@ def test_a_padded_row_equals_itself_alone(config):
         assert not together[count:].any()
 
 
-@pytest.mark.parametrize("kind", [KaldiFrontEnd, SpeechbrainFrontEnd])
+@pytest.mark.parametrize("kind", [KaldiFrontEnd, SpeechbrainFrontEnd, Redimnet2FrontEnd])
 def test_padded_frames_are_zero_without_mean_removal_too(kind):
     front_end = kind(remove_mean=False).build()
     features, frames = front_end(noise(3200).view(2, 1600), torch.tensor([1600, 800]))
@@ -78,6 +79,13 @@ def test_mean_is_taken_over_real_frames(config):
     for row, count in zip(features, frames, strict=True):
         assert row[:count].mean(dim=0).abs().max() < 1e-4
         assert row[:count].std(dim=0).min() > 0.1
+
+
+def test_redimnet2_hears_neither_level_nor_offset():
+    front_end, waveform = Redimnet2FrontEnd().build(), noise(8000).unsqueeze(0)
+    torch.testing.assert_close(front_end(0.01 * waveform + 0.2)[0], front_end(waveform)[0], atol=1e-2, rtol=0)
+    silence = Redimnet2FrontEnd(remove_mean=False).build()(torch.full((1, 8000), 0.3))[0]
+    assert silence.isfinite().all()
 
 
 def test_samples_after_the_end_do_not_matter():
@@ -98,6 +106,8 @@ def test_samples_after_the_end_do_not_matter():
         (KINDS[1], 8000, 98),
         (KINDS[2], 400, 3),
         (KINDS[2], 16000, 101),
+        (KINDS[3], 400, 2),
+        (KINDS[3], 16000, 99),
     ],
 )
 def test_frame_counts(config, samples, frames):

@@ -7,7 +7,7 @@ import torch
 from acanet.errors import ModelMismatch
 from acanet.models.config import ExtractorConfig
 from acanet.models.extractor import Extractor
-from acanet.models.parts import campplus, ecapa, mla
+from acanet.models.parts import campplus, ecapa, mla, redimnet2
 from acanet.models.parts.attentive_statistics import AttentiveStatisticsPooling
 from acanet.models.parts.campplus import CampplusFrames
 from acanet.models.parts.ecapa import EcapaFrames
@@ -18,6 +18,7 @@ from acanet.models.parts.pointwise import PointwiseFrames
 from acanet.models.parts.shared_readout import SharedReadout
 from acanet.models.parts.speechbrain_fbank import SpeechbrainFrontEnd
 from acanet.models.parts.statistics import StatisticsPooling
+from acanet.models.registry import build_model, model_config
 from support.paths import GOLDEN
 
 
@@ -121,6 +122,49 @@ def test_the_classifier_that_wespeaker_saves_is_left_out():
     campplus.WESPEAKER.load(tiny_campplus(), weights | {"projection.weight": torch.zeros(10, 6)})
     with pytest.raises(ModelMismatch, match=r"also hold projector\.weight"):
         campplus.WESPEAKER.load(tiny_campplus(), weights | {"projector.weight": torch.zeros(10, 6)})
+
+
+def redimnet2_of(weights):
+    name, sizes = redimnet2.PALABRA.fit(redimnet2.PALABRA.ours(weights)[0])
+    model = build_model(name, model_config(name, sizes)).eval()
+    redimnet2.PALABRA.load(model, weights)
+    return model
+
+
+@pytest.mark.parametrize("name", ["redimnet2_tiny", "redimnet2_normed_tiny"])
+def test_redimnet2_equals_its_authors(name):
+    """From the waveform to the embedding, raw numbers to 1e-5 of the largest; in double precision to 2e-6 of it.
+
+    The first has four stages with all strides and a last convolution, the second group norms and a stage with fewer
+    channels inside.
+    """
+    weights, arrays = load(name)
+    model = redimnet2_of(weights)
+    golden = arrays["output"]
+    largest = golden.abs().max().item()
+    with torch.no_grad():
+        features, _ = model.front_end(arrays["waveform"])
+        torch.testing.assert_close(features, arrays["input"], atol=1e-4, rtol=0)
+        ours = model(features)
+        alone = model(*model.front_end(arrays["waveform"][1:, :5000]))
+        exact = model.double()(arrays["input"].double())
+    torch.testing.assert_close(ours, golden, atol=1e-5 * largest, rtol=0)
+    torch.testing.assert_close(alone, arrays["output/alone_5000_samples"], atol=1e-5 * largest, rtol=0)
+    torch.testing.assert_close(exact.float(), golden, atol=2e-6 * largest, rtol=0)
+
+
+def test_parameters_of_redimnet2_are_those_of_its_authors():
+    weights, _ = load("redimnet2_tiny")
+    assert sum(parameter.numel() for parameter in redimnet2_of(weights).parameters()) == 18_697
+
+
+def test_constants_of_the_front_end_of_redimnet2_are_left_out():
+    weights, _ = load("redimnet2_tiny")
+    assert "spec.torchfbank.1.flipped_filter" in weights
+    others = {"spec.torchfbank.2.melbanks_pt": torch.zeros(16, 256, 1), "projection.weight": torch.zeros(10, 6)}
+    redimnet2.PALABRA.load(redimnet2_of(weights), weights | others)
+    with pytest.raises(ModelMismatch, match=r"also hold spec\.torchfbank\.2\.mel_scale\.fb"):
+        redimnet2.PALABRA.load(redimnet2_of(weights), weights | {"spec.torchfbank.2.mel_scale.fb": torch.zeros(2)})
 
 
 @pytest.mark.parametrize("rate", [16000, 8000])

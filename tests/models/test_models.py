@@ -32,6 +32,7 @@ from acanet.models.parts.mla import Mla, MlaAggregator, sinusoids
 from acanet.models.parts.own_readout import OwnReadout
 from acanet.models.parts.pointwise import PointwiseFrames
 from acanet.models.parts.statistics import StatisticsPooling
+from acanet.models.parts.time_context import HEADS, attention_in_turns
 from acanet.models.registry import build_model, model_config, model_names, model_size, register_model
 from support.networks import LENGTHS, SHARED_OUT, SMALL_PARTS, Tiny, TinyConfig, padded, shaken, small, waveforms
 from support.packages import acanet, install
@@ -160,6 +161,8 @@ ORDERED = (
     "x-vector",
     "campplus",
     "campplus-aca",
+    "redimnet2-b0",
+    "redimnet2-b1",
 )
 
 
@@ -201,6 +204,13 @@ LAST_OF_TWO = {"frames.blocks.1.project.bias"}
 ONLY_BLOCK = {"frames.blocks.0.project.bias"}
 ATTENTION_BIAS = {"aggregator.expand.bias"}  # a constant along time, in a softmax over time
 STATES_NORM = {"aggregator.norm_states.bias"}  # read out linearly, straight before the head's batch norm
+REDIMNET2 = {  # in its small form
+    "frames.stages.0.sum.weights",  # of a single map
+    *(f"frames.stages.{stage}.context.attention.key.bias" for stage in range(3)),  # a constant in a softmax
+    *(f"frames.stages.{stage}.context.blocks.{block}.depthwise.0.bias" for stage in range(3) for block in range(4)),
+    *(f"frames.stages.{place}.second_mix.0.bias" for place in ("0.blocks.0", "1.blocks.0", "1.blocks.1", "2.blocks.0")),
+    *(f"frames.stages.{stage}.project.0.bias" for stage in (0, 2)),  # as those above, straight before a batch norm
+}
 CANCELLED = {
     "acanet": KEY_BIASES_OF_MLA | READOUT,
     "acanet2": LAST_OF_TWO,
@@ -211,6 +221,8 @@ CANCELLED = {
     "ecapa-1024": ATTENTION_BIAS,
     "x-vector": set(),
     "campplus": set(),
+    "redimnet2-b0": REDIMNET2 | ATTENTION_BIAS,
+    "redimnet2-b1": REDIMNET2 | ATTENTION_BIAS,
     "acanet-mean": POOLED_NORM,
     "acanet-statistics": POOLED_NORM,
     "acanet-attentive": ATTENTION_BIAS,
@@ -252,6 +264,8 @@ size_of = functools.cache(model_size)
         ("ecapa-1024", 20_767_552),
         ("x-vector", 4_347_868),
         ("campplus", 6_848_544),
+        ("redimnet2-b0", 1_115_220),
+        ("redimnet2-b1", 2_161_488),
     ],
 )
 def test_parameter_counts(name, parameters):
@@ -268,10 +282,18 @@ def test_parameters_of_the_x_vector_by_hand():
     assert size_of("x-vector").parameters == convolutions + (2 * 1500 + 1) * 512
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", [name for name in MODELS if not name.startswith("redimnet2")])
 def test_longer_recordings_cost_more(name):
     size = size_of(name)
     assert 0 < size.macs_3s < size.macs_60s < 5998 / 298 * size.macs_3s * 1.01
+
+
+@pytest.mark.parametrize("name", ["redimnet2-b0", "redimnet2-b1"])
+def test_attention_to_all_frames_costs_their_square(name):
+    size, frames = size_of(name), model_config(name).frames
+    square = 2 * sum(stage.context / stride**2 for stage, stride in zip(frames.stages, frames.strides, strict=True))
+    short, long = (macs - square * count**2 for macs, count in ((size.macs_3s, 296), (size.macs_60s, 5996)))
+    assert long == pytest.approx(5996 / 296 * short, rel=1e-3)
 
 
 def test_multiply_adds_by_hand():
@@ -350,6 +372,48 @@ def test_campplus_takes_any_number_of_mels():
 def test_sizes_of_campplus_that_cannot_be(frames, message):
     with pytest.raises(BadConfig, match=message):
         model_config("campplus", {"frames": frames})
+
+
+# ReDimNet2
+
+
+@pytest.mark.parametrize("frames", [1, 64, 150])
+def test_attention_in_turns_is_attention(frames):
+    """What an exported graph does, beside torch's own."""
+    torch.manual_seed(8)
+    query, key, value = (torch.randn(2, HEADS, frames, 3) for _ in range(3))
+    real = frame_mask(torch.tensor([frames, (frames + 1) // 2]), frames)[:, None, None]
+    for mask in (None, real):
+        expected = nn.functional.scaled_dot_product_attention(query, key, value, mask)
+        torch.testing.assert_close(attention_in_turns(query, key, value, mask), expected, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("norm_maps", [False, True])
+@pytest.mark.parametrize("longest", [44, 60])
+def test_redimnet2_hears_whole_strides_of_frames(longest, norm_maps):
+    """Rows of 44 to 1 frames: what is left over after four, eight, ... does not count, and the shortest are padded."""
+    model, lengths = small("redimnet2-b0", frames={"norm_maps": norm_maps}), torch.tensor([44, 43, 7, 3, 1])
+    x = features(batch=5, frames=longest) * frame_mask(lengths, longest).unsqueeze(2)
+    together = embedded(model, x, lengths)
+    alone = torch.cat([embedded(model, x[row : row + 1, :length]) for row, length in enumerate(lengths)])
+    torch.testing.assert_close(together, alone, atol=1e-5, rtol=0)
+    torch.testing.assert_close(embedded(model, x[1:2, :40]), alone[1:2], atol=1e-6, rtol=0)
+    torch.testing.assert_close(embedded(model, x[3:4, :4]), alone[3:4], atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"front_end": {"mels": 80}}, "frames.mels 72 is not front_end.mels 80"),
+        ({"front_end": {"mels": 36}, "frames": {"mels": 36}}, "mels 36 is not a multiple of 8, all mel_strides"),
+        ({"frames": {"stages": []}}, "at least 1 item"),
+        ({"frames": {"stages": [{"hidden": 4, "blocks": 1, "context": 6}]}}, "multiple of 4"),
+        ({"front_end": {"floor_db": 40.0}}, "floor_db and speech_only are of kind 'kaldi' alone"),
+    ],
+)
+def test_sizes_of_redimnet2_that_cannot_be(changes, message):
+    with pytest.raises(BadConfig, match=message):
+        model_config("redimnet2-b0", changes)
 
 
 # Statistics pooling

@@ -9,6 +9,7 @@ from torch import nn
 from acanet.export.stages import pieces, stages
 from acanet.models.config import ModelConfig
 from acanet.models.parts.aca_statistics import AcaStatisticsAggregator
+from acanet.models.parts.astp import AstpPooling
 from acanet.models.parts.attentive_statistics import AttentiveStatisticsPooling
 from acanet.models.parts.campplus import CampplusFrames
 from acanet.models.parts.convolution import ConvolutionFrames
@@ -17,6 +18,8 @@ from acanet.models.parts.linear_head import LinearHead
 from acanet.models.parts.mla import MlaAggregator
 from acanet.models.parts.own_readout import OwnReadout
 from acanet.models.parts.pointwise import PointwiseFrames
+from acanet.models.parts.redimnet2 import Redimnet2Frames
+from acanet.models.parts.redimnet2_fbank import Redimnet2FrontEnd
 from acanet.models.parts.spectral import SpectralFrames
 from acanet.models.parts.tdnn import TdnnFrames
 from acanet.models.registry import build_model, model_config
@@ -38,9 +41,20 @@ SMALL_PARTS = {
     TdnnFrames: {"channels": 16, "out_channels": 24},
     EcapaFrames: {"channels": 32, "out_channels": 32, "se_channels": 16},
     CampplusFrames: {"front_channels": 16, "channels": 16, "growth": 8, "bottleneck": 16, "layers": (2, 4, 3)},
+    Redimnet2FrontEnd: {"mels": 80},
+    Redimnet2Frames: {
+        "mels": 80,
+        "channels": 3,
+        "stages": (
+            {"hidden": 6, "blocks": 1, "context": 8},
+            {"hidden": 6, "blocks": 2, "context": 8, "mel_stride": 2, "stride": 2},
+            {"hidden": 9, "blocks": 1, "context": 12, "mel_stride": 2, "stride": 2},
+        ),
+    },
     MlaAggregator: {"latents": 12, "heads": 4, "aca_mlp": 40, "latent_mlp": 24},
     AcaStatisticsAggregator: {"latents": 8, "heads": 4, "mlp": 24},
     AttentiveStatisticsPooling: {"channels": 16},
+    AstpPooling: {"channels": 16},
     LinearHead: {"dim": 16},
     OwnReadout: {"dim": 16},
 }
@@ -56,10 +70,13 @@ SHARED_OUT = (
 """Sizes of which each branch has its share."""
 
 
+PARTS = ("front_end", "frames", "aggregator", "head")
+
+
 def small(name, **changes):
     """A registered model with few channels, and weights and statistics of which none is zero or one."""
     config = model_config(name)
-    parts = {part: SMALL_PARTS.get(type(getattr(config, part)), {}) for part in ("frames", "aggregator", "head")}
+    parts = {part: SMALL_PARTS.get(type(getattr(config, part)), {}) for part in PARTS}
     if isinstance(config.aggregator, AcaStatisticsAggregator):
         parts["aggregator"] = parts["aggregator"] | {"aca_heads": min(8, config.aggregator.aca_heads)}
     for part, key in SHARED_OUT:

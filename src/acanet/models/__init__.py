@@ -30,6 +30,7 @@ from acanet.models.extractor import Extractor
 from acanet.models.folding import constant, fold
 from acanet.models.layers import FrameNorm, TimeConv
 from acanet.models.parts.aca_statistics import AcaStatisticsAggregator
+from acanet.models.parts.astp import AstpPooling
 from acanet.models.parts.attentive_statistics import AttentiveStatisticsPooling
 from acanet.models.parts.campplus import CampplusFrames
 from acanet.models.parts.convolution import ConvolutionFrames
@@ -40,6 +41,8 @@ from acanet.models.parts.mean import MeanPooling
 from acanet.models.parts.mla import MlaAggregator
 from acanet.models.parts.own_readout import OwnReadout
 from acanet.models.parts.pointwise import PointwiseFrames
+from acanet.models.parts.redimnet2 import Redimnet2Frames, RedimStage
+from acanet.models.parts.redimnet2_fbank import Redimnet2FrontEnd
 from acanet.models.parts.shared_readout import SharedReadout
 from acanet.models.parts.spectral import SpectralFrames
 from acanet.models.parts.statistics import StatisticsPooling
@@ -52,6 +55,7 @@ __all__ = [
     "Aggregator",
     "AggregatorConfig",
     "AggregatorInPasses",
+    "AstpPooling",
     "AttentiveStatisticsPooling",
     "CampplusFrames",
     "ConvolutionFrames",
@@ -75,6 +79,9 @@ __all__ = [
     "OwnReadout",
     "PointwiseFrames",
     "ReceptiveField",
+    "RedimStage",
+    "Redimnet2Frames",
+    "Redimnet2FrontEnd",
     "SharedReadout",
     "SpectralFrames",
     "StatisticsPooling",

@@ -199,6 +199,9 @@ class FramesConfig(Part):
     def receptive_field(self) -> ReceptiveField | None:
         """What a frame sees of the features; None: the whole utterance, so that it cannot be run in pieces."""
 
+    def check_mels(self, mels: int) -> None:
+        """See that it can be built for so many features of each frame; ValueError where it cannot."""
+
     @abstractmethod
     def build(self, mels: int, branches: int) -> Frames:
         """The module, for so many features and branches (1, if it cannot be divided)."""

@@ -67,6 +67,7 @@ class ExtractorConfig(ModelConfig):
         if latents is None and not self.head.takes_vectors:
             able = HEADS.that(lambda head: "" if head.takes_vectors else None)
             raise ValueError(f"aggregator {self.aggregator.kind!r} needs head {able}, not {self.head.kind!r}")
+        self.frames.check_mels(self.front_end.mels)
         self.aggregator.check_channels(self.frames_channels, 1)
         self.head.check_latents(latents)
         if self.front_end.speech_only:

@@ -104,6 +104,24 @@ class Conv2dNorm(nn.Module):
         return with_norm(self.conv, self.norm)
 
 
+class PictureNorm(nn.BatchNorm2d):
+    """Batch norm of every channel over all bins and frames of the batch: (batch, channels, mels, frames)."""
+
+    def folded(self) -> Affine:
+        """An affine map of every channel."""
+        return Affine(*(each.view(-1, 1, 1) for each in scale_and_shift(self)))
+
+
+class NormedConv(nn.Sequential):
+    """A convolution, over time alone or over mel bins too, and the batch norm after it."""
+
+    def folded(self) -> nn.Module:
+        """The convolution, with the batch norm in it."""
+        conv, norm = self
+        assert isinstance(conv, nn.Conv1d | nn.Conv2d)
+        return with_norm(conv, norm)
+
+
 class ResidualBlock(nn.Module):
     """Two convolutions; a shortcut of one bin and frame where a stride of mel bins makes the sizes differ."""
 
@@ -168,11 +186,11 @@ class FoldedInvertedBlock(nn.Module):
 
 
 def with_norm(conv: nn.Conv1d | nn.Conv2d, norm: nn.Module) -> nn.Module:
-    """A convolution without bias with the batch norm after it in it."""
+    """A convolution with the batch norm after it in it."""
     scale, shift = scale_and_shift(norm)
     both = copy.deepcopy(conv)
     both.weight = nn.Parameter(conv.weight * scale.view(-1, *[1] * (conv.weight.ndim - 1)), requires_grad=False)
-    both.bias = nn.Parameter(shift, requires_grad=False)
+    both.bias = nn.Parameter(shift if conv.bias is None else shift + scale * conv.bias, requires_grad=False)
     return both
 
 

@@ -8,5 +8,5 @@ Device = Literal["cpu", "cuda"]
 Precision = Literal["float32", "int8", "fp16"]
 """Of an exported model's products with weights."""
 
-WeightLayout = Literal["speechbrain-ecapa", "authors-acanet", "campplus"]
+WeightLayout = Literal["speechbrain-ecapa", "authors-acanet", "campplus", "redimnet2"]
 """Layouts of public weights that acanet reads: those in `acanet.models.weights.LAYOUTS` that it brings itself."""

@@ -40,8 +40,12 @@ class Filterbank(FrontEnd):
 
     def power(self, waveforms: Tensor) -> Tensor:
         """The energies of the filters: (batch, samples) -> (batch, frames, mels)."""
+        return self.spectrum(waveforms) @ self.filters
+
+    def spectrum(self, waveforms: Tensor) -> Tensor:
+        """The power of each bin of the transform that a filter sees: (batch, samples) -> (batch, frames, bins)."""
         real, imaginary = (self.windows(waveforms) @ self.transform).chunk(2, dim=-1)
-        return (real * real + imaginary * imaginary) @ self.filters
+        return real * real + imaginary * imaginary
 
     def windows(self, waveforms: Tensor) -> Tensor:
         """(batch, samples) -> (batch, frames, window), put together from hops, which every backend does quickly."""
