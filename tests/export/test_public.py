@@ -35,6 +35,7 @@ FILES = {
     "authors-acanet": "acanet_authors_tiny",
     "speechbrain-ecapa": "ecapa_speechbrain_tiny",
     "campplus": "campplus_wespeaker_tiny",
+    "redimnet2": "redimnet2_tiny",
 }
 HEADS = "aggregator.heads=4"
 """Of the golden ACA-Net; no shape tells them."""
@@ -79,6 +80,23 @@ TINY = {
             "head": {"dim": 7},
         },
     ),
+    "redimnet2": (
+        "redimnet2-b0",
+        {
+            "front_end": {"mels": 8},
+            "frames": {
+                "mels": 8,
+                "channels": 12,
+                "stages": [
+                    {"hidden": 6, "blocks": 1, "context": 4},
+                    {"hidden": 24, "blocks": 2, "context": 8, "mel_stride": 2, "stride": 2},
+                ],
+                "out_channels": 5,
+            },
+            "aggregator": {"channels": 9},
+            "head": {"dim": 7},
+        },
+    ),
 }
 
 
@@ -97,9 +115,14 @@ def foreign(layout, model):
     found = {}
     for own, value in model.state_dict().items():
         group = re.search(r"res2net\.blocks\.(\d)", own)
-        name = theirs[re.sub(r"(res2net\.blocks)\.\d", r"\1.0", own)]
+        stage = re.match(r"frames\.stages\.(\d+)\.(?:blocks\.(\d+)\.)?", own)
+        first = "" if stage is None else f"frames.stages.0.{'blocks.0.' if stage[2] else ''}{own[stage.end() :]}"
+        name = theirs[first or re.sub(r"(res2net\.blocks)\.\d", r"\1.0", own)]
         place = name if group is None else name.replace("res2net_block.blocks.0", f"res2net_block.blocks.{group[1]}")
-        value = value.unsqueeze(1) if name == "latent" else value
+        if stage is not None:
+            _, number, rest = name.removeprefix("backbone.").split(".", 2)
+            place = f"backbone.stage{stage[1]}.{int(number) + int(stage[2] or 0)}.{rest}"
+        value = value.unsqueeze(1) if name == "latent" else value.unsqueeze(0) if name.endswith(".w") else value
         more = (1,) * (reference[name].ndim - value.ndim)
         found.setdefault(place, []).append(value.reshape(value.shape + more))
     return {name: torch.cat(parts) if len(parts) > 1 else parts[0] for name, parts in found.items()}
@@ -156,14 +179,21 @@ def save_safetensors(weights, folder):
     return folder / "model.safetensors"
 
 
+def save_with_config(weights, folder):
+    config = {"C": 12, "F": 8, "feat_type": "tf", "stages_setup": [[[1, 1], 1, 0.5, [[3, 3]], 24]]}
+    torch.save({"model_config": config, "state_dict": weights}, folder / "b0-vox2-lm.pt")
+    return folder / "b0-vox2-lm.pt"
+
+
 @pytest.mark.parametrize(
     ("layout", "save"),
     [
         pytest.param("speechbrain-ecapa", save_plain, marks=pytest.mark.slow),
         pytest.param("authors-acanet", save_nested, marks=pytest.mark.slow),
         pytest.param("campplus", save_safetensors, marks=pytest.mark.slow),
+        pytest.param("redimnet2", save_with_config, marks=pytest.mark.slow),
     ],
-    ids=["speechbrain-ecapa", "authors-acanet", "campplus"],
+    ids=["speechbrain-ecapa", "authors-acanet", "campplus", "redimnet2"],
 )
 def test_an_imported_bundle_embeds_without_torch_as_torch_does(layout, save, tmp_path, brief):
     model, folder = tiny(layout), tmp_path / "bundle"
@@ -193,7 +223,7 @@ def test_golden_acanet(tmp_path):
     torch.testing.assert_close(found, arrays["output/positions_batch"][:1], atol=1e-5, rtol=0)
 
 
-@pytest.mark.parametrize("layout", ["speechbrain-ecapa", "campplus"])
+@pytest.mark.parametrize("layout", ["speechbrain-ecapa", "campplus", "redimnet2"])
 def test_golden_baselines(layout, tmp_path):
     weights, arrays = golden(layout)
     model = loaded(imported(layout, weights, tmp_path))
@@ -246,8 +276,10 @@ def from_features(network, features):
         ("speechbrain-ecapa", "ecapa-1024", {"front_end": SPEECHBRAIN}),
         ("campplus", "campplus", {}),
         ("campplus", "campplus", {"head": {"dim": 512}}),
+        ("redimnet2", "redimnet2-b0", {}),
+        ("redimnet2", "redimnet2-b1", {}),
     ],
-    ids=["acanet", "ecapa-512", "ecapa-1024", "campplus", "campplus-512"],
+    ids=["acanet", "ecapa-512", "ecapa-1024", "campplus", "campplus-512", "redimnet2-b0", "redimnet2-b1"],
 )
 def test_published_sizes_are_found(layout, name, changes):
     config = model_config(name, changes)
@@ -329,6 +361,13 @@ def changed(name, value=None):
         ("speechbrain-ecapa", changed("mfa.conv.conv.bias", torch.ones(28) * 1j), r"bias is of torch\.complex64"),
         ("campplus", changed("projector.weight", torch.ones(1)), r"also hold projector\.weight \(1 in all\)"),
         ("campplus", changed("head.conv1.weight", torch.ones(0, 1, 3, 3)), "front_channels: .* greater than 0"),
+        ("redimnet2", changed("backbone.stage1.0.w"), r"weights that lack frames\.stages\.1\.sum\.weights"),
+        ("redimnet2", changed("backbone.stem.0.weight", torch.ones(7, 1, 3, 3)), "mels 13 is not a multiple of 2"),
+        (
+            "redimnet2",
+            changed("spec.torchfbank.2.spectrogram.window", torch.ones(400)),
+            r"also hold spec\.torchfbank\.2\.spectrogram\.window \(1 in all\)",
+        ),
     ],
 )
 def test_weights_that_do_not_fit_are_named(layout, change, complaint, tmp_path):
