@@ -281,7 +281,12 @@ def test_sizes_in_the_table_are_those_of_the_models():
         assert sizes == [f"{size.parameters:,}", *giga]
         encoders = {"pointwise": "1×1", "tdnn": "TDNN", "ecapa": "ECAPA", "campplus": "CAM++", "redimnet2": "ReDimNet2"}
         assert frames.split(",")[0] == encoders.get(config.frames.kind, config.frames.kind)
-        kinds = {"mla": "MLA", "aca-statistics": "second-order ACA", "attentive-statistics": "attentive statistics", "astp": "ASTP"}
+        kinds = {
+            "mla": "MLA",
+            "aca-statistics": "second-order ACA",
+            "attentive-statistics": "attentive statistics",
+            "astp": "ASTP",
+        }
         assert aggregator == kinds.get(config.aggregator.kind, config.aggregator.kind)
 
 

@@ -34,7 +34,7 @@ from acanet.models.passes import AggregatorInPasses
 from acanet.models.speech import step_counts
 from acanet.runtime.bundle import Pieces
 
-_SAMPLES = 8000
+_SAMPLES = 48000  # so many that no size which depends on them is one, which a trace takes for always one
 EXAMPLE = torch.linspace(-0.5, 0.5, 2 * _SAMPLES).view(2, _SAMPLES)
 """Waveforms, (batch, samples), that graphs are traced with."""
 _STATE = ("latents", "queries")

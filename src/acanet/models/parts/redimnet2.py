@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import reduce
 from itertools import accumulate
-from operator import mul
+from operator import add, mul
 from typing import Literal, Self
 
 import torch
@@ -146,7 +147,8 @@ class MapSum(nn.Module):
 
     def forward(self, maps: Sequence[Tensor]) -> Tensor:
         """(batch, volume, frames) each -> the same shape."""
-        return torch.stack([share * each for share, each in zip(self.shares.unbind(), maps, strict=True)]).sum(dim=0)
+        weighted = (share * each for share, each in zip(self.shares.unbind(), maps, strict=True))
+        return reduce(add, weighted)  # one after the other, which takes less memory than all at once
 
 
 class MapNorm(nn.GroupNorm):
@@ -231,7 +233,6 @@ class Redimnet2(Frames):
     def _in_strides(self, features: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """Features and mask without what is left over at the end of a row; the shortest get zeros for a stride."""
         frames, stride = features.shape[1], self.stride
-        torch._check(frames > 0)  # which a trace does not know
         if mask is None and frames >= stride:
             return features[:, : frames // stride * stride], None
         lengths = features.new_full(features.shape[:1], frames) if mask is None else mask.sum(dim=1)

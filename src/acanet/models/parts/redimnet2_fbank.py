@@ -59,8 +59,11 @@ class Redimnet2Fbank(Filterbank):
 
     def features(self, waveforms: Tensor) -> Tensor:
         """The logarithms of the energies, (batch, samples) -> (batch, frames, mels), of emphasised waveforms."""
-        half = self.config.hop // 2
-        power = self.power(functional.pad(waveforms, (half, half))).clamp(_LEAST, _MOST)
+        half, samples = self.config.hop // 2, waveforms.shape[1]
+        frames = self.frames(samples)
+        torch._check(frames > 0)  # which a trace does not know
+        heard = (frames - 1) * self.config.hop + self.config.window  # what no window sees is cut off
+        power = self.power(functional.pad(waveforms, (half, heard - half - samples))).clamp(_LEAST, _MOST)
         return (power + _LEAST).log()
 
     def spectrum(self, waveforms: Tensor) -> Tensor:

@@ -104,7 +104,6 @@ def attention_in_turns(query: Tensor, key: Tensor, value: Tensor, real: Tensor |
     """
     frames = query.shape[2]
     turns = (frames + _QUERIES - 1) // _QUERIES
-    torch._check(turns > 0)  # which a trace does not know
     padded = functional.pad(query * query.shape[3] ** -0.5, (0, 0, 0, turns * _QUERIES - frames))
     keys = key.transpose(2, 3)
 
