@@ -29,7 +29,7 @@ from acanet.runtime.bundle import Bundle
 from acanet.training import run as training_run
 from acanet.training.checkpoint import load_state
 from acanet.training.log import Log, seconds_trained
-from acanet.training.objective import Outcome
+from acanet.training.objective import Losses
 from acanet.training.read_recipe import read_experiment
 from support.commands import acanet
 from support.tiny import HELD_OUT
@@ -239,7 +239,7 @@ def test_the_time_of_a_run_that_was_stopped_is_that_of_its_parts(tmp_path):
     with Log(tmp_path, Console(quiet=True), start=20, steps=40, every=10) as log:
         assert seconds_trained(tmp_path) == 9.5
         for step in range(21, 41):
-            log.step(step, Outcome(*torch.tensor([1.0, 0.5, math.nan])), 0.1, 0.2, 4, 0.0, 0.1)
+            log.step(step, Losses(*torch.tensor([1.0, 0.5, math.nan])), 0.1, 0.2, 4, 0.0, 0.1)
     steps = [float(line.split(",")[0]) for line in (tmp_path / "log.csv").read_text().splitlines()[1:]]
     assert steps == [10, 20, 30, 40]
     assert 9.5 <= seconds_trained(tmp_path) < 14

@@ -81,12 +81,12 @@ def speakers():
 
 def test_what_is_minimised_is_the_loss_on_speakers_and_the_weighted_one_on_the_teacher():
     embeddings, targets, classes = at(10, 80), at(40, 110), torch.tensor([0, 1])
-    outcome = Objective(speakers(), turning(30), 3.0)(embeddings, classes, at(40, 140), 0.0)
+    losses = Objective(speakers(), turning(30), 3.0)(embeddings, classes, at(40, 140), 0.0)
     labels, right = speakers()(embeddings, classes, 0.0)
     taught = turning(30)(embeddings, at(40, 140)).item()
-    assert outcome.total.item() == pytest.approx(labels.item() + 3 * taught, abs=1e-6)
-    assert outcome.accuracy == right == 1.0
-    assert outcome.teacher.item() == pytest.approx(taught, abs=1e-6)
+    assert losses.total.item() == pytest.approx(labels.item() + 3 * taught, abs=1e-6)
+    assert losses.accuracy == right == 1.0
+    assert losses.teacher.item() == pytest.approx(taught, abs=1e-6)
     assert Objective(None, turning(30), 3.0)(embeddings, classes, targets, 0.0).accuracy.isnan()
     alone = Objective(speakers(), None, 0.0)(embeddings, classes, None, 0.0)
     assert alone.total.item() == pytest.approx(labels.item(), abs=1e-6)
@@ -98,9 +98,9 @@ def test_crops_of_nobody_have_no_loss_on_speakers():
     embeddings, targets = at(10, 80, 50, 20), at(10, 80, 50, 20)
     named = speakers()(embeddings[:2], torch.tensor([0, 1]), 0.2)[0].item()
     objective = Objective(speakers(), turning(0), 1.0)
-    outcome = objective(embeddings, torch.tensor([0, 1, -1, -1]), targets, 0.2)
-    assert outcome.total.item() == pytest.approx(named / 2, abs=1e-6)
-    assert outcome.accuracy == 1.0
+    losses = objective(embeddings, torch.tensor([0, 1, -1, -1]), targets, 0.2)
+    assert losses.total.item() == pytest.approx(named / 2, abs=1e-6)
+    assert losses.accuracy == 1.0
     nobody = objective(embeddings, torch.full((4,), -1), targets, 0.2)
     assert nobody.total.item() == pytest.approx(0.0, abs=1e-6)
     assert nobody.accuracy.isnan()

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
 from acanet.config.files import errors_about, write_text, written_text
-from acanet.training.objective import Outcome
+from acanet.training.objective import Losses
 from acanet.training.progress import DevResult
 
 _COLUMNS = (
@@ -80,7 +80,7 @@ class Log:
         self._task = self._bar.add_task("Training", total=steps, completed=start, now="")
         self._began = time.perf_counter()
         self._rows, self._waiting, self._spent = 0, 0.0, 0.0
-        self._outcomes: list[Outcome] = []
+        self._losses: list[Losses] = []
         self._done_before, self._step = start, start
 
     def __enter__(self) -> Self:
@@ -95,14 +95,14 @@ class Log:
         self._board.close()
 
     def step(
-        self, step: int, outcome: Outcome, rate: float, margin: float, rows: int, waited: float, spent: float
+        self, step: int, losses: Losses, rate: float, margin: float, rows: int, waited: float, spent: float
     ) -> None:
         """Take note of a step of `rows` crops; `waited` of the `spent` seconds it waited for its batch.
 
         Raises:
             OSError: naming the log, when it cannot be written.
         """
-        self._outcomes.append(Outcome(*(value.detach() for value in outcome)))
+        self._losses.append(Losses(*(value.detach() for value in losses)))
         self._rows += rows
         self._waiting += waited
         self._spent += spent
@@ -128,7 +128,7 @@ class Log:
     def _report(self, step: int, rate: float, margin: float) -> None:
         now = time.perf_counter()
         spent = self._spent
-        loss, accuracy, teacher = (_mean(values) for values in zip(*self._outcomes, strict=True))
+        loss, accuracy, teacher = (_mean(values) for values in zip(*self._losses, strict=True))
         speed, share = self._rows / spent, min(1.0, self._waiting / spent)
         self._csv.writerow(
             (step, f"{loss:.4f}", _written(accuracy), _written(teacher), f"{rate:.3e}", f"{margin:.3f}",
@@ -150,7 +150,7 @@ class Log:
             self.console.print(
                 f"step {step}/{self.steps}: {line}, {_clock(left)} left", highlight=False, soft_wrap=True
             )
-        self._outcomes, self._rows, self._waiting, self._spent = [], 0, 0.0, 0.0
+        self._losses, self._rows, self._waiting, self._spent = [], 0, 0.0, 0.0
 
 
 def _mean(values: Sequence[Tensor]) -> float:

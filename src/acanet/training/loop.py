@@ -59,14 +59,14 @@ def train_steps(setup: Setup, progress: Progress, log: Log | None, stopped: Sequ
         with setup.precision():
             embeddings = model(*heard.inputs)  # (batch, dim)
         classes = torch.from_numpy(batch.classes).to(setup.device)
-        outcome = setup.loss(embeddings, classes, _targets(setup, batch), margin)
+        losses = setup.loss(embeddings, classes, _targets(setup, batch), margin)
 
         for group in optimizer.param_groups:
             group["lr"] = rate * group["share"]
         optimizer.zero_grad(set_to_none=True)
-        accelerator.backward(outcome.total)
+        accelerator.backward(losses.total)
         norm = accelerator.clip_grad_norm_(parameters, recipe.optimizer.clip)
-        require_finite_step(step + 1, outcome.total, norm)
+        require_finite_step(step + 1, losses.total, norm)
         optimizer.step()
 
         progress.step = step + 1
@@ -75,7 +75,7 @@ def train_steps(setup: Setup, progress: Progress, log: Log | None, stopped: Sequ
             setup.average.update_parameters(setup.weights)
         now = time.perf_counter()
         if log is not None:
-            log.step(progress.step, outcome, rate, margin, len(classes), began - waiting, now - waiting)
+            log.step(progress.step, losses, rate, margin, len(classes), began - waiting, now - waiting)
             evaluate_and_save(setup, progress, log, bool(stopped))
         if stopped and progress.step < recipe.all_steps:
             return False

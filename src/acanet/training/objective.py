@@ -11,7 +11,7 @@ from acanet.training.distillation import TeacherLoss
 from acanet.training.losses import AngularMarginSoftmax
 
 
-class Outcome(NamedTuple):
+class Losses(NamedTuple):
     """The losses of a batch.
 
     Attributes:
@@ -38,7 +38,7 @@ class Objective(nn.Module):
         super().__init__()
         self.speakers, self.teacher, self.weight = speakers, teacher, weight
 
-    def forward(self, embeddings: Tensor, classes: Tensor, targets: Tensor | None, margin: float) -> Outcome:
+    def forward(self, embeddings: Tensor, classes: Tensor, targets: Tensor | None, margin: float) -> Losses:
         """The losses of a batch.
 
         Args:
@@ -60,4 +60,4 @@ class Objective(nn.Module):
         if self.teacher is not None and targets is not None:
             teacher = self.teacher(embeddings, targets)
             total = total + self.weight * teacher
-        return Outcome(total, accuracy, teacher)
+        return Losses(total, accuracy, teacher)
