@@ -14,9 +14,10 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, Self
 
 import torch
+from pydantic import model_validator
 from torch import Tensor, nn
 
 from acanet.models.kinds import Kinds, Part
@@ -71,6 +72,16 @@ class FrontEndPart(FrontEndConfig, Part):
     @abstractmethod
     def build(self) -> FrontEnd:
         """The module."""
+
+
+class OtherFrontEndPart(FrontEndPart):
+    """A front end of features that are not Kaldi's, in which speech is not found."""
+
+    @model_validator(mode="after")
+    def _hears_all(self) -> Self:
+        if self.hears_speech:
+            raise ValueError("floor_db and speech_only are of kind 'kaldi' alone, in whose features speech is found")
+        return self
 
 
 class Features(NamedTuple):

@@ -6,14 +6,13 @@ Source: arithmetic of redimnet2/layers/features_tf.py (PalabraAI/redimnet2), as 
 from __future__ import annotations
 
 import math
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 import torch
-from pydantic import model_validator
 from torch import Tensor
 from torch.nn import functional
 
-from acanet.models.base import Features, FrontEndPart, register_front_end
+from acanet.models.base import Features, OtherFrontEndPart, register_front_end
 from acanet.models.layers import frame_mask
 from acanet.models.parts.filterbank import Filterbank, edges, mel
 from acanet.runtime.front_end import FrontEndConfig
@@ -23,18 +22,12 @@ _PRE_EMPHASIS = 0.97
 
 
 @register_front_end
-class Redimnet2FrontEnd(FrontEndPart):
+class Redimnet2FrontEnd(OtherFrontEndPart):
     """ReDimNet2's: mean and deviation of the waveform removed, pre-emphasis 0.97, Hamming window, natural logarithm."""
 
     kind: Literal["redimnet2"] = "redimnet2"
     local = False
     exact_when_padded = True
-
-    @model_validator(mode="after")
-    def _hears_all(self) -> Self:
-        if self.hears_speech:
-            raise ValueError("floor_db and speech_only are of kind 'kaldi' alone, in whose features speech is found")
-        return self
 
     def build(self) -> Redimnet2Fbank:
         """A `Redimnet2Fbank`."""

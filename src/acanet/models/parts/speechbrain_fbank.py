@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 import torch
-from pydantic import model_validator
 from torch import Tensor
 from torch.nn import functional
 
-from acanet.models.base import FrontEndPart, register_front_end
+from acanet.models.base import OtherFrontEndPart, register_front_end
 from acanet.models.parts.filterbank import Filterbank, bin_hz, edges
 from acanet.runtime.front_end import FrontEndConfig
 
@@ -18,18 +17,12 @@ _FLOOR, _TOP = 1e-10, 80.0  # power, and decibels below the loudest of the utter
 
 
 @register_front_end
-class SpeechbrainFrontEnd(FrontEndPart):
+class SpeechbrainFrontEnd(OtherFrontEndPart):
     """SpeechBrain's Fbank: Hamming window, centred, decibels, at most 80 dB below the loudest bin of the utterance."""
 
     kind: Literal["speechbrain"] = "speechbrain"
     local = False
     exact_when_padded = True
-
-    @model_validator(mode="after")
-    def _hears_all(self) -> Self:
-        if self.hears_speech:
-            raise ValueError("floor_db and speech_only are of kind 'kaldi' alone, in whose features speech is found")
-        return self
 
     def build(self) -> Speechbrain:
         """A `Speechbrain`."""
