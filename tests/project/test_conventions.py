@@ -22,7 +22,7 @@ PLAIN -= SPOKEN
 DECORATORS = {"field_validator", "model_validator"}
 MARKERS = {"BeforeValidator", "AfterValidator"}
 """How pydantic knows its validators. It makes problems of the ValueErrors in them, and `Strict.parse` a BadConfig."""
-HOOKS = {"check_channels", "check_latents"}
+HOOKS = {"check_channels", "check_mels", "check_latents"}
 """Methods of a part's config that the validator of `acanet.models.config.ExtractorConfig` calls."""
 
 RENAMES = {("os", "replace"), ("os", "rename"), ("shutil", "move")}
