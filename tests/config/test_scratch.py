@@ -122,8 +122,7 @@ def test_a_folder_whose_writer_was_killed_between_two_renames_comes_back(folder,
 
 def test_the_end_of_a_writer_between_two_renames_is_waited_for(folder, writing):
     living = writing("between two renames", folder)
-    threading.Timer(0.3, living.stdin.write, ["\n"]).start()
-    threading.Timer(0.3, living.stdin.flush).start()
+    threading.Timer(0.3, print, kwargs={"file": living.stdin, "flush": True}).start()
     give_back(folder / "b")
     assert (folder / "b" / "c").read_text() == "new"
 
