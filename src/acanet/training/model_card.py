@@ -19,17 +19,18 @@ def model_card(setup: Setup, step: int, chosen: DevResult | None, fitted: Fitted
         chosen: the dev evaluation that chose them; None without a dev set.
         fitted: its discriminant; None: it has none.
     """
-    recipe, provenance, init = setup.recipe, setup.provenance, setup.init
+    recipe, init = setup.recipe, setup.init
     sources = "".join(f"- {source}\n" for source in setup.sources)
     origin = f"\nStarted from the weights of model `{init}`, whose licence holds for these too.\n" if init else ""
     return f"""# {recipe.model.name}
 
 {_origin(recipe, step, chosen)} Evaluate it on a list of its own: `acanet evaluate`.
 
-Trained on {len(provenance.speakers)} speakers, {len(provenance.audio)} utterances: {", ".join(provenance.data)}.
-Licence: {recipe.licence}.
+{_heard(setup)}
 
-{sources}{origin}{_teacher(setup.taught_by)}{_discriminant(fitted)}
+{sources}
+Licence: {recipe.licence}.
+{origin}{_teacher(setup.taught_by)}{_discriminant(fitted)}
 ```yaml
 {recipe_yaml(portable(recipe))}```
 """
@@ -44,6 +45,17 @@ def _origin(recipe: Recipe, step: int, chosen: DevResult | None) -> str:
         f"The {weights}, chosen at step {step} of {recipe.all_steps}: EER {chosen.eer:.2%} on "
         f"`{recipe.dev.manifest.name}`, which chose it and\nso says little about other voices."
     )
+
+
+def _heard(setup: Setup) -> str:
+    """Whom the model knows; an evaluation on any of them is refused."""
+    known = f"{len(setup.provenance.speakers)} speakers, {len(setup.provenance.audio)} utterances"
+    if setup.init is None and setup.taught_by is None:
+        return f"Trained on {known}:"
+    others = " and ".join(
+        ["what it started from"] * (setup.init is not None) + ["its teacher"] * (setup.taught_by is not None)
+    )
+    return f"Heard by it and, where that is known, by {others}: {known}. This run heard:"
 
 
 def _teacher(bundle: Bundle | None) -> str:
