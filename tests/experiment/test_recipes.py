@@ -212,6 +212,13 @@ def open_speech(place, voices):
     return home
 
 
+def test_the_start_of_the_taught_model_fits_its_recipe():
+    recipe = read_experiment(ROOT / "recipes" / "taught.yaml").recipes["acanet2-large"]
+    start = Bundle.load(ROOT / "weights" / "taught")
+    check_start(start, recipe.model.name, model_config(recipe.model.name, recipe.model.change))
+    assert start.config.licence == recipe.licence
+
+
 def test_own_speech_can_start_from_the_model_that_ships():
     assert read_recipe(ROOT / "recipes" / "own-speech.yaml").model.name == Bundle.load().name
 

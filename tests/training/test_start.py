@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import os
-import signal
 
 import numpy as np
 import pytest
@@ -16,14 +14,13 @@ from acanet.errors import BadConfig, ModelMismatch
 from acanet.models.inference import embed_waveforms, load_model
 from acanet.models.registry import model_config
 from acanet.runtime.bundle import Bundle, BundleConfig, Provenance, write_bundle
-from acanet.training.checkpoint import load_state
 from acanet.training.corpus import check_inputs
-from acanet.training.log import Log
 from acanet.training.recipe import Recipe
 from acanet.training.run import train
 from acanet.training.setup import set_up
 from acanet.training.start import freeze, learning, starting_network
 from support.networks import small, waveforms
+from support.runs import interrupted_after, state_bytes
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -63,11 +60,6 @@ def run(recipe, out, **how):
 
 def config_of(recipe):
     return model_config(recipe["model"]["name"], recipe["model"]["change"])
-
-
-def state_bytes(out):
-    state = load_state(out / "last.pt")
-    return {name: value.numpy().tobytes() for name, value in (state.model | state.loss).items()}
 
 
 def test_a_run_starts_as_the_model_with_the_pooling(recipe, pooled):
@@ -123,17 +115,9 @@ def test_what_is_new_learns_at_the_full_rate(recipe, tmp_path):
     assert by_share[0.1] == {id(parameter) for parameter in setup.weights.parameters()} - by_share[1.0]
 
 
-def test_a_resumed_run_equals_an_uninterrupted_one(recipe, tmp_path, monkeypatch):
+def test_a_resumed_run_equals_an_uninterrupted_one(recipe, tmp_path):
     run(recipe, tmp_path / "whole")
-    undisturbed = Log.step
-
-    def disturbed(self, step, *arguments):
-        undisturbed(self, step, *arguments)
-        if step == 3:
-            os.kill(os.getpid(), signal.SIGINT)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Log, "step", disturbed)
+    with interrupted_after(3):
         assert not run(recipe, tmp_path / "stopped").finished
     assert run(recipe, tmp_path / "stopped", resume=True).finished
     assert state_bytes(tmp_path / "stopped") == state_bytes(tmp_path / "whole")

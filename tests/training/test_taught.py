@@ -5,8 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
-import signal
 from copy import deepcopy
 from pathlib import Path
 
@@ -21,9 +19,9 @@ from acanet.runtime.bundle import Bundle, Provenance, write_bundle
 from acanet.training.checkpoint import load_state
 from acanet.training.corpus import check_inputs
 from acanet.training.dev import DevSet
-from acanet.training.log import Log
 from acanet.training.recipe import Dev, Recipe
 from acanet.training.run import train
+from support.runs import interrupted_after, state_bytes
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -67,24 +65,11 @@ def log(out):
         return list(csv.DictReader(file))
 
 
-def state_bytes(out):
-    state = load_state(out / "last.pt")
-    return {name: value.numpy().tobytes() for name, value in (state.model | state.loss).items()}
-
-
 @pytest.mark.parametrize("targets", ["utterance", "crop"])
-def test_a_resumed_run_equals_an_uninterrupted_one(taught, tmp_path, monkeypatch, targets):
+def test_a_resumed_run_equals_an_uninterrupted_one(taught, tmp_path, targets):
     taught["teacher"]["targets"] = targets
     run(taught, tmp_path / "whole")
-    undisturbed = Log.step
-
-    def disturbed(self, step, *arguments):
-        undisturbed(self, step, *arguments)
-        if step == 3:
-            os.kill(os.getpid(), signal.SIGINT)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Log, "step", disturbed)
+    with interrupted_after(3):
         assert not run(taught, tmp_path / "stopped").finished
     assert run(taught, tmp_path / "stopped", resume=True).finished
     assert state_bytes(tmp_path / "stopped") == state_bytes(tmp_path / "whole")
